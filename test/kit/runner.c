@@ -1,0 +1,125 @@
+/* Runs every suite (or those whose "suite.case" holds a filter), each case in its own process so that
+ * a crash fails one case only, prints failures and skips with their reasons, the slowest ten, and the closing line. */
+#include "test.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern const test_case *const registry_suite[];
+extern const char *const registry_suite_names[];
+
+struct test {
+    int outcome; /* 0 passed, 1 failed, 2 skipped */
+    char folder[256];
+};
+enum { MAX_CASES = 4096, SLOWEST = 10, CASE_SECONDS = 600 };
+
+typedef struct timing {
+    char name[128];
+    double seconds;
+} timing;
+
+void test_fail(test *t, const char *file, int line, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    printf("  %s:%d: ", file, line);
+    vprintf(fmt, args);
+    printf("\n");
+    va_end(args);
+    t->outcome = 1;
+}
+
+void test_skip(test *t, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    printf("  skipped: ");
+    vprintf(fmt, args);
+    printf("\n");
+    va_end(args);
+    if (!t->outcome) t->outcome = 2;
+}
+
+const char *test_folder(test *t) {
+    if (t->folder[0]) return t->folder;
+    snprintf(t->folder, sizeof t->folder, "/tmp/hone-test-XXXXXX");
+    if (!mkdtemp(t->folder)) abort();
+    return t->folder;
+}
+
+const char *test_data(test *t) {
+    const char *folder = getenv("HONE_DATA");
+    if (!folder) folder = "../shared/data";
+    if (access(folder, R_OK) == 0) return folder;
+    test_skip(t, "no test data at %s (HONE_DATA names another place)", folder);
+    return NULL;
+}
+
+static double now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int run_case(const test_case *c, const char *name) {
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(CASE_SECONDS);
+        test t = {0};
+        c->run(&t);
+        if (t.folder[0] && t.outcome != 1) {
+            char command[300];
+            snprintf(command, sizeof command, "rm -rf '%s'", t.folder);
+            if (system(command) != 0) t.outcome = 1;
+        }
+        fflush(stdout);
+        exit(t.outcome); /* exit, not _exit: the leak checker runs here */
+    }
+    int wait_status = 0;
+    waitpid(child, &wait_status, 0);
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) return 0;
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 2) {
+        printf("SKIP %s\n", name);
+        return 2;
+    }
+    if (WIFSIGNALED(wait_status)) printf("  ended by signal %d\n", WTERMSIG(wait_status));
+    printf("FAIL %s\n", name);
+    return 1;
+}
+
+static int by_seconds(const void *a, const void *b) {
+    double x = ((const timing *)a)->seconds, y = ((const timing *)b)->seconds;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+int main(int argc, char **argv) {
+    static timing times[MAX_CASES];
+    bool quick = false;
+    const char *filter = "";
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--quick")) quick = true;
+        else filter = argv[i];
+    }
+    int count[3] = {0}, n = 0;
+    for (int s = 0; registry_suite[s]; s++) {
+        for (const test_case *c = registry_suite[s]; c->name; c++) {
+            char name[128];
+            snprintf(name, sizeof name, "%s.%s", registry_suite_names[s], c->name);
+            if (!strstr(name, filter) || (quick && c->slow)) continue;
+            double start = now_seconds();
+            count[run_case(c, name)]++;
+            if (n < MAX_CASES) {
+                times[n].seconds = now_seconds() - start;
+                snprintf(times[n++].name, sizeof times->name, "%s", name);
+            }
+        }
+    }
+    qsort(times, (size_t)n, sizeof *times, by_seconds);
+    printf("slowest:\n");
+    for (int i = 0; i < n && i < SLOWEST; i++) printf("  %6.2f s  %s\n", times[i].seconds, times[i].name);
+    printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
+    return count[1] != 0;
+}
