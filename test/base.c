@@ -6,7 +6,8 @@ static void error_chain(test *t) {
     context *cx = context_new();
     status st = context_fail(cx, STATUS_BAD_DATA, "offset %d", 7);
     st = context_note(cx, st, "file '%s'", "x");
-    CHECK(t, st == STATUS_BAD_DATA && !strcmp(context_error(cx), "file 'x': offset 7"), "%s", context_error(cx));
+    CHECK(t, st == STATUS_BAD_DATA && !strcmp(context_error(cx), "file 'x': offset 7"), "%s",
+          context_error(cx));
     context_free(cx);
 }
 
@@ -36,5 +37,7 @@ static void allocation_failure(test *t) {
     context_free(cx);
 }
 
-const test_case suite_base[] = {
-    {"error_chain", error_chain}, {"arena_reuse", arena_reuse}, {"allocation_failure", allocation_failure}, {0}};
+const test_case suite_base[] = {{"error_chain", error_chain},
+                                {"arena_reuse", arena_reuse},
+                                {"allocation_failure", allocation_failure},
+                                {0}};

@@ -1,4 +1,5 @@
-/* Blocks double from 4 KiB up to 1 MiB, so that small arenas stay small and large ones take few blocks. */
+/* Blocks double from 4 KiB up to 1 MiB, so that small arenas stay small and large ones take few
+ * blocks. */
 #include "base/arena.h"
 #include <assert.h>
 #include <stdio.h>
@@ -58,7 +59,8 @@ static arena_block *grow(arena *a, size_t need_bytes) {
 
 static void *take(arena *a, size_t size_bytes, size_t align) {
     if (size_bytes > (size_t)INT64_MAX / 2) {
-        (void)context_fail(a->cx, STATUS_NO_MEMORY, "out of memory: %zu bytes were asked for", size_bytes);
+        (void)context_fail(a->cx, STATUS_NO_MEMORY, "out of memory: %zu bytes were asked for",
+                           size_bytes);
         return NULL;
     }
     arena_block *block = a->blocks;
@@ -87,7 +89,8 @@ void *arena_alloc_lines(arena *a, size_t size_bytes) {
 void *arena_alloc_array(arena *a, int64_t count, size_t unit_bytes) {
     int64_t size_bytes;
     if (count < 0 || mul_overflows(count, (int64_t)unit_bytes, &size_bytes)) {
-        (void)context_fail(a->cx, STATUS_NO_MEMORY, "out of memory: %lld items of %zu bytes were asked for",
+        (void)context_fail(a->cx, STATUS_NO_MEMORY,
+                           "out of memory: %lld items of %zu bytes were asked for",
                            (long long)count, unit_bytes);
         return NULL;
     }

@@ -1,6 +1,6 @@
-/* Memory by lifetime. An arena grows by blocks, hands out pieces that start where they are asked to,
- * and gives everything back at once. Pieces never move. Each lifetime (process, model, plan, step,
- * request) has its own arena; nothing inside one is freed singly. */
+/* Memory by lifetime. An arena grows by blocks, hands out pieces that start where they are asked
+ * to, and gives everything back at once. Pieces never move. Each lifetime (process, model, plan,
+ * step, request) has its own arena; nothing inside one is freed singly. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -19,7 +19,8 @@ void arena_free(arena *a);
 /* Empties the arena, keeping its largest block for the next round. */
 void arena_reset(arena *a);
 
-/* Zeroed memory on a 16-byte (or, for arena_alloc_lines, 64-byte) boundary; NULL has been reported to the context. */
+/* Zeroed memory on a 16-byte (or, for arena_alloc_lines, 64-byte) boundary; NULL has been reported
+ * to the context. */
 void *arena_alloc(arena *a, size_t size_bytes) MUST_USE;
 void *arena_alloc_lines(arena *a, size_t size_bytes) MUST_USE;
 char *arena_strdup(arena *a, const char *text) MUST_USE;

@@ -1,5 +1,6 @@
 /* Contexts: the error chain and the allocator. The chain is a fixed buffer, so that reporting that
- * memory ran out needs no memory; what does not fit is cut at the inner end, where detail is least. */
+ * memory ran out needs no memory; what does not fit is cut at the inner end, where detail is least.
+ */
 #include "base/status.h"
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -72,9 +73,9 @@ status context_note(context *cx, status code, const char *fmt, ...) {
 }
 
 const char *status_name(status code) {
-    static const char *const names[] = {"ok",        "bad argument", "bad data",  "unsupported",
-                                        "no memory", "input/output", "busy",      "cancelled",
-                                        "bug"};
+    static const char *const names[] = {"ok",          "bad argument", "bad data",
+                                        "unsupported", "no memory",    "input/output",
+                                        "busy",        "cancelled",    "bug"};
     return (unsigned)code < COUNT_OF(names) ? names[code] : "unknown";
 }
 
@@ -88,7 +89,8 @@ void *context_alloc(context *cx, size_t size_bytes) {
         memory = aligned_alloc(CACHE_LINE, whole);
     }
     if (!memory) {
-        (void)context_fail(cx, STATUS_NO_MEMORY, "out of memory: %zu bytes were asked for", size_bytes);
+        (void)context_fail(cx, STATUS_NO_MEMORY, "out of memory: %zu bytes were asked for",
+                           size_bytes);
         return NULL;
     }
     atomic_fetch_add(&cx->live, 1);

@@ -1,12 +1,12 @@
 /* How Hone reports what went wrong.
  *
- * Every function that can fail returns a `status`, which must be used. The words go into a `context`,
- * which every such function reaches through an argument: the function that detects the problem calls
- * FAIL, and each caller that knows more (which file, which tensor, which option) adds one line with
- * TRY_NOTE. `context_error` then reads from the outside in, e.g.
- *     opening model 'x': tensor 'wte': offsets 64..128 end past the file (96 bytes)
- * A context also owns the allocator that everything below it uses, so that a test can fail the n-th
- * allocation. A context belongs to one thread at a time; worker threads never fail. */
+ * Every function that can fail returns a `status`, which must be used. The words go into a
+ * `context`, which every such function reaches through an argument: the function that detects the
+ * problem calls FAIL, and each caller that knows more (which file, which tensor, which option) adds
+ * one line with TRY_NOTE. `context_error` then reads from the outside in, e.g. opening model 'x':
+ * tensor 'wte': offsets 64..128 end past the file (96 bytes) A context also owns the allocator that
+ * everything below it uses, so that a test can fail the n-th allocation. A context belongs to one
+ * thread at a time; worker threads never fail. */
 #ifndef BASE_STATUS_H
 #define BASE_STATUS_H
 
@@ -31,12 +31,14 @@ typedef struct context context;
 context *context_new(void);
 void context_free(context *cx);
 
-/* The chain gathered since the last clear, outermost first, "" when none. Valid until the next error. */
+/* The chain gathered since the last clear, outermost first, "" when none. Valid until the next
+ * error. */
 const char *context_error(const context *cx);
 status context_status(const context *cx);
 void context_clear(context *cx);
 
-/* Starts an error: replaces what was gathered. Returns `code`, so that `return context_fail(...)` works. */
+/* Starts an error: replaces what was gathered. Returns `code`, so that `return context_fail(...)`
+ * works. */
 status context_fail(context *cx, status code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 status context_vfail(context *cx, status code, const char *fmt, va_list args);
 /* Puts "words: " in front of the gathered chain and returns `code`. */
@@ -65,7 +67,8 @@ int64_t context_live_allocations(const context *cx);
 #define TRY_NOTE(cx, expr, ...)                                                                    \
     do {                                                                                           \
         status try_status_ = (expr);                                                               \
-        if (UNLIKELY(try_status_ != STATUS_OK)) return context_note((cx), try_status_, __VA_ARGS__); \
+        if (UNLIKELY(try_status_ != STATUS_OK))                                                    \
+            return context_note((cx), try_status_, __VA_ARGS__);                                   \
     } while (0)
 /* The same with one cleanup label; the function declares `status st = STATUS_OK;`. */
 #define TRY_GOTO(label, expr)                                                                      \

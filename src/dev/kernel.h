@@ -1,7 +1,7 @@
-/* A fast way to run an op on one instruction set. An op works everywhere through its reference; a kernel
- * says for which formats and shapes it can stand in, in how many units the work falls apart, and runs a
- * range of them. What a unit computes never depends on how many units, threads or rows there are: kernels
- * with equal `order` id give equal bits for each output element. */
+/* A fast way to run an op on one instruction set. An op works everywhere through its reference; a
+ * kernel says for which formats and shapes it can stand in, in how many units the work falls apart,
+ * and runs a range of them. What a unit computes never depends on how many units, threads or rows
+ * there are: kernels with equal `order` id give equal bits for each output element. */
 #ifndef DEV_KERNEL_H
 #define DEV_KERNEL_H
 
@@ -15,8 +15,8 @@ typedef struct reason {
 /* Says why not; returns false, so that `return refuse(why, "...")` works. */
 bool refuse(reason *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* What is known before anything runs: formats and the bounds of the extents. Choice must not depend on the
- * number of rows (tokens), which differs from step to step. */
+/* What is known before anything runs: formats and the bounds of the extents. Choice must not depend
+ * on the number of rows (tokens), which differs from step to step. */
 typedef struct kernel_query {
     const graph *g;
     const node *node;
@@ -24,14 +24,16 @@ typedef struct kernel_query {
     const num_format *packed[MAX_IN];      /* the packed layout an operand already has, or NULL */
 } kernel_query;
 
-/* A layout that a kernel wants a whole operand in (weights in panels). Not a num_format: it is over a matrix. */
+/* A layout that a kernel wants a whole operand in (weights in panels). Not a num_format: it is over
+ * a matrix. */
 typedef struct pack_def {
     const char *name;
     /* `t` is the plain operand. */
     int64_t (*bytes)(const tensor *t);
     int64_t (*units)(const tensor *t);
     void (*run)(const tensor *t, void *packed, int64_t from, int64_t to);
-    /* One row of the plain operand back, as floats (embedding tables that are also a head); may be NULL. */
+    /* One row of the plain operand back, as floats (embedding tables that are also a head); may be
+     * NULL. */
     void (*row)(const tensor *t, const void *packed, int64_t row, float *out);
 } pack_def;
 
@@ -41,13 +43,16 @@ typedef struct kernel_def {
     const char *isa; /* the folder's name */
     uint32_t order;
     bool (*supports)(const kernel_query *q, reason *why_not);
-    /* The layout wanted for an operand, or NULL for plain. Given only where the operand is constant. */
+    /* The layout wanted for an operand, or NULL for plain. Given only where the operand is
+     * constant. */
     const pack_def *(*wants)(const kernel_query *q, int32_t operand);
     /* Scratch a thread needs, at the bounds in `c` (data pointers are NULL then); NULL: none. */
     int64_t (*scratch_bytes)(const call *c);
-    /* Shared scratch for one call (partial results, packed operands); in call.scratch. NULL: none. */
+    /* Shared scratch for one call (partial results, packed operands); in call.scratch. NULL: none.
+     */
     int64_t (*shared_bytes)(const call *c);
-    /* Optional first pass over its own units (packing what is not packed), finished before `run` starts. */
+    /* Optional first pass over its own units (packing what is not packed), finished before `run`
+     * starts. */
     int64_t (*prepare_units)(const call *c);
     void (*prepare)(const call *c, int64_t from, int64_t to, void *thread_scratch);
     int64_t (*units)(const call *c);

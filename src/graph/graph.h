@@ -1,16 +1,17 @@
-/* A job is a graph. A node applies an op to values; a value is (node, output). The order of the nodes
- * is a legal order of execution. Nodes are only appended and never move, so pointers to them stay good
- * for the graph's life; a rewrite builds a new graph (graph/rewrite.h).
+/* A job is a graph. A node applies an op to values; a value is (node, output). The order of the
+ * nodes is a legal order of execution. Nodes are only appended and never move, so pointers to them
+ * stay good for the graph's life; a rewrite builds a new graph (graph/rewrite.h).
  *
  * Extents are constants or affine in one bounded symbol, mul * symbol + add, and are compared as
  * written: nothing ever broadcasts because a symbol happens to be 1.
  *
  * State (parameters, optimiser moments, KV pages) lives outside graphs and is bound by name. A node
- * `state` reads the version that the step begins with; an op that writes returns the next version, a
- * new value on the same storage. Reading an old version after its writer is an error the verifier finds.
+ * `state` reads the version that the step begins with; an op that writes returns the next version,
+ * a new value on the same storage. Reading an old version after its writer is an error the verifier
+ * finds.
  *
- * Errors stick to the graph: building functions return a value (absent after an error) and the caller
- * asks graph_status once at the end. */
+ * Errors stick to the graph: building functions return a value (absent after an error) and the
+ * caller asks graph_status once at the end. */
 #ifndef GRAPH_GRAPH_H
 #define GRAPH_GRAPH_H
 
@@ -59,7 +60,8 @@ struct node {
     int32_t id, n_in, n_out;
     value *in;
     type *out;
-    const char *name; /* of a state or input: what it is bound by; else a hint for people, or NULL */
+    const char
+        *name; /* of a state or input: what it is bound by; else a hint for people, or NULL */
     tag tag;
     phase phase;
     bool pinned; /* recomputed: may be neither merged with its twin nor moved to an earlier phase */
@@ -112,7 +114,8 @@ status graph_status(const graph *g);
 /* Sticks an error to the graph (the first one wins) and returns an absent value. */
 value graph_fail(graph *g, status code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* A symbol `1 <= name <= bound`; its number, 0 after an error. The same name gives the same symbol. */
+/* A symbol `1 <= name <= bound`; its number, 0 after an error. The same name gives the same symbol.
+ */
 int32_t graph_symbol(graph *g, const char *name, int64_t bound);
 extent extent_of(int64_t constant);
 extent extent_symbol(int32_t sym);
@@ -140,8 +143,8 @@ value graph_state(graph *g, const char *name, type t, tag tag);
 /* The node of the state or input of that name, or an absent value. */
 value graph_find(const graph *g, const char *name);
 
-/* Applies an op: checks the operands, runs the shape rule, copies the parameters. Output 0 is returned;
- * the others are (node, 1..). Absent optional operands are NO_VALUE. */
+/* Applies an op: checks the operands, runs the shape rule, copies the parameters. Output 0 is
+ * returned; the others are (node, 1..). Absent optional operands are NO_VALUE. */
 value graph_add(graph *g, const op_def *op, const void *params, int32_t n_in, const value *in);
 /* Gives the node a name that shows in prints, traces and errors. Returns v. */
 value graph_name(graph *g, value v, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -160,9 +163,11 @@ static inline const type *value_type(const graph *g, value v) {
 }
 
 /* ---- asking ---- */
-/* Everything that must hold: operands before users, versions of state in order, shape rules agree. */
+/* Everything that must hold: operands before users, versions of state in order, shape rules agree.
+ */
 status graph_verify(const graph *g);
-/* last_use[node] = the last node that reads any of its outputs; n_nodes for values that are marked. */
+/* last_use[node] = the last node that reads any of its outputs; n_nodes for values that are marked.
+ */
 status graph_liveness(const graph *g, arena *mem, int32_t **last_use);
 /* Follows views and writes back to the value that owns the storage. */
 value graph_storage(const graph *g, value v);

@@ -1,23 +1,32 @@
-/* What an op is: everything that is true of it, in one place (its file in ops/). No code anywhere asks
- * which op a node holds in order to know how to treat it; it reads this. */
+/* What an op is: everything that is true of it, in one place (its file in ops/). No code anywhere
+ * asks which op a node holds in order to know how to treat it; it reads this. */
 #ifndef GRAPH_OP_H
 #define GRAPH_OP_H
 
 #include "graph/graph.h"
 
 /* A parameter, for printing, hashing and reading from text. */
-typedef enum field_kind { FIELD_INT32, FIELD_INT64, FIELD_DOUBLE, FIELD_BOOL, FIELD_FORMAT, FIELD_INT64S } field_kind;
+typedef enum field_kind {
+    FIELD_INT32,
+    FIELD_INT64,
+    FIELD_DOUBLE,
+    FIELD_BOOL,
+    FIELD_FORMAT,
+    FIELD_INT64S
+} field_kind;
 typedef struct field {
     const char *name;
     field_kind kind;
     size_t offset;
     int32_t count; /* of FIELD_INT64S */
 } field;
-#define FIELD(T, member, kind_) {.name = #member, .kind = (kind_), .offset = offsetof(T, member), .count = 1}
+#define FIELD(T, member, kind_)                                                                    \
+    { .name = #member, .kind = (kind_), .offset = offsetof(T, member), .count = 1 }
 
-/* Axis labels, einsum-like. Axes of one node with equal labels run together: splitting the label splits
- * all of them at the same unit, extent / grain counting units. A label that is in no output is summed
- * over, unless `how` says otherwise. Labels are claims, and the label check tries each. */
+/* Axis labels, einsum-like. Axes of one node with equal labels run together: splitting the label
+ * splits all of them at the same unit, extent / grain counting units. A label that is in no output
+ * is summed over, unless `how` says otherwise. Labels are claims, and the label check tries each.
+ */
 typedef enum label_how {
     LABEL_FREE,   /* split it and join the outputs (or add them, where an output lacks it) */
     LABEL_WHOLE,  /* cannot be split */
@@ -43,15 +52,18 @@ typedef struct tensor {
     int64_t dim[MAX_RANK];
 } tensor;
 
-/* One application of an op. For the reference, floating tensors hold doubles (format f64) and ids are raw. */
+/* One application of an op. For the reference, floating tensors hold doubles (format f64) and ids
+ * are raw. */
 typedef struct call {
     const node *node;
     const void *params;
     int32_t n_in, n_out;
     tensor in[MAX_IN], out[MAX_OUT];
-    uint64_t step_seed;       /* randomness of this step; with the node's own stream id it is repeatable */
-    const int64_t *host[MAX_IN]; /* a host copy of an index operand, where one is known before the step; else NULL */
-    void *scratch;            /* kernels: what scratch_bytes asked for */
+    uint64_t
+        step_seed; /* randomness of this step; with the node's own stream id it is repeatable */
+    const int64_t *host[MAX_IN]; /* a host copy of an index operand, where one is known before the
+                                    step; else NULL */
+    void *scratch;               /* kernels: what scratch_bytes asked for */
 } call;
 
 typedef struct cost {
@@ -62,9 +74,9 @@ typedef struct sample sample;
 
 /* How an op behaves under reduced precision. */
 typedef enum precision_class {
-    PRECISION_ANY,   /* any float format in, same out */
-    PRECISION_DOT,   /* gains from 16 bit operands; sums in f32 */
-    PRECISION_WIDE,  /* wants f32 (norms, softmax, losses, optimisers) */
+    PRECISION_ANY,  /* any float format in, same out */
+    PRECISION_DOT,  /* gains from 16 bit operands; sums in f32 */
+    PRECISION_WIDE, /* wants f32 (norms, softmax, losses, optimisers) */
 } precision_class;
 
 struct op_def {
@@ -73,12 +85,13 @@ struct op_def {
     size_t params_bytes;
     const field *fields; /* closed by {0} */
     int32_t n_in, n_out; /* n_in < 0: at least one, variable */
-    uint32_t optional, shape_only, index_in, no_grad_in, linear, may_overwrite; /* a bit per operand */
+    uint32_t optional, shape_only, index_in, no_grad_in, linear,
+        may_overwrite;      /* a bit per operand */
     int8_t view_of;         /* 1 + operand whose storage output 0 shares without change; 0: none */
     int8_t writes[MAX_OUT]; /* output i is the next version of operand writes[i] - 1 */
     bool no_grad;           /* no derivative exists (declared, never forgotten) */
-    bool grad_once;         /* its gradient cannot be differentiated again, not even through expand */
-    bool random;            /* draws from step_seed */
+    bool grad_once; /* its gradient cannot be differentiated again, not even through expand */
+    bool random;    /* draws from step_seed */
     precision_class precision;
     status (*shape)(const graph *g, const node *n, type *out);
     void (*labels)(const graph *g, const node *n, labels *l);

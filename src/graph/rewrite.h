@@ -1,5 +1,6 @@
-/* A technique is a rewrite: it takes a graph and builds a new one of the same kind. The driver copies what
- * the rewrite leaves alone, carries marks over, prunes what no mark reaches, and verifies. */
+/* A technique is a rewrite: it takes a graph and builds a new one of the same kind. The driver
+ * copies what the rewrite leaves alone, carries marks over, prunes what no mark reaches, and
+ * verifies. */
 #ifndef GRAPH_REWRITE_H
 #define GRAPH_REWRITE_H
 
@@ -9,27 +10,36 @@ typedef struct rewrite_def rewrite_def;
 typedef struct rewriting {
     const graph *from;
     graph *to;
-    value *map;  /* from (node, out) -> value in `to`; index with rewriting_slot */
+    value *map;     /* from (node, out) -> value in `to`; index with rewriting_slot */
     int32_t *first; /* first slot of a node */
     const void *options;
 } rewriting;
 
 /* What a graph is known to be; rewrites require, forbid and ensure these. */
-enum { GRAPH_DIFFERENTIATED = 1, GRAPH_FUSED = 2, GRAPH_SHARDED = 4, GRAPH_QUANTISED = 8, GRAPH_RECOMPUTED = 16 };
+enum {
+    GRAPH_DIFFERENTIATED = 1,
+    GRAPH_FUSED = 2,
+    GRAPH_SHARDED = 4,
+    GRAPH_QUANTISED = 8,
+    GRAPH_RECOMPUTED = 16
+};
 
 struct rewrite_def {
     const char *name, *help;
     uint32_t needs, forbids, ensures;
     double tolerance; /* relative, that outputs may move by; 0: bit-equal */
-    /* Node by node: builds the replacement of `n` and maps all its outputs, or returns false to have it copied. */
+    /* Node by node: builds the replacement of `n` and maps all its outputs, or returns false to
+     * have it copied. */
     bool (*visit)(rewriting *r, const node *n);
     /* After all nodes: adds what hangs on the whole graph (autodiff). May be NULL. */
     status (*finish)(rewriting *r);
 };
 extern const rewrite_def *const registry_rewrite[];
 
-/* `facts` holds what is known of `from` and is updated. On success *out is a new graph of its own. */
-status rewrite_run(const rewrite_def *def, const graph *from, const void *options, uint32_t *facts, graph **out);
+/* `facts` holds what is known of `from` and is updated. On success *out is a new graph of its own.
+ */
+status rewrite_run(const rewrite_def *def, const graph *from, const void *options, uint32_t *facts,
+                   graph **out);
 
 value rewriting_get(const rewriting *r, value from);
 void rewriting_set(rewriting *r, value from, value to);

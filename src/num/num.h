@@ -1,8 +1,9 @@
 /* Number formats. A tensor's innermost axis is a row in one format; rows lie one behind the other.
- *   row = [head: row_head_bytes][block 0][block 1] ...     block = block_elems values in block_bytes
- * Plain types have blocks of one value and no head. A format knows how to pack and unpack a row and how
- * large its error is; everything else in Hone (reference ops, loaders, converters) works through that,
- * so that a new format is one file. Packing rounds to nearest, ties to even, unless a file says why not. */
+ *   row = [head: row_head_bytes][block 0][block 1] ...     block = block_elems values in
+ * block_bytes Plain types have blocks of one value and no head. A format knows how to pack and
+ * unpack a row and how large its error is; everything else in Hone (reference ops, loaders,
+ * converters) works through that, so that a new format is one file. Packing rounds to nearest, ties
+ * to even, unless a file says why not. */
 #ifndef NUM_NUM_H
 #define NUM_NUM_H
 
@@ -47,7 +48,8 @@ static inline int64_t num_row_bytes(const num_format *f, int64_t count) {
 }
 
 /* Any NUM_FLOAT or NUM_BLOCK format, through float where the format has no exact way. */
-void num_unpack_f64(const num_format *f, const void *row, int64_t first, int64_t count, double *out);
+void num_unpack_f64(const num_format *f, const void *row, int64_t first, int64_t count,
+                    double *out);
 void num_pack_f64(const num_format *f, const double *in, int64_t count, void *row);
 
 #endif

@@ -1,5 +1,6 @@
-/* Runs every suite (or those whose "suite.case" holds a filter), each case in its own process so that
- * a crash fails one case only, prints failures and skips with their reasons, the slowest ten, and the closing line. */
+/* Runs every suite (or those whose "suite.case" holds a filter), each case in its own process so
+ * that a crash fails one case only, prints failures and skips with their reasons, the slowest ten,
+ * and the closing line. */
 #include "test.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,8 +101,10 @@ int main(int argc, char **argv) {
     bool quick = false;
     const char *filter = "";
     for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--quick")) quick = true;
-        else filter = argv[i];
+        if (!strcmp(argv[i], "--quick"))
+            quick = true;
+        else
+            filter = argv[i];
     }
     int count[3] = {0}, n = 0;
     for (int s = 0; registry_suite[s]; s++) {
@@ -119,7 +122,8 @@ int main(int argc, char **argv) {
     }
     qsort(times, (size_t)n, sizeof *times, by_seconds);
     printf("slowest:\n");
-    for (int i = 0; i < n && i < SLOWEST; i++) printf("  %6.2f s  %s\n", times[i].seconds, times[i].name);
+    for (int i = 0; i < n && i < SLOWEST; i++)
+        printf("  %6.2f s  %s\n", times[i].seconds, times[i].name);
     printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
     return count[1] != 0;
 }
