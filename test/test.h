@@ -14,7 +14,8 @@ typedef struct test_case {
     bool slow; /* left out of the quick run */
 } test_case;
 
-void test_fail(test *t, const char *file, int line, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void test_fail(test *t, const char *file, int line, const char *what, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
 void test_skip(test *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A folder for this case's files, empty at its start and removed after it passed. */
 const char *test_folder(test *t);
@@ -25,7 +26,7 @@ const char *test_data(test *t);
 #define CHECK(t, cond, ...)                                                                        \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            test_fail((t), __FILE__, __LINE__, #cond ": " __VA_ARGS__);                            \
+            test_fail((t), __FILE__, __LINE__, #cond, "" __VA_ARGS__);                            \
             return;                                                                                \
         }                                                                                          \
     } while (0)
@@ -33,7 +34,7 @@ const char *test_data(test *t);
     do {                                                                                           \
         status check_status_ = (expr);                                                             \
         if (check_status_ != STATUS_OK) {                                                          \
-            test_fail((t), __FILE__, __LINE__, #expr ": %s", context_error(cx));                   \
+            test_fail((t), __FILE__, __LINE__, #expr, "%s", context_error(cx));                   \
             return;                                                                                \
         }                                                                                          \
     } while (0)
@@ -43,7 +44,7 @@ const char *test_data(test *t);
         context_clear(cx);                                                                         \
         status check_status_ = (expr);                                                             \
         if (check_status_ != (code) || !strstr(context_error(cx), words)) {                        \
-            test_fail((t), __FILE__, __LINE__, #expr ": %s, '%s'; expected %s, '%s'",              \
+            test_fail((t), __FILE__, __LINE__, #expr, "%s, '%s'; expected %s, '%s'",              \
                       status_name(check_status_), context_error(cx), status_name(code), words);    \
             return;                                                                                \
         }                                                                                          \

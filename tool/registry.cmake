@@ -5,6 +5,9 @@
 # `registry_KIND`, closed by NULL; its names are in `registry_KIND_names`.
 function(hone_registry kind folder declaration header)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+  if(NOT sources AND NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${header})
+    return()
+  endif()
   set(externs "")
   set(entries "")
   set(names "")
@@ -33,7 +36,7 @@ function(hone_registry kind folder declaration header)
   endforeach()
   set(out ${CMAKE_BINARY_DIR}/registry/${kind}.c)
   file(CONFIGURE OUTPUT ${out} CONTENT
-"/* Written by the build from the files in ${folder}. */
+"// Written by the build from the files in ${folder}
 #include \"${header}\"
 #include <stddef.h>
 ${externs}

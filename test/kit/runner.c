@@ -23,10 +23,10 @@ typedef struct timing {
     double seconds;
 } timing;
 
-void test_fail(test *t, const char *file, int line, const char *fmt, ...) {
+void test_fail(test *t, const char *file, int line, const char *what, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    printf("  %s:%d: ", file, line);
+    printf("  %s:%d: %s: ", file, line, what);
     vprintf(fmt, args);
     printf("\n");
     va_end(args);
