@@ -5,6 +5,7 @@
 # `registry_KIND`, closed by NULL; its names are in `registry_KIND_names`.
 function(hone_registry kind folder declaration header)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+  list(FILTER sources EXCLUDE REGEX "/kit/[^/]*$")
   if(NOT sources AND NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${header})
     return()
   endif()
