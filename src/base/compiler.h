@@ -29,6 +29,49 @@ static inline int64_t div_up(int64_t n, int64_t unit) {
     return (n + unit - 1) / unit;
 }
 
+/* What one instruction does, for x86-64; elsewhere nothing, or nothing known. */
+static inline void spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+/* MXCSR: rounding, denormals and masked exceptions of this thread's vector arithmetic. */
+enum { FLOAT_MODE_DEFAULT = 0x1f80 };
+static inline uint32_t float_mode_get(void) {
+#if defined(__x86_64__)
+    return __builtin_ia32_stmxcsr();
+#else
+    return FLOAT_MODE_DEFAULT;
+#endif
+}
+static inline void float_mode_set(uint32_t mode) {
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr(mode);
+#else
+    (void)mode;
+#endif
+}
+/* CPUID: eax, ebx, ecx, edx of a leaf; XGETBV: the register states that the system saves. */
+static inline void cpu_id(uint32_t leaf, uint32_t part, uint32_t out[4]) {
+#if defined(__x86_64__)
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(part));
+#else
+    (void)leaf, (void)part;
+    out[0] = out[1] = out[2] = out[3] = 0;
+#endif
+}
+static inline uint64_t cpu_saved_states(void) {
+#if defined(__x86_64__)
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+#else
+    return 0;
+#endif
+}
+
 /* True on overflow, with the result then unspecified. */
 static inline int mul_overflows(int64_t a, int64_t b, int64_t *out) {
     return __builtin_mul_overflow(a, b, out);
