@@ -26,7 +26,7 @@ const char *test_data(test *t);
 #define CHECK(t, cond, ...)                                                                        \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            test_fail((t), __FILE__, __LINE__, #cond, "" __VA_ARGS__);                            \
+            test_fail((t), __FILE__, __LINE__, #cond, " " __VA_ARGS__);                            \
             return;                                                                                \
         }                                                                                          \
     } while (0)

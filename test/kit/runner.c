@@ -26,7 +26,7 @@ typedef struct timing {
 void test_fail(test *t, const char *file, int line, const char *what, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    printf("  %s:%d: %s: ", file, line, what);
+    printf("  %s:%d: %s:", file, line, what);
     vprintf(fmt, args);
     printf("\n");
     va_end(args);
