@@ -1,6 +1,6 @@
-/* Ragged attention (ops/attention.h): the op that serves training, prefill, chunks and decoding alike.
- *   FlashAttention: Dao et al. 2022; sinks: Xiao et al. 2023; soft-cap: Gemma 2.
- * A row that sees no key gives 0, and -inf as its log-sum-exp (or its sink). */
+/* Ragged attention (ops/attention.h): the op that serves training, prefill, chunks and decoding
+ * alike. FlashAttention: Dao et al. 2022; sinks: Xiao et al. 2023; soft-cap: Gemma 2. A row that
+ * sees no key gives 0, and -inf as its log-sum-exp (or its sink). */
 #include "ops/attention.h"
 #include <math.h>
 #include <string.h>
@@ -14,8 +14,8 @@ static status check_params(const graph *g, const node *n, const attention_params
         return op_fail(g, n, "head size %d and group %d must be positive", p->head, p->group);
     if (p->window < 0 || p->page < 0 || !(p->soft_cap >= 0) || !isfinite(p->soft_cap) ||
         !isfinite(p->scale))
-        return op_fail(g, n, "window %d, page %d, soft-cap %g, scale %g are not all sound", p->window,
-                       p->page, p->soft_cap, p->scale);
+        return op_fail(g, n, "window %d, page %d, soft-cap %g, scale %g are not all sound",
+                       p->window, p->page, p->soft_cap, p->scale);
     return STATUS_OK;
 }
 
@@ -35,7 +35,8 @@ static status check_offsets(const graph *g, const node *n, const attention_param
     if (value_absent(keys)) return op_fail(g, n, "pages need key offsets (operand 4)");
     if (t->rank != 2 || !is_i32(g, table) ||
         !extent_same(extent_affine(t->dim[0].sym, t->dim[0].mul, t->dim[0].add + 1), o->dim[0]))
-        return op_fail(g, n, "the page table (operand 5) must be i32 [sequences, pages a sequence]");
+        return op_fail(g, n,
+                       "the page table (operand 5) must be i32 [sequences, pages a sequence]");
     return STATUS_OK;
 }
 
@@ -58,7 +59,8 @@ status attention_check(const graph *g, const node *n) {
     if (p->page) (void)extent_divide(k->dim[0], p->page, &whole);
     if (!whole) return op_fail(g, n, "rows of k (operand 1) are not pages of %d", p->page);
     if (value_absent(n->in[ATTENTION_K_OFFSETS]) && !extent_same(k->dim[0], q->dim[0]))
-        return op_fail(g, n, "without key offsets k (operand 1) must have the rows of q (operand 0)");
+        return op_fail(g, n,
+                       "without key offsets k (operand 1) must have the rows of q (operand 0)");
     value sinks = n->in[ATTENTION_SINKS];
     if (value_absent(sinks)) return STATUS_OK;
     const type *s = value_type(g, sinks);
@@ -181,7 +183,8 @@ static void gradient(graph *g, value y, const value *dy, uint32_t want, value *d
     if (want >> ATTENTION_SINKS & 1) dx[ATTENTION_SINKS] = (value){d.node, ATTENTION_DSINKS};
 }
 
-/* Bounds i of the offsets: from the host's copy, else from the tensor, else sequences of equal length. */
+/* Bounds i of the offsets: from the host's copy, else from the tensor, else sequences of equal
+ * length. */
 static int64_t offset(const call *c, int32_t operand, int64_t i, int64_t rows) {
     int64_t sequences = c->in[ATTENTION_Q_OFFSETS].dim[0] - 1;
     if (c->host[operand]) return c->host[operand][i];
@@ -195,8 +198,8 @@ double attention_pairs(const call *c) {
     double pairs = 0;
     for (int64_t s = 0; s + 1 < c->in[ATTENTION_Q_OFFSETS].dim[0]; s++) {
         int64_t rows = c->in[ATTENTION_Q].dim[0], key_rows = c->in[ATTENTION_K].dim[0];
-        int64_t queries = offset(c, ATTENTION_Q_OFFSETS, s + 1, rows) -
-                          offset(c, ATTENTION_Q_OFFSETS, s, rows);
+        int64_t queries =
+            offset(c, ATTENTION_Q_OFFSETS, s + 1, rows) - offset(c, ATTENTION_Q_OFFSETS, s, rows);
         int64_t keys = own ? queries
                            : offset(c, ATTENTION_K_OFFSETS, s + 1, key_rows) -
                                  offset(c, ATTENTION_K_OFFSETS, s, key_rows);
@@ -288,34 +291,32 @@ value build_attention(graph *g, const attention_params *p, const value in[ATTENT
     return graph_add(g, &op_attention, p, ATTENTION_OPERANDS, in);
 }
 
-const field attention_fields[] = {FIELD(attention_params, head, FIELD_INT32),
-                               FIELD(attention_params, group, FIELD_INT32),
-                               FIELD(attention_params, scale, FIELD_DOUBLE),
-                               FIELD(attention_params, soft_cap, FIELD_DOUBLE),
-                               FIELD(attention_params, window, FIELD_INT32),
-                               FIELD(attention_params, causal, FIELD_BOOL),
-                               FIELD(attention_params, page, FIELD_INT32),
-                               {0}};
+const field attention_fields[] = {
+    FIELD(attention_params, head, FIELD_INT32),   FIELD(attention_params, group, FIELD_INT32),
+    FIELD(attention_params, scale, FIELD_DOUBLE), FIELD(attention_params, soft_cap, FIELD_DOUBLE),
+    FIELD(attention_params, window, FIELD_INT32), FIELD(attention_params, causal, FIELD_BOOL),
+    FIELD(attention_params, page, FIELD_INT32),   {0}};
 
 enum {
     IDS = 1u << ATTENTION_Q_OFFSETS | 1u << ATTENTION_K_OFFSETS | 1u << ATTENTION_TABLE,
     OPTIONAL = 1u << ATTENTION_K_OFFSETS | 1u << ATTENTION_TABLE | 1u << ATTENTION_SINKS
 };
-const op_def op_attention = {.name = "attention",
-                             .help = "softmax(scale * q.k, masked, with sinks) . v over ragged sequences",
-                             .params_bytes = sizeof(attention_params),
-                             .fields = attention_fields,
-                             .n_in = ATTENTION_OPERANDS,
-                             .n_out = 2,
-                             .optional = OPTIONAL,
-                             .index_in = IDS,
-                             .no_grad_in = IDS,
-                             .linear = 1u << ATTENTION_V,
-                             .grad_once = true,
-                             .precision = PRECISION_DOT,
-                             .shape = shape,
-                             .labels = forward_labels,
-                             .reference = reference,
-                             .gradient = gradient,
-                             .cost = cost_of,
-                             .sample = sample_case};
+const op_def op_attention = {
+    .name = "attention",
+    .help = "softmax(scale * q.k, masked, with sinks) . v over ragged sequences",
+    .params_bytes = sizeof(attention_params),
+    .fields = attention_fields,
+    .n_in = ATTENTION_OPERANDS,
+    .n_out = 2,
+    .optional = OPTIONAL,
+    .index_in = IDS,
+    .no_grad_in = IDS,
+    .linear = 1u << ATTENTION_V,
+    .grad_once = true,
+    .precision = PRECISION_DOT,
+    .shape = shape,
+    .labels = forward_labels,
+    .reference = reference,
+    .gradient = gradient,
+    .cost = cost_of,
+    .sample = sample_case};

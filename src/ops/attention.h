@@ -35,7 +35,8 @@ enum {
 value build_attention(graph *g, const attention_params *p, const value in[ATTENTION_OPERANDS]);
 extern const op_def op_attention;
 
-/* dq, dk, dv, dsinks; p is computed again from lse, so that nothing of the size of the scores is kept. */
+/* dq, dk, dv, dsinks; p is computed again from lse, so that nothing of the size of the scores is
+ * kept. */
 enum {
     ATTENTION_OUT = ATTENTION_OPERANDS, /* operands 0.. are those of attention */
     ATTENTION_LSE,
@@ -47,8 +48,8 @@ enum { ATTENTION_DQ, ATTENTION_DK, ATTENTION_DV, ATTENTION_DSINKS };
 extern const op_def op_attention_bwd;
 extern const field attention_fields[];
 
-/* What both ops say of operands 0..6: errors, axis labels; the pairs of query and key that the mask allows,
- * over all heads; the bytes of a tensor. */
+/* What both ops say of operands 0..6: errors, axis labels; the pairs of query and key that the mask
+ * allows, over all heads; the bytes of a tensor. */
 status attention_check(const graph *g, const node *n);
 void attention_labels(const node *n, labels *l);
 double attention_pairs(const call *c);
@@ -56,8 +57,8 @@ double attention_bytes(const tensor *t);
 /* The random operands of both, and the parameters that they belong to. */
 attention_params attention_sample(sample *s, value in[ATTENTION_OPERANDS]);
 
-/* The mask: a query at position `at` sees keys [*from, *to) of its sequence's `keys`; a window without
- * `causal` reaches as far ahead as back. */
+/* The mask: a query at position `at` sees keys [*from, *to) of its sequence's `keys`; a window
+ * without `causal` reaches as far ahead as back. */
 static inline void attention_range(const attention_params *p, int64_t at, int64_t keys,
                                    int64_t *from, int64_t *to) {
     int64_t first = p->window ? at - p->window + 1 : 0;

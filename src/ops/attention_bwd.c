@@ -1,8 +1,8 @@
 /* The gradient of attention (ops/attention.h), from its log-sum-exp:
  *   p = exp(s - lse);  delta = out.dout - dlse;  ds = p * (dout.v - delta)
- *   dv = p^T.dout;  with c = soft-cap: ds *= 1 - (s / c)^2;  dq = scale * ds.k;  dk = scale * ds^T.q
- *   dsink = sum over rows of -exp(sink - lse) * delta
- * Keys that lie in pages gather the gradients of all sequences that share them. */
+ *   dv = p^T.dout;  with c = soft-cap: ds *= 1 - (s / c)^2;  dq = scale * ds.k;  dk = scale *
+ * ds^T.q dsink = sum over rows of -exp(sink - lse) * delta Keys that lie in pages gather the
+ * gradients of all sequences that share them. */
 #include "ops/attention.h"
 #include <math.h>
 #include <string.h>
