@@ -1,0 +1,195 @@
+/* Making a plan: the order, the kernels, the packed operands, the extents to patch at each step. */
+#include "exec/plan.h"
+#include "exec/order.h"
+#include <assert.h>
+#include <string.h>
+
+static bool is_read(const plan *p, const int32_t *reads, value v) {
+    return reads[v.node * MAX_OUT + v.out] > 0 || op_is_leaf(p->g->nodes[v.node]->op);
+}
+
+/* How often each value is read or marked. */
+static int32_t *count_reads(const graph *g, arena *mem) {
+    int32_t *reads = ARENA_NEW(mem, int32_t, (int64_t)g->n_nodes * MAX_OUT + 1);
+    if (!reads) return NULL;
+    for (int32_t id = 0; id < g->n_nodes; id++) {
+        const node *n = g->nodes[id];
+        for (int32_t i = 0; i < n->n_in; i++)
+            if (!value_absent(n->in[i]) && !(n->op->n_in >= 0 && n->op->shape_only >> i & 1))
+                reads[n->in[i].node * MAX_OUT + n->in[i].out]++;
+    }
+    for (int32_t i = 0; i < g->n_marks; i++)
+        reads[g->marks[i].at.node * MAX_OUT + g->marks[i].at.out]++;
+    return reads;
+}
+
+static bool is_written(const graph *g, value state_value) {
+    for (int32_t id = state_value.node + 1; id < g->n_nodes; id++)
+        for (int32_t o = 0; o < g->nodes[id]->n_out; o++)
+            if (g->nodes[id]->op->writes[o] &&
+                value_same(graph_storage(g, (value){id, o}), state_value))
+                return true;
+    return false;
+}
+
+/* Constant through a plan's life: derived from states in the load phase, and not written. */
+static bool *find_constants(const graph *g, arena *mem) {
+    bool *constant = ARENA_NEW(mem, bool, g->n_nodes + 1);
+    for (int32_t id = 0; constant && id < g->n_nodes; id++)
+        constant[id] = g->nodes[id]->phase == PHASE_LOAD && !is_written(g, (value){id, 0});
+    return constant;
+}
+
+static status pick_kernel(plan *p, plan_step *s, const int32_t *reads) {
+    kernel_query q = {.g = p->g, .node = s->node};
+    for (int32_t i = 0; i < s->node->n_in; i++)
+        if (!value_absent(s->node->in[i])) q.in[i] = value_type(p->g, s->node->in[i]);
+    for (int32_t o = 0; o < s->node->n_out; o++)
+        if (is_read(p, reads, (value){s->node->id, o}) || s->node->op->writes[o])
+            q.out[o] = &s->node->out[o];
+    if (p->options.reference_only) return STATUS_OK;
+    return choose_kernel(&q, p->options.isa_limit, &p->mem, &s->chosen);
+}
+
+static void set_tensor(plan *p, tensor *t, const type *from) {
+    t->format = from->format;
+    t->rank = from->rank;
+    for (int32_t d = 0; d < from->rank; d++) {
+        t->dim[d] = extent_bound(p->g, from->dim[d]);
+        if (from->dim[d].sym) p->patches[p->n_patches++] = (extent_patch){&t->dim[d], from->dim[d]};
+    }
+}
+
+static status make_tensors(plan *p) {
+    int64_t n_tensors = (int64_t)p->g->n_nodes * MAX_OUT, n_patches = 0;
+    for (int32_t i = 0; i < p->g->n_nodes; i++)
+        n_patches += (int64_t)MAX_RANK * (2 * p->g->nodes[i]->n_out + p->g->nodes[i]->n_in);
+    p->tensors = ARENA_NEW(&p->mem, tensor, n_tensors + 1);
+    p->patches = ARENA_NEW(&p->mem, extent_patch, n_patches + 1);
+    p->steps = ARENA_NEW(&p->mem, plan_step, p->g->n_nodes + 1);
+    if (!p->tensors || !p->patches || !p->steps) return STATUS_NO_MEMORY;
+    for (int32_t i = 0; i < p->g->n_nodes; i++)
+        for (int32_t o = 0; o < p->g->nodes[i]->n_out; o++)
+            set_tensor(p, &p->tensors[i * MAX_OUT + o], &p->g->nodes[i]->out[o]);
+    return STATUS_OK;
+}
+
+static status make_step(plan *p, const node *n, const int32_t *reads) {
+    plan_step *s = &p->steps[p->n_steps++];
+    s->node = n;
+    s->c = (call){.node = n, .params = n->params, .n_in = n->n_in, .n_out = n->n_out};
+    s->skipped = n->op->view_of && !n->op->writes[0];
+    for (int32_t i = 0; i < n->n_in; i++)
+        if (!value_absent(n->in[i])) set_tensor(p, &s->c.in[i], value_type(p->g, n->in[i]));
+    for (int32_t o = 0; o < n->n_out; o++) set_tensor(p, &s->c.out[o], &n->out[o]);
+    return s->skipped ? STATUS_OK : pick_kernel(p, s, reads);
+}
+
+static plan_pack *find_pack(plan *p, value of, const pack_def *def) {
+    for (int32_t i = 0; i < p->n_packs; i++)
+        if (value_same(p->packs[i].of, of) && p->packs[i].def == def) return &p->packs[i];
+    return NULL;
+}
+
+static status want_packs(plan *p, const bool *constant) {
+    p->packs = ARENA_NEW(&p->mem, plan_pack, (int64_t)p->n_steps * 2 + 1);
+    if (!p->packs) return STATUS_NO_MEMORY;
+    for (int32_t k = 0; k < p->n_steps; k++) {
+        plan_step *s = &p->steps[k];
+        kernel_query q = {.g = p->g, .node = s->node};
+        if (!s->chosen.kernel || !s->chosen.kernel->wants) continue;
+        for (int32_t i = 0; i < s->node->n_in; i++)
+            if (!value_absent(s->node->in[i])) q.in[i] = value_type(p->g, s->node->in[i]);
+        for (int32_t o = 0; o < s->node->n_out; o++) q.out[o] = &s->node->out[o];
+        for (int32_t i = 0; i < s->node->n_in && i < MAX_IN; i++) {
+            value of = s->node->in[i];
+            if (value_absent(of) || !constant[graph_storage(p->g, of).node]) continue;
+            const pack_def *def = s->chosen.kernel->wants(&q, i);
+            if (!def) continue;
+            plan_pack *pack = find_pack(p, of, def);
+            if (!pack && p->n_packs < p->n_steps * 2) {
+                pack = &p->packs[p->n_packs++];
+                *pack = (plan_pack){.of = of, .def = def, .size_bytes = def->bytes(&s->c.in[i])};
+                pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
+                if (!pack->data) return STATUS_NO_MEMORY;
+                p->packed_bytes += pack->size_bytes;
+            }
+            s->packed[i] = pack;
+        }
+    }
+    p->peak_bytes[TAG_PACKED] += p->packed_bytes;
+    return STATUS_OK;
+}
+
+static status make_scratch(plan *p) {
+    int64_t reference = 0;
+    for (int32_t k = 0; k < p->n_steps; k++) {
+        plan_step *s = &p->steps[k];
+        const kernel_def *kernel = s->chosen.kernel;
+        if (s->skipped) continue;
+        if (!kernel)
+            reference = MAX_OF(reference, plan_reference_bytes(s));
+        else if (kernel->scratch_bytes)
+            p->thread_scratch_bytes = MAX_OF(p->thread_scratch_bytes, kernel->scratch_bytes(&s->c));
+    }
+    p->thread_scratch_bytes = round_up(p->thread_scratch_bytes, 4096);
+    p->scratch_bytes = reference + p->thread_scratch_bytes * pool_threads(p->pool);
+    p->peak_bytes[TAG_SCRATCH] += p->scratch_bytes;
+    p->reference_scratch = context_alloc(p->cx, (size_t)reference);
+    p->thread_scratch =
+        context_alloc(p->cx, (size_t)(p->thread_scratch_bytes * pool_threads(p->pool)));
+    return p->reference_scratch && p->thread_scratch ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static status build(plan *p, arena *mem) {
+    int32_t *order, *reads = count_reads(p->g, mem);
+    bool *constant = find_constants(p->g, mem);
+    if (!reads || !constant) return STATUS_NO_MEMORY;
+    TRY(order_nodes(p->g, p->options.keep_order, mem, &order));
+    TRY(make_tensors(p));
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t i = 0; i < p->g->n_nodes; i++) {
+            const node *n = p->g->nodes[order[i]];
+            if (op_is_leaf(n->op) || (n->phase == PHASE_LOAD) != (pass == 0)) continue;
+            TRY(make_step(p, n, reads));
+        }
+        if (pass == 0) p->n_load = p->n_steps;
+    }
+    TRY(plan_build_memory(p, reads));
+    TRY(want_packs(p, constant));
+    return make_scratch(p);
+}
+
+status plan_new(context *cx, const graph *g, states *store, pool *workers,
+                const plan_options *options, plan **out) {
+    *out = NULL;
+    TRY(graph_verify(g));
+    plan *p = context_zalloc(cx, sizeof *p);
+    if (!p) return STATUS_NO_MEMORY;
+    *p = (plan){.cx = cx,
+                .mem = arena_make(cx),
+                .g = g,
+                .store = store,
+                .pool = workers,
+                .options = *options,
+                .f64 = num_find("f64")};
+    arena mem = arena_make(cx);
+    status st = build(p, &mem);
+    arena_free(&mem);
+    if (st != STATUS_OK)
+        plan_free(p);
+    else
+        *out = p;
+    return st;
+}
+
+void plan_free(plan *p) {
+    if (!p) return;
+    context *cx = p->cx;
+    for (int32_t i = 0; i < p->n_packs; i++) context_release(cx, p->packs[i].data);
+    context_release(cx, p->memory);
+    context_release(cx, p->reference_scratch);
+    context_release(cx, p->thread_scratch);
+    arena_free(&p->mem);
+    context_release(cx, p);
+}

@@ -1,0 +1,142 @@
+#include "exec/states.h"
+#include <string.h>
+
+struct states {
+    context *cx;
+    arena mem;
+    state **items;
+    int32_t n, cap;
+};
+
+states *states_new(context *cx) {
+    states *s = context_zalloc(cx, sizeof *s);
+    if (!s) return NULL;
+    s->cx = cx;
+    s->mem = arena_make(cx);
+    return s;
+}
+
+void states_free(states *s) {
+    if (!s) return;
+    for (int32_t i = 0; i < s->n; i++)
+        if (!s->items[i]->borrowed) context_release(s->cx, s->items[i]->t.data);
+    arena_free(&s->mem);
+    context_release(s->cx, s);
+}
+
+state *states_find(const states *s, const char *name) {
+    for (int32_t i = 0; i < s->n; i++)
+        if (!strcmp(s->items[i]->name, name)) return s->items[i];
+    return NULL;
+}
+
+int32_t states_count(const states *s) {
+    return s->n;
+}
+
+state *states_at(const states *s, int32_t index) {
+    return s->items[index];
+}
+
+static tensor bound_tensor(const graph *g, const type *t) {
+    tensor out = {.format = t->format, .rank = t->rank};
+    for (int32_t d = 0; d < t->rank; d++) out.dim[d] = extent_bound(g, t->dim[d]);
+    return out;
+}
+
+static bool same_tensor(const tensor *a, const tensor *b) {
+    if (a->format != b->format || a->rank != b->rank) return false;
+    return !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+static status append(states *s, state *item) {
+    if (s->n == s->cap) {
+        int32_t cap = s->cap ? s->cap * 2 : 32;
+        state **wider = ARENA_NEW(&s->mem, state *, cap);
+        if (!wider) return STATUS_NO_MEMORY;
+        if (s->n) memcpy(wider, s->items, (size_t)s->n * sizeof *wider);
+        s->items = wider;
+        s->cap = cap;
+    }
+    s->items[s->n++] = item;
+    return STATUS_OK;
+}
+
+status states_bind(states *s, const graph *g, const node *n, state **out) {
+    tensor t = bound_tensor(g, &n->out[0]);
+    *out = states_find(s, n->name);
+    if (*out) {
+        char wants[160];
+        if (same_tensor(&(*out)->t, &t)) return STATUS_OK;
+        return context_fail(s->cx, STATUS_BAD_ARGUMENT,
+                            "state '%s' is stored with another type than the graph's %s", n->name,
+                            type_print(g, &n->out[0], wants, sizeof wants));
+    }
+    state *item = ARENA_NEW(&s->mem, state, 1);
+    char *name = item ? arena_strdup(&s->mem, n->name) : NULL;
+    if (!name) return STATUS_NO_MEMORY;
+    *item =
+        (state){.name = name, .t = t, .tag = n->tag, .size_bytes = type_bound_bytes(g, &n->out[0])};
+    item->t.data = context_zalloc(s->cx, (size_t)item->size_bytes);
+    if (!item->t.data) return context_note(s->cx, STATUS_NO_MEMORY, "state '%s'", n->name);
+    status st = append(s, item);
+    if (st != STATUS_OK)
+        context_release(s->cx, item->t.data);
+    else
+        *out = item;
+    return st;
+}
+
+int64_t tensor_elems(const tensor *t) {
+    int64_t elems = 1;
+    for (int32_t d = 0; d < t->rank; d++) elems *= t->dim[d];
+    return elems;
+}
+
+static int64_t row_elems(const tensor *t) {
+    return t->rank ? t->dim[t->rank - 1] : 1;
+}
+
+int64_t tensor_bytes(const tensor *t) {
+    int64_t row = row_elems(t);
+    return row ? tensor_elems(t) / row * num_row_bytes(t->format, row) : 0;
+}
+
+void tensor_set(const tensor *t, const double *numbers) {
+    int64_t row = row_elems(t), stride = num_row_bytes(t->format, row),
+            rows = row ? tensor_elems(t) / row : 0;
+    for (int64_t r = 0; r < rows; r++)
+        num_pack_f64(t->format, numbers + r * row, row, (char *)t->data + r * stride);
+}
+
+void tensor_get(const tensor *t, double *numbers) {
+    int64_t row = row_elems(t), stride = num_row_bytes(t->format, row),
+            rows = row ? tensor_elems(t) / row : 0;
+    for (int64_t r = 0; r < rows; r++)
+        num_unpack_f64(t->format, (const char *)t->data + r * stride, 0, row, numbers + r * row);
+}
+
+static status find_counted(const states *s, const char *name, int64_t count, state **out) {
+    *out = states_find(s, name);
+    if (!*out) return context_fail(s->cx, STATUS_BAD_ARGUMENT, "there is no state '%s'", name);
+    if ((*out)->t.format->kind == NUM_INDEX)
+        return context_fail(s->cx, STATUS_BAD_ARGUMENT, "state '%s' holds whole numbers (%s)", name,
+                            (*out)->t.format->name);
+    if (tensor_elems(&(*out)->t) == count) return STATUS_OK;
+    return context_fail(s->cx, STATUS_BAD_ARGUMENT, "state '%s' has %lld elements, not %lld", name,
+                        (long long)tensor_elems(&(*out)->t), (long long)count);
+}
+
+status states_set(states *s, const char *name, const double *numbers, int64_t count) {
+    state *item;
+    TRY(find_counted(s, name, count, &item));
+    tensor_set(&item->t, numbers);
+    return STATUS_OK;
+}
+
+status states_get(const states *s, const char *name, double *numbers, int64_t count) {
+    state *item;
+    TRY(find_counted(s, name, count, &item));
+    tensor_get(&item->t, numbers);
+    return STATUS_OK;
+}
