@@ -1,8 +1,7 @@
 /* Facts come from CPUID (with XGETBV, because a register file that the system does not save is not
- * there), from sched_getaffinity, sysconf and the cgroup files. An instruction set counts as
- * present only when every extension is there that its folder is compiled with. AMX state must be
- * asked for from Linux once per process (arch_prctl, ARCH_REQ_XCOMP_PERM), before a thread first
- * touches a tile. */
+ * there), from sched_getaffinity, sysconf and the cgroup files. An instruction set counts as present only
+ * when every extension is there that its folder is compiled with. AMX state must be asked for from Linux
+ * once per process (arch_prctl, ARCH_REQ_XCOMP_PERM), before a thread first touches a tile. */
 #include "base/cpu.h"
 #include <pthread.h>
 #include <sched.h>

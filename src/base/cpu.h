@@ -19,8 +19,7 @@ typedef struct cpu_facts {
     int32_t cpus;            /* in the affinity mask */
     int32_t cpu_id[CPU_MAX]; /* their numbers, ascending */
     double quota;            /* CPUs' worth of time by cgroup; 0: no limit */
-    int32_t
-        usable; /* threads that can run at once: cpus, or the quota rounded up if that is less */
+    int32_t usable;          /* threads that can run at once: cpus, or the quota rounded up */
     int64_t l1d_bytes, l2_bytes, l3_bytes; /* of one core's view; 0: not known */
     int64_t memory_bytes;                  /* RAM, or the cgroup's limit where that is less */
 } cpu_facts;

@@ -1,12 +1,14 @@
-/* One word, `cursor`, announces work and deals it out: the run's number above, the pieces not yet
- * taken below. Whoever takes pieces does so by compare-and-swap on the whole word, so that a taken
- * piece belongs to the run whose number was in it, and that run cannot end (and its description not
- * change) before the piece is counted in `done`. Thus a worker may come late, or not at all,
- * without a handshake. publish: task, arg, … ; done = 0; cursor = (number + 1, pieces) take:    n =
- * max(1, pieces / (2 * threads)) from the front A static run leaves the pieces at 0 and raises each
- * worker's own `turn` instead. Sleeping: a thread counts itself in `sleepers` under the lock and
- * looks again before it waits; who publishes looks at `sleepers` after publishing. Both are
- * sequentially consistent, so that one of them sees the other. */
+/* One word, `cursor`, announces work and deals it out: the run's number, whether it is static, and the
+ * pieces not yet taken. Whoever takes pieces does so by compare-and-swap on the whole word, so that a
+ * taken piece belongs to the run whose number was in it, and that run cannot end (and its description
+ * not change) before the piece is counted in `done`. Thus a worker may come late, or not at all.
+ *     publish: task, arg, ...; done = 0; cursor = (number + 1, static, pieces)
+ *     take:    n = max(1, pieces / (2 * threads)) from the front
+ * A static run has no pieces to take, and does not end before each worker has seen it and done its range.
+ * What a worker must read lies in the cursor's cache line: one transfer starts it, one more ends the run.
+ * Sleeping: a thread counts itself in `sleepers` under the lock and looks again before it waits; who
+ * publishes looks at `sleepers` after publishing. Both are sequentially consistent, so that one of them
+ * sees the other. */
 #include "base/pool.h"
 #include "base/cpu.h"
 #include <assert.h>
@@ -17,19 +19,36 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { SPINS_IN_STEP = 20000, SPINS_FOR_END = 20000, PIECES_BITS = 32 };
-#define PIECES_MASK ((UINT64_C(1) << PIECES_BITS) - 1)
+enum { SPINS_IN_STEP = 20000, SPINS_FOR_END = 20000, NUMBER_SHIFT = 32 };
+#define STATIC_BIT (UINT64_C(1) << 31)
+#define PIECES_MASK (STATIC_BIT - 1)
 
 typedef struct worker {
-    ALIGNED(CACHE_LINE) atomic_bool turn; /* has its range of a static run to do */
     pool *p;
     pthread_t thread;
     int index;
 } worker;
 
+/* All but the cursor changes only between runs. */
+typedef struct run {
+    ALIGNED(CACHE_LINE) atomic_uint_fast64_t cursor;
+    pool_task *task;
+    void *arg;
+    int64_t units, grain, pieces;
+    int threads;
+} run;
+static_assert(sizeof(run) == CACHE_LINE, "a run fits one line");
+
 struct pool {
-    context *cx;
-    int threads, started;
+    run run;
+    ALIGNED(CACHE_LINE) atomic_int_fast64_t done;
+    atomic_bool caller_sleeps;
+    ALIGNED(CACHE_LINE) atomic_bool spinning;
+    atomic_bool stopping;
+    atomic_int sleepers;
+
+    ALIGNED(CACHE_LINE) context *cx;
+    int started;
     bool may_spin, pins;
     int step_depth;
     uint32_t caller_mode; /* float mode outside the step */
@@ -38,25 +57,14 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t wake, finished;
     worker *workers; /* 1 .. threads - 1 */
-
-    /* The run. */
-    pool_task *task;
-    void *arg;
-    int64_t units, grain, pieces;
-
-    ALIGNED(CACHE_LINE) atomic_uint_fast64_t cursor;
-    ALIGNED(CACHE_LINE) atomic_int_fast64_t done;
-    ALIGNED(CACHE_LINE) atomic_bool spinning;
-    atomic_bool stopping, caller_sleeps;
-    atomic_int sleepers;
 };
 
 static uint64_t run_number(uint64_t cursor) {
-    return cursor >> PIECES_BITS;
+    return cursor >> NUMBER_SHIFT;
 }
 
 static void count_done(pool *p, int64_t pieces) {
-    int64_t total = p->pieces; /* read first: the run may end with the addition */
+    int64_t total = p->run.pieces; /* read first: the run may end with the addition */
     if (atomic_fetch_add(&p->done, pieces) + pieces < total) return;
     if (!atomic_load(&p->caller_sleeps)) return;
     pthread_mutex_lock(&p->lock);
@@ -66,29 +74,29 @@ static void count_done(pool *p, int64_t pieces) {
 
 /* Takes and runs pieces until none is left. */
 static void take_pieces(pool *p, int thread) {
-    uint64_t cursor = atomic_load_explicit(&p->cursor, memory_order_acquire);
+    uint64_t cursor = atomic_load_explicit(&p->run.cursor, memory_order_acquire);
     for (;;) {
         int64_t left = (int64_t)(cursor & PIECES_MASK);
         if (left == 0) return;
-        int64_t n = MAX_OF(1, left / (2 * p->threads));
-        if (!atomic_compare_exchange_weak(&p->cursor, &cursor, cursor - (uint64_t)n)) continue;
-        int64_t from = (p->pieces - left) * p->grain;
-        p->task(p->arg, from, MIN_OF(from + n * p->grain, p->units), thread);
+        int64_t n = MAX_OF(1, left / (2 * p->run.threads));
+        if (!atomic_compare_exchange_weak(&p->run.cursor, &cursor, cursor - (uint64_t)n)) continue;
+        int64_t from = (p->run.pieces - left) * p->run.grain;
+        p->run.task(p->run.arg, from, MIN_OF(from + n * p->run.grain, p->run.units), thread);
         count_done(p, n);
-        cursor = atomic_load_explicit(&p->cursor, memory_order_acquire);
+        cursor = atomic_load_explicit(&p->run.cursor, memory_order_acquire);
     }
 }
 
 static void run_own_range(pool *p, int thread) {
-    int64_t threads = p->threads;
-    int64_t share = p->units / threads, rest = p->units % threads;
+    int64_t threads = p->run.threads;
+    int64_t share = p->run.units / threads, rest = p->run.units % threads;
     int64_t from = share * thread + rest * thread / threads;
     int64_t to = share * (thread + 1) + rest * (thread + 1) / threads;
-    if (from < to) p->task(p->arg, from, to, thread);
+    if (from < to) p->run.task(p->run.arg, from, to, thread);
 }
 
 static bool must_look(pool *p, uint64_t seen) {
-    return run_number(atomic_load(&p->cursor)) != seen || atomic_load(&p->stopping);
+    return run_number(atomic_load(&p->run.cursor)) != seen || atomic_load(&p->stopping);
 }
 
 /* Returns when a run newer than `seen` was published, or the pool stops. */
@@ -127,12 +135,14 @@ static void *worker_main(void *arg) {
     for (;;) {
         wait_for_run(p, seen);
         if (atomic_load(&p->stopping)) return NULL;
-        seen = run_number(atomic_load(&p->cursor));
-        if (atomic_exchange(&w->turn, false)) {
+        uint64_t cursor = atomic_load(&p->run.cursor);
+        seen = run_number(cursor);
+        if (cursor & STATIC_BIT) {
             run_own_range(p, w->index);
             count_done(p, 1);
+        } else {
+            take_pieces(p, w->index);
         }
-        take_pieces(p, w->index);
     }
 }
 
@@ -145,38 +155,36 @@ static void wake_sleepers(pool *p) {
 
 static void wait_for_end(pool *p) {
     for (int i = 0; i < SPINS_FOR_END && p->may_spin; i++) {
-        if (atomic_load_explicit(&p->done, memory_order_acquire) == p->pieces) return;
+        if (atomic_load_explicit(&p->done, memory_order_acquire) == p->run.pieces) return;
         spin_pause();
     }
-    if (atomic_load(&p->done) == p->pieces) return;
+    if (atomic_load(&p->done) == p->run.pieces) return;
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->caller_sleeps, true);
-    while (atomic_load(&p->done) != p->pieces) pthread_cond_wait(&p->finished, &p->lock);
+    while (atomic_load(&p->done) != p->run.pieces) pthread_cond_wait(&p->finished, &p->lock);
     atomic_store(&p->caller_sleeps, false);
     pthread_mutex_unlock(&p->lock);
 }
 
-static void publish(pool *p, int64_t pieces_to_take) {
-    uint64_t next = run_number(atomic_load(&p->cursor)) + 1;
-    atomic_store(&p->cursor, next << PIECES_BITS | (uint64_t)pieces_to_take);
+static void publish(pool *p, uint64_t how) {
+    uint64_t next = run_number(atomic_load(&p->run.cursor)) + 1;
+    atomic_store(&p->run.cursor, next << NUMBER_SHIFT | how);
     wake_sleepers(p);
 }
 
 static void run_all(pool *p, pool_task *task, void *arg, int64_t units, bool fixed) {
-    p->task = task;
-    p->arg = arg;
-    p->units = units;
-    atomic_store(&p->done,
-                 0); /* before any turn: a late worker may take its turn before the cursor moves */
+    p->run.task = task;
+    p->run.arg = arg;
+    p->run.units = units;
+    atomic_store_explicit(&p->done, 0, memory_order_relaxed);
     if (fixed) {
-        p->pieces = p->threads - 1;
-        for (int i = 1; i < p->threads; i++) atomic_store(&p->workers[i].turn, true);
-        publish(p, 0);
+        p->run.pieces = p->run.threads - 1;
+        publish(p, STATIC_BIT);
         run_own_range(p, 0);
     } else {
-        p->grain = 1 + units / (int64_t)PIECES_MASK;
-        p->pieces = div_up(units, p->grain);
-        publish(p, p->pieces);
+        p->run.grain = 1 + units / (int64_t)PIECES_MASK;
+        p->run.pieces = div_up(units, p->run.grain);
+        publish(p, (uint64_t)p->run.pieces);
         take_pieces(p, 0);
     }
     wait_for_end(p);
@@ -187,7 +195,7 @@ static void run_any(pool *p, pool_task *task, void *arg, int64_t units, bool fix
     bool in_step = p && p->step_depth > 0;
     uint32_t mode = in_step ? 0 : float_mode_get();
     if (!in_step) float_mode_set(FLOAT_MODE_DEFAULT);
-    if (!p || p->threads == 1 || (units == 1 && !fixed))
+    if (!p || p->run.threads == 1 || (units == 1 && !fixed))
         task(arg, 0, units, 0);
     else
         run_all(p, task, arg, units, fixed);
@@ -210,7 +218,7 @@ void pool_enter_step(pool *p) {
         p->caller_pinned = sched_getaffinity(0, sizeof p->caller_cpus, &p->caller_cpus) == 0;
         if (p->caller_pinned) pin_to(cpu_get(), 0);
     }
-    if (!p->may_spin || p->threads == 1) return;
+    if (!p->may_spin || p->run.threads == 1) return;
     atomic_store(&p->spinning, true);
     wake_sleepers(p);
 }
@@ -226,7 +234,7 @@ void pool_leave_step(pool *p) {
 }
 
 int pool_threads(const pool *p) {
-    return p ? p->threads : 1;
+    return p ? p->run.threads : 1;
 }
 
 /* Workers take no signals: those are for the threads that the program knows of. */
@@ -235,7 +243,7 @@ static status start_workers(pool *p) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = 0;
-    for (p->started = 1; p->started < p->threads; p->started++) {
+    for (p->started = 1; p->started < p->run.threads; p->started++) {
         worker *w = &p->workers[p->started];
         w->p = p;
         w->index = p->started;
@@ -244,7 +252,8 @@ static status start_workers(pool *p) {
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
-        FAIL(p->cx, STATUS_NO_MEMORY, "cannot start thread %d of %d", p->started + 1, p->threads);
+        FAIL(p->cx, STATUS_NO_MEMORY, "cannot start thread %d of %d", p->started + 1,
+             p->run.threads);
     return STATUS_OK;
 }
 
@@ -258,7 +267,7 @@ status pool_new(context *cx, int threads, pool **out) {
     pool *p = context_zalloc(cx, sizeof *p);
     if (!p) return STATUS_NO_MEMORY;
     p->cx = cx;
-    p->threads = threads;
+    p->run.threads = threads;
     p->may_spin = threads <= facts->usable;
     p->pins = threads > 1 && threads == facts->usable && threads == facts->cpus;
     pthread_mutex_init(&p->lock, NULL);
