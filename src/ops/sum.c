@@ -1,0 +1,43 @@
+/* y = the sum of x over some axes. */
+#include "ops/kit/reduction.h"
+
+static void label(const graph *g, const node *n, labels *l) {
+    reduce_labels(g, n, l, LABEL_FREE);
+}
+
+static void reference(const call *c) {
+    double *y = kit_out(c, 0);
+    int64_t count = kit_elems(&c->out[0]);
+    for (int64_t i = 0; i < count; i++) y[i] = 0;
+    kit_walk w = reduce_walk(c);
+    for (const double *x = kit_in(c, 0); w.left; kit_walk_next(&w), x++) y[w.at[0]] += *x;
+}
+
+static void gradient(graph *g, value y, const value *dy, uint32_t want, value *dx) {
+    if (want & 1) dx[0] = reduce_back(g, y, dy[0], false);
+}
+
+static status draw(sample *s) {
+    return reduce_sample(s, &op_sum);
+}
+
+value build_sum(graph *g, value x, int64_t axes, bool keep) {
+    return graph_add(g, &op_sum, &(reduce_params){axes, keep}, 1, &x);
+}
+
+const op_def op_sum = {
+    .name = "sum",
+    .help = "y = sum of x over axes",
+    .params_bytes = sizeof(reduce_params),
+    .fields = reduce_fields,
+    .n_in = 1,
+    .n_out = 1,
+    .linear = 1,
+    .precision = PRECISION_WIDE,
+    .shape = reduce_shape,
+    .labels = label,
+    .reference = reference,
+    .gradient = gradient,
+    .cost = reduce_cost,
+    .sample = draw,
+};
