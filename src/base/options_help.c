@@ -1,0 +1,186 @@
+/* Texts made from an option table: --help, a man page (man(7)), bash completion. */
+#include "base/options.h"
+#include <ctype.h>
+#include <string.h>
+
+enum { WIDTH = 96, TEXT_COLUMN = 26, LABEL_BYTES = 256 };
+
+static const char *value_name(const option_def *d) {
+    if (d->value) return d->value;
+    switch (d->kind) {
+    case OPTION_INT:
+        return "N";
+    case OPTION_DOUBLE:
+        return "X";
+    case OPTION_CHOICE:
+        return "NAME";
+    case OPTION_SIZE:
+        return "SIZE";
+    case OPTION_DURATION:
+        return "TIME";
+    default:
+        return "TEXT";
+    }
+}
+
+/* "--threads N" */
+static void label(const option_def *d, char *out, size_t size) {
+    char flag[LABEL_BYTES];
+    options_flag_text(d, flag, sizeof flag);
+    if (d->kind == OPTION_BOOL)
+        snprintf(out, size, "--%s", flag);
+    else
+        snprintf(out, size, "--%s %s", flag, value_name(d));
+}
+
+/* "; 0 .. 1024; default 0" */
+static void facts(const option_def *d, char *out, size_t size) {
+    char range[LABEL_BYTES];
+    options_range_text(d, range, sizeof range);
+    const char *initial = d->initial;
+    if (!initial && d->kind == OPTION_CHOICE) initial = d->choices[0];
+    if (d->kind == OPTION_BOOL && initial && !strcmp(initial, "false")) initial = NULL;
+    snprintf(out, size, "%s%s%s%s%s%s", *range ? "; " : "", range, d->required ? "; required" : "",
+             d->kind == OPTION_STRINGS ? "; may be repeated" : "", initial ? "; default " : "",
+             initial ? initial : "");
+}
+
+/* Words from `column` on, broken at WIDTH; later lines begin at `indent`. */
+static void wrap(FILE *out, const char *text, int column, int indent) {
+    bool first = true;
+    while (*text) {
+        text += strspn(text, " ");
+        int length = (int)strcspn(text, " ");
+        if (length == 0) break;
+        if (!first && column + 1 + length > WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf(out, "%s%.*s", first ? "" : " ", length, text);
+        column += length + !first;
+        first = false;
+        text += length;
+    }
+    fputc('\n', out);
+}
+
+static void print_option(FILE *out, const option_def *d) {
+    char left[LABEL_BYTES], more[2 * LABEL_BYTES], text[4 * LABEL_BYTES];
+    label(d, left, sizeof left);
+    facts(d, more, sizeof more);
+    snprintf(text, sizeof text, "%s%s", d->help, more);
+    int used = fprintf(out, "  %-*s", TEXT_COLUMN - 4, left);
+    if (used > TEXT_COLUMN - 2)
+        fprintf(out, "\n%*s", TEXT_COLUMN, "");
+    else
+        fprintf(out, "%*s", TEXT_COLUMN - used, "");
+    wrap(out, text, TEXT_COLUMN, TEXT_COLUMN);
+}
+
+static void print_paragraphs(FILE *out, const char *text) {
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        char paragraph[4096];
+        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, text);
+        wrap(out, paragraph, 0, 0);
+        text += length + (text[length] == '\n');
+    }
+}
+
+static void print_usage(FILE *out, const verb_def *verb) {
+    fprintf(out, "hone %s%s", verb->name, verb->options ? " [options]" : "");
+    if (verb->job_file) fprintf(out, " [JOB.yaml]");
+    if (verb->positional) fprintf(out, " %s", verb->positional);
+    fputc('\n', out);
+}
+
+void options_print_help(FILE *out, const verb_def *verb) {
+    fprintf(out, "hone %s: %s\n\nusage: ", verb->name, verb->summary);
+    print_usage(out, verb);
+    if (verb->help) {
+        fputc('\n', out);
+        print_paragraphs(out, verb->help);
+    }
+    if (verb->options) fprintf(out, "\noptions:\n");
+    for (const option_def *d = verb->options; d && d->kind; d++) print_option(out, d);
+    fprintf(out, "\noptions of every verb:\n");
+    for (const option_def *d = options_common; d->kind; d++) print_option(out, d);
+    if (verb->job_file)
+        fprintf(out, "\nThe job file holds the same options as YAML keys; flags go before it.\n");
+}
+
+/* Escapes what troff would take as its own. */
+static void man_text(FILE *out, const char *text) {
+    for (bool start = true; *text; start = *text++ == '\n') {
+        if (start && (*text == '.' || *text == '\'')) fputs("\\&", out);
+        if (*text == '\\')
+            fputs("\\e", out);
+        else if (*text == '-')
+            fputs("\\-", out);
+        else
+            fputc(*text, out);
+    }
+}
+
+static void man_options(FILE *out, const option_def *d) {
+    for (; d && d->kind; d++) {
+        char left[LABEL_BYTES], more[2 * LABEL_BYTES];
+        label(d, left, sizeof left);
+        facts(d, more, sizeof more);
+        fputs(".TP\n.B ", out);
+        man_text(out, left);
+        fputc('\n', out);
+        man_text(out, d->help);
+        man_text(out, more);
+        fputc('\n', out);
+    }
+}
+
+void options_print_man(FILE *out, const verb_def *verb, const char *version) {
+    fprintf(out, ".TH HONE-");
+    for (const char *c = verb->name; *c; c++) fputc(toupper((unsigned char)*c), out);
+    fprintf(out, " 1 \"\" \"hone %s\"\n.SH NAME\nhone\\-%s \\- ", version, verb->name);
+    man_text(out, verb->summary);
+    fprintf(out, "\n.SH SYNOPSIS\n");
+    print_usage(out, verb);
+    fprintf(out, ".SH DESCRIPTION\n");
+    for (const char *text = verb->help ? verb->help : verb->summary; *text;) {
+        char paragraph[4096];
+        size_t length = strcspn(text, "\n");
+        snprintf(paragraph, sizeof paragraph, "%.*s", (int)length, text);
+        man_text(out, paragraph);
+        fprintf(out, "\n.PP\n");
+        text += length + (text[length] == '\n');
+    }
+    fprintf(out, ".SH OPTIONS\n");
+    man_options(out, verb->options);
+    man_options(out, options_common);
+    fprintf(out, ".SH EXIT STATUS\n0: done. 1: failed. 2: not understood.\n");
+}
+
+static void complete_flags(FILE *out, const option_def *d) {
+    for (; d && d->kind; d++) {
+        char flag[LABEL_BYTES];
+        options_flag_text(d, flag, sizeof flag);
+        fprintf(out, " --%s", flag);
+    }
+}
+
+void options_print_completion(FILE *out, const verb_def *const *verbs) {
+    fprintf(out, "_hone() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" words\n"
+                 "    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"");
+    for (int64_t i = 0; verbs[i]; i++) fprintf(out, "%s%s", i ? " " : "", verbs[i]->name);
+    fprintf(out, " --help --version\"\n    else\n        case \"${COMP_WORDS[1]}\" in\n");
+    for (int64_t i = 0; verbs[i]; i++) {
+        fprintf(out, "        %s) words=\"", verbs[i]->name);
+        complete_flags(out, verbs[i]->options);
+        complete_flags(out, options_common);
+        fprintf(out, "\" ;;\n");
+    }
+    fprintf(out,
+            "        esac\n    fi\n"
+            "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+            "    if [ ${#COMPREPLY[@]} = 0 ]; then COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
+            "}\ncomplete -o filenames -F _hone hone\n");
+}

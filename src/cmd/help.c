@@ -1,0 +1,54 @@
+/* `hone help`: the verbs; with a verb, its options; and what packagers need from the same tables. */
+#include "base/options.h"
+#include "hone/version.h"
+#include <string.h>
+
+typedef struct help_options {
+    bool man, completion;
+} help_options;
+
+static const option_def options[] = {
+    OPTION(help_options, man, OPTION_BOOL, .help = "print the verb's man page"),
+    OPTION(help_options, completion, OPTION_BOOL, .help = "print a bash completion of all verbs"),
+    {0}};
+
+static const verb_def *find(const char *name) {
+    for (int64_t i = 0; registry_verb[i]; i++) {
+        if (!strcmp(registry_verb[i]->name, name)) return registry_verb[i];
+    }
+    return NULL;
+}
+
+static status help_run(const verb_call *call) {
+    const help_options *o = call->options;
+    if (o->completion) {
+        options_print_completion(call->out, registry_verb);
+        return STATUS_OK;
+    }
+    if (call->n_args == 0 && !o->man) {
+        fprintf(call->out, "usage: hone VERB [options] ...\n\n");
+        for (int64_t i = 0; registry_verb[i]; i++)
+            fprintf(call->out, "  %-12s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
+        fprintf(call->out,
+                "\n`hone help VERB` says more. Exit status: 0 done, 1 failed, 2 not understood.\n");
+        return STATUS_OK;
+    }
+    const verb_def *verb = call->n_args ? find(call->args[0]) : call->verb;
+    if (!verb) FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'", call->args[0]);
+    if (o->man)
+        options_print_man(call->out, verb, hone_version());
+    else
+        options_print_help(call->out, verb);
+    return STATUS_OK;
+}
+
+extern const verb_def verb_help;
+const verb_def verb_help = {
+    .name = "help",
+    .summary = "list the verbs, or say what one does",
+    .positional = "[VERB]",
+    .max_args = 1,
+    .options_bytes = sizeof(help_options),
+    .options = options,
+    .run = help_run,
+};
