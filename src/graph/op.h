@@ -50,7 +50,8 @@ typedef struct tensor {
     const num_format *format;
     int32_t rank;
     int64_t dim[MAX_RANK];
-    const struct pack_def *layout; /* NULL: plain; else `data` is in the layout that the kernel wanted */
+    const struct pack_def
+        *layout; /* NULL: plain; else `data` is in the layout that the kernel wanted */
 } tensor;
 
 /* One application of an op. For the reference, floating tensors hold doubles (format f64) and ids

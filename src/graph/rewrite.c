@@ -50,6 +50,10 @@ static bool copy_symbols(const graph *from, graph *to) {
     return true;
 }
 
+static void count_use(rewriting *r, value v) {
+    if (!value_absent(v)) r->uses[r->first[v.node] + v.out]++;
+}
+
 static status start(rewriting *r, const graph *from, graph *to, arena *mem) {
     if (!to || !copy_symbols(from, to)) return STATUS_NO_MEMORY;
     int32_t slots = 0;
@@ -64,6 +68,11 @@ static status start(rewriting *r, const graph *from, graph *to, arena *mem) {
     r->map = ARENA_NEW(mem, value, slots + 1);
     if (!r->map) return STATUS_NO_MEMORY;
     for (int32_t i = 0; i < slots; i++) r->map[i] = NO_VALUE;
+    r->uses = ARENA_NEW(mem, int32_t, slots + 1);
+    if (!r->uses) return STATUS_NO_MEMORY;
+    for (int32_t i = 0; i < from->n_nodes; i++)
+        for (int32_t j = 0; j < from->nodes[i]->n_in; j++) count_use(r, from->nodes[i]->in[j]);
+    for (int32_t i = 0; i < from->n_marks; i++) count_use(r, from->marks[i].at);
     return STATUS_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct rewriting {
     graph *to;
     value *map;     /* from (node, out) -> value in `to`; index with rewriting_slot */
     int32_t *first; /* first slot of a node */
+    int32_t *uses;  /* by slot: how often the old graph reads or marks the value */
     const void *options;
 } rewriting;
 
