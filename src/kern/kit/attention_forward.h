@@ -1,0 +1,334 @@
+/* The forward pass over a unit of work, around a small matrix product that each instruction set brings:
+ * for every segment, for every 8 tiles of it (packed once for the whole block), for every 64 rows of the
+ * block and tile: scores, softmax, weighted values, each over all rows before the next. */
+#ifndef KERN_KIT_ATTENTION_FORWARD_H
+#define KERN_KIT_ATTENTION_FORWARD_H
+
+#include "kern/kit/attention_simd.h"
+
+/* c[rows][16 * vectors] (+)= a[rows][steps cells] . b[steps][16 * vectors]; strides in cells. `c` is added to where
+ * `add`. Rows come padded to 16 in memory. A cell is a float, or a pair of bf16. */
+typedef void attn_product(int64_t rows, int vectors, bool add, const uint32_t *a, int64_t a_stride,
+                          const uint32_t *b, int64_t b_stride, float *c, int64_t c_stride,
+                          int64_t steps);
+
+typedef struct attn_core {
+    bool pairs;    /* cells are pairs of bf16 */
+    int64_t grain; /* rows that a product takes at least */
+    attn_product *product;
+} attn_core;
+
+/* A thread's memory for one block. */
+typedef struct attn_state {
+    uint32_t *q, *keys, *values, *weights;
+    float *scores, *acc, *out;
+    float *most, *most_all, *sum_all, *sum16;
+    int64_t *lo, *hi; /* keys [lo, hi) that a row sees */
+    int64_t *k_row; /* rows of k and v behind the keys of a chunk, and a tile after it; -1: none */
+} attn_state;
+
+/* Lays the state out over `memory`; returns the bytes. */
+static inline int64_t attn_state_lay(attn_state *s, bool pairs, int64_t hp, char *memory) {
+    int64_t cells = pairs ? hp / 2 : hp, tile = (pairs ? 32 : 64) * hp;
+    int64_t q = 0, keys = q + ATTN_BLOCK * cells * 4, values = keys + ATTN_CHUNK * tile * 4;
+    int64_t scores = values + ATTN_CHUNK * tile * 4, weights = scores + ATTN_SUB * ATTN_TILE * 4;
+    int64_t acc = weights + (pairs ? ATTN_SUB * ATTN_TILE * 2 : 0), out = acc + ATTN_BLOCK * hp * 4;
+    int64_t most = out + ATTN_BLOCK * hp * 4, most_all = most + ATTN_BLOCK * 4;
+    int64_t sum_all = most_all + ATTN_BLOCK * 4, sum16 = sum_all + ATTN_BLOCK * 4;
+    int64_t lo = sum16 + ATTN_BLOCK * 64, hi = lo + ATTN_BLOCK * 8, k_row = hi + ATTN_BLOCK * 8;
+    int64_t at = k_row + (ATTN_CHUNK + 1) * ATTN_TILE * 8;
+    if (!memory) return at;
+    *s = (attn_state){.q = (uint32_t *)(void *)(memory + q),
+                      .keys = (uint32_t *)(void *)(memory + keys),
+                      .values = (uint32_t *)(void *)(memory + values),
+                      .scores = (float *)(void *)(memory + scores),
+                      .weights = (uint32_t *)(void *)(memory + (pairs ? weights : scores)),
+                      .acc = (float *)(void *)(memory + acc),
+                      .out = (float *)(void *)(memory + out),
+                      .most = (float *)(void *)(memory + most),
+                      .most_all = (float *)(void *)(memory + most_all),
+                      .sum_all = (float *)(void *)(memory + sum_all),
+                      .sum16 = (float *)(void *)(memory + sum16),
+                      .lo = (int64_t *)(void *)(memory + lo),
+                      .hi = (int64_t *)(void *)(memory + hi),
+                      .k_row = (int64_t *)(void *)(memory + k_row)};
+    return at;
+}
+
+/* The rows of one unit. */
+typedef struct attn_block {
+    const call *c;
+    attn_shape shape;
+    attn_cut cut;
+    int64_t kvh, first, rows; /* flat rows [first, first + rows) */
+    int64_t lo, hi;           /* what any of them sees */
+    attn_rows k, v;
+    attn_scores how;
+} attn_block;
+
+/* The row of lse, in heads; times head it is the row of q and out. */
+static inline int64_t attn_flat_at(const attn_block *b, int64_t flat) {
+    int64_t group = b->shape.p->group;
+    return (b->cut.a.q_first + flat / group) * b->shape.heads + b->kvh * group + flat % group;
+}
+
+static inline void attn_load_queries(const attn_core *core, attn_block *b, attn_state *s) {
+    const attention_params *p = b->shape.p;
+    const tensor *q = &b->c->in[ATTENTION_Q];
+    int64_t cells = core->pairs ? b->shape.hp / 2 : b->shape.hp;
+    attn_format f = attn_format_of(q->format);
+    attn_rows x = {.base = q->data, .head = p->head, .format = f};
+    x.row_bytes = p->head * (f == ATTN_F32 ? 4 : 2);
+    b->lo = INT64_MAX;
+    b->hi = 0;
+    for (int64_t r = 0; r < b->rows; r++) {
+        int64_t at = attn_flat_at(b, b->first + r), i = (b->first + r) / p->group;
+        for (int64_t d = 0; d < cells; d += 16)
+            _mm512_store_si512(s->q + r * cells + d, attn_cells(&x, f, core->pairs, at, d));
+        attention_range(p, b->cut.a.keys - b->cut.a.queries + i, b->cut.a.keys, &s->lo[r],
+                        &s->hi[r]);
+        b->lo = MIN_OF(b->lo, s->lo[r]);
+        b->hi = MAX_OF(b->hi, s->hi[r]);
+    }
+}
+
+/* Tiles [tile, tile + count) into the packed buffers. */
+static inline void attn_pack_chunk(const attn_core *core, const attn_block *b, attn_state *s,
+                                   int64_t tile, int64_t count) {
+    int64_t size = (core->pairs ? 32 : 64) * b->shape.hp;
+    for (int64_t i = 0; i < (count + 1) * ATTN_TILE; i++) {
+        int64_t key = tile * ATTN_TILE + i;
+        s->k_row[i] = key < b->cut.a.keys ? attention_key_row(b->shape.p, &b->cut.a, key) : -1;
+    }
+    for (int64_t t = 0; t < count; t++) {
+        const int64_t *rows = s->k_row + t * ATTN_TILE, *next = rows + ATTN_TILE;
+        attn_pack_keys(&b->k, core->pairs, rows, next, s->keys + t * size, b->shape.hp);
+        attn_pack_values(&b->v, core->pairs, rows, next, s->values + t * size, b->shape.hp);
+    }
+}
+
+/* Softmax of rows [r0, r0 + n), whose scores and weights start at row 0 of their buffers. */
+static inline void attn_softmax(const attn_core *core, const attn_block *b, attn_state *s,
+                                int64_t r0, int64_t n, int64_t key0, bool full) {
+    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t r = r0 + i, lo = s->lo[r] - key0, hi = s->hi[r] - key0;
+        float *score = s->scores + i * ATTN_TILE;
+        uint32_t *weight = s->weights + i * weight_cells;
+        if (!full && (hi <= 0 || lo >= ATTN_TILE || lo >= hi)) {
+            memset(weight, 0, (size_t)weight_cells * 4);
+            continue;
+        }
+        if (full && core->pairs)
+            attn_softmax_row(&b->how, true, true, lo, hi, score, weight, s->most + r,
+                             s->sum16 + r * 16, s->acc + r * hp, hp);
+        else if (core->pairs)
+            attn_softmax_row(&b->how, true, false, lo, hi, score, weight, s->most + r,
+                             s->sum16 + r * 16, s->acc + r * hp, hp);
+        else
+            attn_softmax_row(&b->how, false, full, lo, hi, score, weight, s->most + r,
+                             s->sum16 + r * 16, s->acc + r * hp, hp);
+    }
+}
+
+/* acc += weights . values, 64 columns of the head at a time. */
+static inline void attn_values(const attn_core *core, const attn_block *b, attn_state *s,
+                               int64_t r0, int64_t n, const uint32_t *values, int64_t steps) {
+    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64;
+    for (int64_t d = 0; d < hp; d += 64)
+        core->product(n, hp - d >= 64 ? 4 : 2, true, s->weights, weight_cells, values + d, hp,
+                      s->acc + r0 * hp + d, hp, steps);
+}
+
+/* Rows [r0, r0 + n) against one tile; only the part of the tile that one of them sees is computed. */
+static inline void attn_tile(const attn_core *core, const attn_block *b, attn_state *s, int64_t r0,
+                             int64_t n, int64_t key0, int64_t slot) {
+    int64_t hp = b->shape.hp, cells = core->pairs ? hp / 2 : hp;
+    int64_t size = (core->pairs ? 32 : 64) * hp, lo = INT64_MAX, hi = 0;
+    bool full = true;
+    for (int64_t r = r0; r < r0 + n; r++) {
+        lo = MIN_OF(lo, s->lo[r]);
+        hi = MAX_OF(hi, s->hi[r]);
+        full = full && s->lo[r] <= key0 && s->hi[r] >= key0 + ATTN_TILE;
+    }
+    if (lo >= key0 + ATTN_TILE || hi <= key0) return;
+    if (!full && n > core->grain) {
+        for (int64_t r = 0; r < n; r += core->grain)
+            attn_tile(core, b, s, r0 + r, MIN_OF(core->grain, n - r), key0, slot);
+        return;
+    }
+    int64_t seen = MIN_OF(hi - key0, ATTN_TILE), vectors = div_up(seen, 16);
+    core->product(n, (int)vectors, false, s->q + r0 * cells, cells, s->keys + slot * size,
+                  ATTN_TILE, s->scores, ATTN_TILE, cells);
+    attn_softmax(core, b, s, r0, n, key0, full);
+    attn_values(core, b, s, r0, n, s->values + slot * size,
+                core->pairs ? vectors * 8 : vectors * 16);
+}
+
+static inline void attn_segment(const attn_core *core, const attn_block *b, attn_state *s,
+                                int64_t seg) {
+    int64_t per = ATTN_SEGMENT / ATTN_TILE;
+    int64_t first = MAX_OF(seg * per, b->lo / ATTN_TILE);
+    int64_t end = MIN_OF((seg + 1) * per, div_up(b->hi, ATTN_TILE));
+    for (int64_t r = 0; r < b->rows; r++) s->most[r] = -INFINITY;
+    memset(s->sum16, 0, (size_t)b->rows * 64);
+    memset(s->acc, 0, (size_t)(b->rows * b->shape.hp) * 4);
+    for (int64_t tile = first; tile < end; tile += ATTN_CHUNK) {
+        int64_t count = MIN_OF(ATTN_CHUNK, end - tile);
+        attn_pack_chunk(core, b, s, tile, count);
+        for (int64_t r = 0; r < b->rows; r += ATTN_SUB)
+            for (int64_t t = 0; t < count; t++)
+                attn_tile(core, b, s, r, MIN_OF(ATTN_SUB, b->rows - r), (tile + t) * ATTN_TILE, t);
+    }
+}
+
+/* One finished row: takes the sink in and writes out and lse. */
+static inline void attn_finish(const attn_block *b, int64_t flat, float most, float sum,
+                               const float *row) {
+    const tensor *sinks = &b->c->in[ATTENTION_SINKS], *out = &b->c->out[0], *lse = &b->c->out[1];
+    int64_t at = attn_flat_at(b, flat), head = b->shape.p->head;
+    float shrink = 1;
+    if (sinks->data) {
+        float sink;
+        sinks->format->unpack(sinks->data, at % b->shape.heads, 1, &sink);
+        sink *= 0x1.715476p+0f;
+        float now = most > sink ? most : sink;
+        shrink = most == -INFINITY ? 0 : exp2f(most - now);
+        sum = sum * shrink + (now == -INFINITY ? 0 : exp2f(sink - now));
+        most = now;
+    }
+    if (lse->data)
+        ((float *)lse->data)[at] =
+            most == -INFINITY ? -INFINITY : (most + log2f(sum)) * 0x1.62e430p-1f;
+    if (!out->data) return;
+    const __m512 inverse = _mm512_set1_ps(sum == 0 ? 0 : shrink / sum);
+    for (int64_t d = 0; d < head; d += 16) {
+        __m512 x = _mm512_mul_ps(_mm512_loadu_ps(row + d), inverse);
+        __mmask16 keep = attn_first(head - d);
+        if (attn_format_of(out->format) == ATTN_F32) {
+            _mm512_mask_storeu_ps((float *)out->data + at * head + d, keep, x);
+        } else {
+            __m256bh half = _mm512_cvtneps_pbh(x);
+            __m256i bits;
+            memcpy(&bits, &half, sizeof bits);
+            _mm256_mask_storeu_epi16((uint16_t *)out->data + at * head + d, keep, bits);
+        }
+    }
+}
+
+/* Segments [from, to) of a block, gathered in order or left as partial records. */
+static inline void attn_run_block(const attn_core *core, attn_block *b, attn_state *s, int64_t from,
+                                  int64_t to) {
+    int64_t hp = b->shape.hp;
+    attn_load_queries(core, b, s);
+    for (int64_t r = 0; r < b->rows; r++) {
+        s->most_all[r] = -INFINITY;
+        s->sum_all[r] = 0;
+    }
+    memset(s->out, 0, (size_t)(b->rows * hp) * 4);
+    for (int64_t seg = from; seg < to; seg++) {
+        if (!b->cut.split && (seg * ATTN_SEGMENT >= b->hi || (seg + 1) * ATTN_SEGMENT <= b->lo))
+            continue;
+        attn_segment(core, b, s, seg);
+        for (int64_t r = 0; r < b->rows; r++) {
+            float sum = attn_sum16(_mm512_load_ps(s->sum16 + r * 16));
+            if (b->cut.split) {
+                float *record = attn_record(b->c, &b->shape, &b->cut, b->kvh, b->first + r, seg);
+                record[0] = s->most[r];
+                record[1] = sum;
+                memcpy(record + ATTN_RECORD_HEAD, s->acc + r * hp, (size_t)hp * 4);
+            } else {
+                attn_merge(&s->most_all[r], &s->sum_all[r], s->out + r * hp, s->most[r], sum,
+                           s->acc + r * hp, hp);
+            }
+        }
+    }
+    for (int64_t r = 0; !b->cut.split && r < b->rows; r++)
+        attn_finish(b, b->first + r, s->most_all[r], s->sum_all[r], s->out + r * hp);
+}
+
+/* Everything of a block but its rows. */
+static inline attn_block attn_block_of(const call *c, const attn_shape *shape, const attn_cut *cut,
+                                       int64_t kvh) {
+    const attention_params *p = shape->p;
+    return (attn_block){.c = c,
+                        .shape = *shape,
+                        .cut = *cut,
+                        .kvh = kvh,
+                        .k = attn_rows_of(&c->in[ATTENTION_K], kvh * p->head, p->head),
+                        .v = attn_rows_of(&c->in[ATTENTION_V], kvh * p->head, p->head),
+                        .how = attn_scores_of(p)};
+}
+
+/* Unit `u` of one sequence: the key head outermost, then blocks from the last (the longest) to the first. */
+static inline void attn_run_unit(const attn_core *core, const call *c, const attn_shape *shape,
+                                 const attn_cut *cut, int64_t u, attn_state *s) {
+    int64_t per_head = cut->units / shape->kv_heads, in_head = u % per_head;
+    attn_block b = attn_block_of(c, shape, cut, u / per_head);
+    int64_t from = cut->seg_from, to = from + cut->seg_count, block = 0;
+    if (cut->split) {
+        from += in_head;
+        to = from + 1;
+    } else {
+        block = cut->blocks - 1 - in_head;
+    }
+    b.first = block * ATTN_BLOCK;
+    b.rows = MIN_OF(ATTN_BLOCK, cut->rows - b.first);
+    attn_run_block(core, &b, s, from, to);
+}
+
+static inline void attn_forward(const attn_core *core, const call *c, int64_t from, int64_t to,
+                                void *memory) {
+    attn_shape shape = attn_shape_of(c);
+    attn_state s;
+    attn_state_lay(&s, core->pairs, shape.hp, memory);
+    int64_t base = 0, used = 0;
+    for (int64_t i = 0; i < shape.sequences && base < to; i++) {
+        attn_cut cut = attn_cut_at(c, &shape, i, &used);
+        int64_t end = MIN_OF(to, base + cut.units);
+        for (int64_t u = MAX_OF(from, base); u < end; u++)
+            attn_run_unit(core, c, &shape, &cut, u - base, &s);
+        base += cut.units;
+    }
+}
+
+/* Rows [from, to) of those that were cut by segments. */
+static inline void attn_forward_merge(const call *c, int64_t from, int64_t to) {
+    attn_shape shape = attn_shape_of(c);
+    float row[ATTN_HEAD_MAX];
+    int64_t base = 0, used = 0;
+    for (int64_t i = 0; i < shape.sequences && base < to; i++) {
+        attn_cut cut = attn_cut_at(c, &shape, i, &used);
+        int64_t end = MIN_OF(to, base + cut.split_rows);
+        for (int64_t u = MAX_OF(from, base); u < end; u++) {
+            int64_t kvh = (u - base) / cut.rows, flat = (u - base) % cut.rows;
+            attn_block b = attn_block_of(c, &shape, &cut, kvh);
+            float most = -INFINITY, sum = 0;
+            memset(row, 0, sizeof row);
+            for (int64_t seg = cut.seg_from; seg < cut.seg_from + cut.seg_count; seg++) {
+                const float *record = attn_record(c, &shape, &cut, kvh, flat, seg);
+                attn_merge(&most, &sum, row, record[0], record[1], record + ATTN_RECORD_HEAD,
+                           shape.hp);
+            }
+            attn_finish(&b, flat, most, sum, row);
+        }
+        base += cut.split_rows;
+    }
+}
+
+/* What every instruction set asks of an attention node. */
+static inline bool attn_supports(const kernel_query *q, bool backward, reason *why) {
+    const attention_params *p = q->node->params;
+    const char *qf = q->in[ATTENTION_Q]->format->name, *kf = q->in[ATTENTION_K]->format->name;
+    bool wide = !strcmp(qf, "f32");
+    if (!wide && strcmp(qf, "bf16")) return refuse(why, "queries in %s", qf);
+    if (strcmp(kf, "f32") && strcmp(kf, "bf16") &&
+        (backward || (strcmp(kf, "f16") && strcmp(kf, "int8_row"))))
+        return refuse(why, "keys in %s", kf);
+    if (p->head > ATTN_HEAD_MAX)
+        return refuse(why, "heads of %d, above %d", p->head, ATTN_HEAD_MAX);
+    if (!(p->scale > 0)) return refuse(why, "a scale of %g", p->scale);
+    return true;
+}
+
+#endif

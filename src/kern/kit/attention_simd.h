@@ -1,0 +1,299 @@
+/* Attention's pieces in AVX-512: powers of two, tanh, loading any cache format as floats, packing tiles of
+ * keys and values, the softmax of a row of scores. Packed tiles hold 32-bit cells: floats, or pairs of bf16.
+ *   keys    [head / 2 pairs (or head)][64 keys]        values  [32 key pairs (or 64 keys)][head]  */
+#ifndef KERN_KIT_ATTENTION_SIMD_H
+#define KERN_KIT_ATTENTION_SIMD_H
+
+#include "kern/kit/attention.h"
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+typedef enum attn_format { ATTN_F32, ATTN_BF16, ATTN_F16, ATTN_INT8 } attn_format;
+
+static inline attn_format attn_format_of(const num_format *f) {
+    return !strcmp(f->name, "f32")    ? ATTN_F32
+           : !strcmp(f->name, "bf16") ? ATTN_BF16
+           : !strcmp(f->name, "f16")  ? ATTN_F16
+                                      : ATTN_INT8;
+}
+
+/* 2^x for x <= 127, at least 2^-126; NaN stays NaN. Degree 3 errs by 7.5e-5, enough where the result is rounded
+ * to bf16; degree 6 by 2e-9. Lanes outside `keep` are 0. */
+ALWAYS_INLINE __m512 attn_exp2(__m512 x, bool fine, __mmask16 keep) {
+    const __m512 magic = _mm512_set1_ps(0x1.8p23f);
+    x = _mm512_max_ps(_mm512_set1_ps(-126.0f), x);
+    __m512 t = _mm512_add_ps(x, magic);
+    __m512 f = _mm512_sub_ps(x, _mm512_sub_ps(t, magic)), p;
+    if (fine) {
+        p = _mm512_set1_ps(0x1.41d332p-13f);
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.5f456ap-10f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.3b2dbcp-7f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.c6aed4p-5f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.ebfbdap-3f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62e430p-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
+    } else {
+        p = _mm512_set1_ps(0x1.c3f75ep-5f);
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.f0de1ap-3f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62f31ap-1f));
+        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.fff692p-1f));
+    }
+    __m512i power = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(keep, _mm512_castps_si512(p), power));
+}
+
+static inline float attn_exp2_one(float x) {
+    return _mm512_cvtss_f32(attn_exp2(_mm512_set1_ps(x), true, 1));
+}
+
+/* 1 - 2 / (e^2x + 1) */
+ALWAYS_INLINE __m512 attn_tanh(__m512 x) {
+    const __m512 one = _mm512_set1_ps(1), far = _mm512_set1_ps(40);
+    __m512 y = _mm512_mul_ps(x, _mm512_set1_ps(0x1.715476p+1f)); /* 2 log2(e) */
+    y = _mm512_min_ps(far, y);
+    __m512 e = attn_exp2(y, true, 0xffff);
+    return _mm512_div_ps(_mm512_sub_ps(e, one), _mm512_add_ps(e, one));
+}
+
+/* 16 lanes to one number, always by the same tree. */
+static inline float attn_sum16(__m512 x) {
+    __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    b = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(b, _mm_movehdup_ps(b)));
+}
+
+/* ---- loading ---- */
+/* Columns [0, 16) from `at` on, of which `keep` are there, as floats. */
+ALWAYS_INLINE __m512 attn_load(attn_format f, const char *row, int64_t at, __mmask16 keep,
+                               float scale) {
+    if (f == ATTN_F32) return _mm512_maskz_loadu_ps(keep, row + at * 4);
+    if (f == ATTN_INT8) {
+        __m512i code = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(keep, row + 4 + at));
+        return _mm512_maskz_mul_ps(keep, _mm512_cvtepi32_ps(code), _mm512_set1_ps(scale));
+    }
+    __m256i half = _mm256_maskz_loadu_epi16(keep, row + at * 2);
+    if (f == ATTN_F16) return _mm512_cvtph_ps(half);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+static inline float attn_scale(attn_format f, const char *row) {
+    float scale = 1;
+    if (f == ATTN_INT8) memcpy(&scale, row, 4);
+    return scale;
+}
+
+static inline __mmask16 attn_first(int64_t n) {
+    return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1);
+}
+
+static inline void attn_transpose(__m512i r[16]) {
+    __m512i t[16];
+    for (int i = 0; i < 8; i++) {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+        r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
+/* Where the rows of one head lie: row r at base + r * row_bytes, its columns from `first` on. */
+typedef struct attn_rows {
+    const char *base;
+    int64_t row_bytes, first, head;
+    attn_format format;
+} attn_rows;
+
+static inline attn_rows attn_rows_of(const tensor *t, int64_t first, int64_t head) {
+    return (attn_rows){.base = t->data,
+                       .row_bytes = num_row_bytes(t->format, t->dim[1]),
+                       .first = first,
+                       .head = head,
+                       .format = attn_format_of(t->format)};
+}
+
+/* 16 cells (pairs of bf16, or floats) of row `r`, which is absent and reads as zeros when negative. */
+ALWAYS_INLINE __m512i attn_cells(const attn_rows *x, attn_format f, bool pairs, int64_t r,
+                                 int64_t cell) {
+    if (r < 0) return _mm512_setzero_si512();
+    const char *row = x->base + r * x->row_bytes;
+    if (!pairs)
+        return _mm512_castps_si512(
+            attn_load(f, row, x->first + cell, attn_first(x->head - cell), attn_scale(f, row)));
+    int64_t left = x->head - 2 * cell;
+    __mmask32 keep = left >= 32 ? 0xffffffffu : left <= 0 ? 0 : (1u << left) - 1;
+    return _mm512_maskz_loadu_epi16(keep, row + (x->first + 2 * cell) * 2);
+}
+
+ALWAYS_INLINE void attn_prefetch(const attn_rows *x, int64_t r, int64_t elem_bytes) {
+    if (r < 0) return;
+    const char *row = x->base + r * x->row_bytes + x->first * elem_bytes;
+    for (int64_t b = 0; b < x->head * elem_bytes; b += CACHE_LINE) PREFETCH(row + b);
+}
+
+ALWAYS_INLINE void attn_pack_keys_as(const attn_rows *x, attn_format f, bool pairs,
+                                     const int64_t *rows, const int64_t *next, uint32_t *to,
+                                     int64_t cells) {
+    const int64_t elem_bytes = f == ATTN_F32 ? 4 : f == ATTN_INT8 ? 1 : 2;
+    for (int64_t g = 0; g < ATTN_TILE; g += 16) {
+        for (int64_t i = 0; next && i < 16; i++) attn_prefetch(x, next[g + i], elem_bytes);
+        for (int64_t d = 0; d < cells; d += 16) {
+            __m512i r[16];
+            for (int i = 0; i < 16; i++) r[i] = attn_cells(x, f, pairs, rows[g + i], d);
+            attn_transpose(r);
+            for (int i = 0; i < 16; i++) _mm512_store_si512(to + (d + i) * ATTN_TILE + g, r[i]);
+        }
+    }
+}
+
+/* `rows` and `next` (the tile after, or NULL) are 64 row numbers each. */
+static inline void attn_pack_keys(const attn_rows *x, bool pairs, const int64_t *rows,
+                                  const int64_t *next, uint32_t *to, int64_t hp) {
+    if (pairs)
+        attn_pack_keys_as(x, ATTN_BF16, true, rows, next, to, hp / 2);
+    else if (x->format == ATTN_F32)
+        attn_pack_keys_as(x, ATTN_F32, false, rows, next, to, hp);
+    else if (x->format == ATTN_BF16)
+        attn_pack_keys_as(x, ATTN_BF16, false, rows, next, to, hp);
+    else if (x->format == ATTN_F16)
+        attn_pack_keys_as(x, ATTN_F16, false, rows, next, to, hp);
+    else
+        attn_pack_keys_as(x, ATTN_INT8, false, rows, next, to, hp);
+}
+
+ALWAYS_INLINE __m512i attn_pair_cells(const attn_rows *x, int64_t even, int64_t odd, int64_t d) {
+    __mmask16 keep = attn_first(x->head - d);
+    __m512i a = _mm512_setzero_si512(), b = a;
+    const char *base = x->base + (x->first + d) * 2;
+    if (even >= 0)
+        a = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(keep, base + even * x->row_bytes));
+    if (odd >= 0)
+        b = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(keep, base + odd * x->row_bytes));
+    return _mm512_or_si512(a, _mm512_slli_epi32(b, 16));
+}
+
+ALWAYS_INLINE void attn_pack_values_as(const attn_rows *x, attn_format f, const int64_t *rows,
+                                       const int64_t *next, uint32_t *to, int64_t hp) {
+    const int64_t elem_bytes = f == ATTN_F32 ? 4 : f == ATTN_INT8 ? 1 : 2;
+    for (int64_t i = 0; i < ATTN_TILE; i++) {
+        if (next) attn_prefetch(x, next[i], elem_bytes);
+        for (int64_t d = 0; d < hp; d += 16)
+            _mm512_store_si512(to + i * hp + d, attn_cells(x, f, false, rows[i], d));
+    }
+}
+
+static inline void attn_pack_values(const attn_rows *x, bool pairs, const int64_t *rows,
+                                    const int64_t *next, uint32_t *to, int64_t hp) {
+    for (int64_t i = 0; pairs && i < ATTN_TILE; i += 2) {
+        if (next) attn_prefetch(x, next[i], 2);
+        if (next) attn_prefetch(x, next[i + 1], 2);
+        for (int64_t d = 0; d < hp; d += 16)
+            _mm512_store_si512(to + i / 2 * hp + d, attn_pair_cells(x, rows[i], rows[i + 1], d));
+    }
+    if (pairs) return;
+    if (x->format == ATTN_F32)
+        attn_pack_values_as(x, ATTN_F32, rows, next, to, hp);
+    else if (x->format == ATTN_BF16)
+        attn_pack_values_as(x, ATTN_BF16, rows, next, to, hp);
+    else if (x->format == ATTN_F16)
+        attn_pack_values_as(x, ATTN_F16, rows, next, to, hp);
+    else
+        attn_pack_values_as(x, ATTN_INT8, rows, next, to, hp);
+}
+
+/* ---- the softmax of a row ---- */
+/* What turns raw scores into powers of two. */
+typedef struct attn_scores {
+    float scale;    /* scale * log2(e); with a soft-cap, cap * log2(e) */
+    float into_cap; /* scale / cap; 0: no soft-cap */
+} attn_scores;
+
+static inline attn_scores attn_scores_of(const attention_params *p) {
+    const double log2e = 1.4426950408889634;
+    bool cap = p->soft_cap > 0;
+    return (attn_scores){.scale = (float)((cap ? p->soft_cap : p->scale) * log2e),
+                         .into_cap = cap ? (float)(p->scale / p->soft_cap) : 0};
+}
+
+/* Weights of the 64 scores `s`, keys [lo, hi) of which the row sees, into `weight` (bf16 where `pairs`, else
+ * float, which may be `s` itself). Keeps the row's reference maximum `*most` (-inf: none yet) until a score exceeds
+ * it by 8 in log2; the row's sums and accumulators are then rescaled. */
+ALWAYS_INLINE void attn_softmax_row(const attn_scores *k, bool pairs, bool full, int64_t lo,
+                                    int64_t hi, const float *s, void *weight, float *most,
+                                    float *sum16, float *acc, int64_t hp) {
+    __m512 x[4], top = _mm512_set1_ps(-INFINITY);
+    __mmask16 keep[4];
+    for (int v = 0; v < 4; v++) {
+        keep[v] = full ? 0xffff : (__mmask16)(attn_first(hi - 16 * v) & ~attn_first(lo - 16 * v));
+        x[v] = full ? _mm512_load_ps(s + 16 * v)
+                    : _mm512_mask_load_ps(_mm512_set1_ps(-INFINITY), keep[v], s + 16 * v);
+        if (k->into_cap != 0)
+            x[v] = _mm512_mask_mov_ps(x[v], keep[v],
+                                      attn_tanh(_mm512_mul_ps(x[v], _mm512_set1_ps(k->into_cap))));
+    }
+    const __m512 scale = _mm512_set1_ps(k->scale);
+    top = _mm512_max_ps(_mm512_max_ps(x[0], x[1]), _mm512_max_ps(x[2], x[3]));
+    top = _mm512_mul_ps(top, scale);
+    if (_mm512_cmp_ps_mask(top, _mm512_set1_ps(*most + 8), _CMP_GT_OQ)) {
+        float now = _mm512_reduce_max_ps(top), shrink = attn_exp2_one(*most - now);
+        const __m512 f = _mm512_set1_ps(*most == -INFINITY ? 0 : shrink);
+        _mm512_store_ps(sum16, _mm512_mul_ps(_mm512_load_ps(sum16), f));
+        for (int64_t d = 0; d < hp; d += 16)
+            _mm512_store_ps(acc + d, _mm512_mul_ps(_mm512_load_ps(acc + d), f));
+        *most = now;
+    }
+    const __m512 base = _mm512_set1_ps(*most == -INFINITY ? 0 : *most);
+    for (int v = 0; v < 4; v++)
+        x[v] = attn_exp2(_mm512_fmsub_ps(x[v], scale, base), !pairs, keep[v]);
+    __m512 sum = _mm512_add_ps(_mm512_add_ps(x[0], x[1]), _mm512_add_ps(x[2], x[3]));
+    _mm512_store_ps(sum16, _mm512_add_ps(_mm512_load_ps(sum16), sum));
+    for (int v = 0; v < 4; v += 2) {
+        if (pairs) {
+            __m512bh both = _mm512_cvtne2ps_pbh(x[v + 1], x[v]);
+            memcpy((char *)weight + 32 * v, &both, 64);
+        } else {
+            _mm512_store_ps((float *)weight + 16 * v, x[v]);
+            _mm512_store_ps((float *)weight + 16 * v + 16, x[v + 1]);
+        }
+    }
+}
+
+/* Joins a later segment (its maximum, sum and row) to what was gathered before. */
+static inline void attn_merge(float *most, float *sum, float *out, float most2, float sum2,
+                              const float *acc, int64_t hp) {
+    if (most2 == -INFINITY) return;
+    if (*most == -INFINITY) {
+        *most = most2;
+        *sum = sum2;
+        memcpy(out, acc, (size_t)hp * sizeof *out);
+        return;
+    }
+    float now = *most > most2 ? *most : most2;
+    float f = attn_exp2_one(*most - now), f2 = attn_exp2_one(most2 - now);
+    *most = now;
+    *sum = *sum * f + sum2 * f2;
+    for (int64_t d = 0; d < hp; d += 16) {
+        __m512 a = _mm512_mul_ps(_mm512_loadu_ps(out + d), _mm512_set1_ps(f));
+        a = _mm512_fmadd_ps(_mm512_loadu_ps(acc + d), _mm512_set1_ps(f2), a);
+        _mm512_storeu_ps(out + d, a);
+    }
+}
+
+#endif
