@@ -58,7 +58,8 @@ void context_fail_allocation_after(context *cx, int64_t n);
 int64_t context_allocations(const context *cx);
 int64_t context_live_allocations(const context *cx);
 
-#define FAIL(cx, code, ...) return context_fail((cx), (code), __VA_ARGS__)
+/* The code is repeated so that the compiler sees that this path does not return STATUS_OK. */
+#define FAIL(cx, code, ...) return (context_fail((cx), (code), __VA_ARGS__), (code))
 #define TRY(expr)                                                                                  \
     do {                                                                                           \
         status try_status_ = (expr);                                                               \
