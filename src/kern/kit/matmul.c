@@ -1,0 +1,359 @@
+/* The geometry of a matrix product and the walk over its blocks; plain C, for every family. */
+#include "kern/kit/matmul.h"
+#include <string.h>
+
+enum { PREPARE_ROWS = 32, STATE_BYTES = 64, MAX_INT8_K = 65536 };
+
+static bool is(const num_format *f, const char *name) {
+    return !strcmp(f->name, name);
+}
+
+static bool is_plain(const num_format *f) {
+    return is(f, "f32") || is(f, "bf16");
+}
+
+bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why) {
+    const matmul_params *p = q->node->params;
+    const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
+    if (f->kind == MATMUL_INT8) {
+        if (!is(a->format, "int8_row") || !is(b->format, "int8_row"))
+            return refuse(why, "operands are %s and %s, not int8_row", a->format->name,
+                          b->format->name);
+        if (p->trans_a || !p->trans_b) return refuse(why, "int8_row scales must not lie along K");
+        if (extent_bound(q->g, a->dim[a->rank - 1]) > MAX_INT8_K)
+            return refuse(why, "K above %d overflows int32", MAX_INT8_K);
+    } else {
+        const char *want = f->kind == MATMUL_F32 ? "f32" : "bf16";
+        if (!is(b->format, want)) return refuse(why, "b is %s, not %s", b->format->name, want);
+        if (!is_plain(a->format)) return refuse(why, "a is %s, not f32 or bf16", a->format->name);
+    }
+    if (!is_plain(q->out[0]->format))
+        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
+    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
+        if (q->in[i] && !is_plain(q->in[i]->format))
+            return refuse(why, "%s is %s, not f32 or bf16", i == MATMUL_BIAS ? "bias" : "residual",
+                          q->in[i]->format->name);
+    return true;
+}
+
+/* ---- packed b ---- */
+
+static int64_t per_group(matmul_kind kind) {
+    return kind == MATMUL_F32 ? 1 : kind == MATMUL_BF16 ? 2 : 4;
+}
+
+static int64_t panel_bytes(matmul_kind kind, int64_t k) {
+    int64_t head = kind == MATMUL_INT8 ? INT8_HEAD : 0;
+    return head + round_up(div_up(k, per_group(kind)), GROUP_FILL) * GROUP_BYTES;
+}
+
+typedef struct matrix {
+    int64_t batch, rows, cols, stride;
+} matrix;
+
+static matrix matrix_of(const tensor *t) {
+    matrix x = {.batch = 1, .rows = t->dim[t->rank - 2], .cols = t->dim[t->rank - 1]};
+    for (int32_t i = 0; i < t->rank - 2; i++) x.batch *= t->dim[i];
+    x.stride = num_row_bytes(t->format, x.cols);
+    return x;
+}
+
+/* Matrix `at` of a tensor; `across` where the last axis is not K. */
+static matmul_view view_of(const tensor *t, bool across, int64_t at) {
+    matrix x = matrix_of(t);
+    return (matmul_view){.data = (const char *)t->data + at * x.rows * x.stride,
+                         .outer = across ? x.cols : x.rows,
+                         .k = across ? x.rows : x.cols,
+                         .stride = x.stride,
+                         .across = across,
+                         .f32 = is(t->format, "f32")};
+}
+
+static int64_t pack_units(const tensor *t, bool across) {
+    matrix x = matrix_of(t);
+    return x.batch * div_up(across ? x.cols : x.rows, PANEL);
+}
+
+static int64_t pack_bytes(const tensor *t, matmul_kind kind, bool across) {
+    matrix x = matrix_of(t);
+    return pack_units(t, across) * panel_bytes(kind, across ? x.rows : x.cols);
+}
+
+static void pack_run(const tensor *t, matmul_kind kind, bool across, char *out, int64_t from,
+                     int64_t to) {
+    for (int64_t u = from; u < to; u++) {
+        matmul_view v = view_of(t, across, 0);
+        int64_t panels = div_up(v.outer, PANEL);
+        v = view_of(t, across, u / panels);
+        matmul_pack_panel(kind, &v, u % panels, out + u * panel_bytes(kind, v.k));
+    }
+}
+
+static float bf16_value(const char *at) {
+    uint16_t h;
+    memcpy(&h, at, sizeof h);
+    uint32_t w = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &w, sizeof x);
+    return x;
+}
+
+/* Row `row` of [.., N, K] back from the panels. */
+static void unpack_row(const tensor *t, matmul_kind kind, const char *packed, int64_t row,
+                       float *out) {
+    matrix x = matrix_of(t);
+    int64_t panels = div_up(x.rows, PANEL), n = row % x.rows;
+    const char *panel = packed + (row / x.rows * panels + n / PANEL) * panel_bytes(kind, x.cols);
+    int64_t column = n % PANEL;
+    float scale = 1;
+    if (kind == MATMUL_INT8) {
+        memcpy(&scale, panel + 4 * column, sizeof scale);
+        panel += INT8_HEAD;
+    }
+    for (int64_t k = 0; k < x.cols; k++) {
+        int64_t each = per_group(kind);
+        const char *at = panel + k / each * GROUP_BYTES + 4 * column + k % each * (4 / each);
+        if (kind == MATMUL_F32)
+            memcpy(&out[k], at, sizeof *out);
+        else if (kind == MATMUL_BF16)
+            out[k] = bf16_value(at);
+        else
+            out[k] = scale * (float)((int32_t) * (const uint8_t *)at - 128);
+    }
+}
+
+#define PACK_BYTES_UNITS_RUN(name, kind, across)                                                   \
+    static int64_t name##_bytes(const tensor *t) {                                                 \
+        return pack_bytes(t, kind, across);                                                        \
+    }                                                                                              \
+    static int64_t name##_units(const tensor *t) {                                                 \
+        return pack_units(t, across);                                                              \
+    }                                                                                              \
+    static void name##_run(const tensor *t, void *packed, int64_t from, int64_t to) {              \
+        pack_run(t, kind, across, packed, from, to);                                               \
+    }
+#define PACK_ALONG(type, kind)                                                                     \
+    PACK_BYTES_UNITS_RUN(type##_nk, kind, false)                                                   \
+    static void type##_nk_row(const tensor *t, const void *packed, int64_t row, float *out) {      \
+        unpack_row(t, kind, packed, row, out);                                                     \
+    }                                                                                              \
+    static const pack_def pack_##type##_nk = {.name = "panels64_" #type "_nk",                     \
+                                              .bytes = type##_nk_bytes,                            \
+                                              .units = type##_nk_units,                            \
+                                              .run = type##_nk_run,                                \
+                                              .row = type##_nk_row};
+#define PACK_ACROSS(type, kind)                                                                    \
+    PACK_BYTES_UNITS_RUN(type##_kn, kind, true)                                                    \
+    static const pack_def pack_##type##_kn = {.name = "panels64_" #type "_kn",                     \
+                                              .bytes = type##_kn_bytes,                            \
+                                              .units = type##_kn_units,                            \
+                                              .run = type##_kn_run};
+PACK_ALONG(f32, MATMUL_F32)
+PACK_ALONG(bf16, MATMUL_BF16)
+PACK_ALONG(int8, MATMUL_INT8)
+PACK_ACROSS(f32, MATMUL_F32)
+PACK_ACROSS(bf16, MATMUL_BF16)
+
+const pack_def *matmul_wants(const matmul_family *f, const kernel_query *q, int32_t operand) {
+    static const pack_def *const along[] = {&pack_f32_nk, &pack_bf16_nk, &pack_int8_nk};
+    static const pack_def *const across[] = {&pack_f32_kn, &pack_bf16_kn, NULL};
+    const matmul_params *p = q->node->params;
+    if (operand != MATMUL_B) return NULL;
+    return p->trans_b ? along[f->kind] : across[f->kind];
+}
+
+/* ---- geometry ---- */
+
+/* Blocks of about equal height, whole strips but for the last. */
+static void plan_units(matmul_plan *x) {
+    const matmul_family *f = x->f;
+    x->blocks = div_up(x->m, f->block_rows);
+    x->block = round_up(div_up(x->m, x->blocks), f->strip);
+    x->blocks = div_up(x->m, x->block);
+    x->chunk = x->m <= 2 * f->strip ? 1 : MAX_OF(1, MIN_OF(f->max_chunk, x->panels / 8));
+    x->chunks = div_up(x->panels, x->chunk);
+}
+
+static matmul_plan plan_of(const matmul_family *f, const call *c) {
+    matmul_plan x = {.f = f, .p = c->params};
+    const tensor *ta = &c->in[MATMUL_A], *tb = &c->in[MATMUL_B];
+    matrix a = matrix_of(ta), b = matrix_of(tb);
+    x.batch = a.batch;
+    x.m = x.p->trans_a ? a.cols : a.rows;
+    x.k = x.p->trans_a ? a.rows : a.cols;
+    x.n = x.p->trans_b ? b.rows : b.cols;
+    x.shared_b = tb->rank == 2;
+    if (x.shared_b && !x.p->trans_a) {
+        x.m *= x.batch;
+        x.batch = 1;
+    }
+    x.per_group = per_group(f->kind);
+    x.groups = div_up(x.k, x.per_group);
+    x.filled = round_up(x.groups, GROUP_FILL);
+    x.panels = div_up(x.n, PANEL);
+    x.panel_bytes = panel_bytes(f->kind, x.k);
+    x.b_bytes = x.panels * x.panel_bytes;
+    x.pack_b = !tb->layout;
+    bool same = is(ta->format, f->kind == MATMUL_F32 ? "f32" : "bf16");
+    x.pack_a = x.p->trans_a || !same || x.k % (x.per_group * f->unit_groups) ||
+               (f->pack_rows && x.m >= f->pack_rows);
+    x.a_stride = a.stride;
+    if (x.pack_a) {
+        /* An odd number of lines, so that rows do not fall on the same cache sets. */
+        x.a_stride = round_up(x.groups, GROUP_FILL) * 4;
+        if (x.a_stride / CACHE_LINE % 2 == 0) x.a_stride += CACHE_LINE;
+    }
+    x.a_bytes = x.m * x.a_stride;
+    plan_units(&x);
+    return x;
+}
+
+/* ---- shared scratch: [packed a][rows of int8][packed b] ---- */
+
+static int64_t rows_at(const matmul_plan *x) {
+    return x->pack_a ? round_up(x->batch * x->a_bytes, CACHE_LINE) : 0;
+}
+
+static int64_t b_at(const matmul_plan *x) {
+    int64_t rows = x->f->kind == MATMUL_INT8 ? x->batch * x->m * (int64_t)sizeof(matmul_row) : 0;
+    return rows_at(x) + round_up(rows, CACHE_LINE);
+}
+
+int64_t matmul_shared(const matmul_family *f, const call *c) {
+    matmul_plan x = plan_of(f, c);
+    /* A K that varies may at its bound, unlike below, be whole groups; with b packed it is fixed. */
+    x.pack_a |= x.pack_b;
+    x.a_bytes = x.m * MAX_OF(x.a_stride, round_up(x.groups, GROUP_FILL) * 4 + CACHE_LINE);
+    return b_at(&x) + (x.pack_b ? (x.shared_b ? 1 : x.batch) * x.b_bytes : 0);
+}
+
+int64_t matmul_scratch(const matmul_family *f, const call *c) {
+    matmul_plan x = plan_of(f, c);
+    int64_t rows = MIN_OF(f->block_rows, round_up(x.m, f->strip));
+    int64_t chunk = MAX_OF(1, MIN_OF(f->max_chunk, x.panels / 8));
+    return STATE_BYTES + rows * chunk * GROUP_BYTES;
+}
+
+static int64_t prepare_b_units(const matmul_plan *x) {
+    return x->pack_b ? (x->shared_b ? 1 : x->batch) * x->panels : 0;
+}
+
+static int64_t prepare_a_units(const matmul_plan *x) {
+    return x->pack_a ? x->batch * div_up(x->m, PREPARE_ROWS) : 0;
+}
+
+int64_t matmul_prepare_units(const matmul_family *f, const call *c) {
+    matmul_plan x = plan_of(f, c);
+    return prepare_b_units(&x) + prepare_a_units(&x);
+}
+
+static void prepare_rows(const matmul_plan *x, const call *c, int64_t unit) {
+    int64_t per = div_up(x->m, PREPARE_ROWS), at = unit / per;
+    int64_t from = unit % per * PREPARE_ROWS, to = MIN_OF(from + PREPARE_ROWS, x->m);
+    matmul_view v = view_of(&c->in[MATMUL_A], x->p->trans_a, at);
+    v.outer = x->m;
+    matmul_row *row = NULL;
+    if (x->f->kind == MATMUL_INT8)
+        row = (matmul_row *)((char *)c->scratch + rows_at(x)) + at * x->m;
+    matmul_pack_rows(x->f->kind, &v, from, to, x->a_stride, (char *)c->scratch + at * x->a_bytes,
+                     row);
+}
+
+void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t to) {
+    matmul_plan x = plan_of(f, c);
+    int64_t b_units = prepare_b_units(&x);
+    int64_t b_to = MIN_OF(to, b_units);
+    if (from < b_to)
+        pack_run(&c->in[MATMUL_B], f->kind, !x.p->trans_b, (char *)c->scratch + b_at(&x), from,
+                 b_to);
+    for (int64_t u = MAX_OF(from, b_units); u < to; u++) prepare_rows(&x, c, u - b_units);
+}
+
+/* ---- the walk ---- */
+
+int64_t matmul_units(const matmul_family *f, const call *c) {
+    matmul_plan x = plan_of(f, c);
+    return x.batch * x.chunks * x.blocks;
+}
+
+typedef struct walk {
+    const matmul_plan *x;
+    const char *a, *b; /* of the block's first row, of the chunk's first panel, behind the head */
+    float *acc;        /* [panel][block rows][64] */
+    void *state;
+    int64_t rows, panels, column; /* column: the chunk's first */
+} walk;
+
+static void walk_panel(const walk *w, int64_t panel, int64_t g0, int64_t groups) {
+    const matmul_plan *x = w->x;
+    int64_t columns = MIN_OF(x->n - w->column - panel * PANEL, PANEL);
+    int64_t strips = div_up(w->rows, x->f->strip);
+    /* Full strips, but the last few shared evenly where the strip is a matter of registers only. */
+    bool even = x->f->unit_groups == 1;
+    int64_t low = even ? w->rows / strips : x->f->strip, high = even ? w->rows % strips : 0;
+    matmul_tile t = {.b = w->b + panel * x->panel_bytes + g0 * GROUP_BYTES,
+                     .a_stride = x->a_stride,
+                     .groups = groups,
+                     .vectors = (int32_t)div_up(columns, 16),
+                     .first = g0 == 0};
+    int64_t row = 0;
+    for (int64_t s = 0; s < strips; s++) {
+        t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
+        t.a = w->a + row * x->a_stride + g0 * 4;
+        t.c = w->acc + (panel * w->rows + row) * PANEL;
+        t.stream = s == 0;
+        x->f->tile(&t, w->state);
+        row += t.rows;
+    }
+}
+
+static void finish(const walk *w, const call *c, int64_t at, int64_t row) {
+    const matmul_plan *x = w->x;
+    const tensor *y = &c->out[0], *bias = NULL, *rest = NULL;
+    if (c->n_in > MATMUL_BIAS && c->in[MATMUL_BIAS].data) bias = &c->in[MATMUL_BIAS];
+    if (c->n_in > MATMUL_RESIDUAL && c->in[MATMUL_RESIDUAL].data) rest = &c->in[MATMUL_RESIDUAL];
+    bool out_bf16 = is(y->format, "bf16");
+    matmul_epilogue e = {.bias_bf16 = bias && is(bias->format, "bf16"),
+                         .rest_bf16 = rest && is(rest->format, "bf16"),
+                         .out_bf16 = out_bf16,
+                         .act = x->p->act,
+                         .stride = x->n};
+    if (x->f->kind == MATMUL_INT8)
+        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x)) + at * x->m + row;
+    for (int64_t p = 0; p < w->panels; p++) {
+        int64_t n = w->column + p * PANEL, first = (at * x->m + row) * x->n + n;
+        e.out = (char *)y->data + first * (out_bf16 ? 2 : 4);
+        if (rest) e.rest = (const char *)rest->data + first * (e.rest_bf16 ? 2 : 4);
+        if (bias) e.bias = (const char *)bias->data + n * (e.bias_bf16 ? 2 : 4);
+        if (e.row) e.scale = (const float *)(w->b + p * x->panel_bytes - INT8_HEAD);
+        matmul_finish(&e, w->acc + p * w->rows * PANEL, w->rows, MIN_OF(x->n - n, PANEL));
+    }
+}
+
+static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *scratch) {
+    int64_t block = unit % x->blocks, chunk = unit / x->blocks % x->chunks;
+    int64_t at = unit / x->blocks / x->chunks, row = block * x->block;
+    const char *a = x->pack_a ? c->scratch : c->in[MATMUL_A].data;
+    const char *b = x->pack_b ? (const char *)c->scratch + b_at(x) : c->in[MATMUL_B].data;
+    walk w = {.x = x,
+              .a = a + at * x->a_bytes + row * x->a_stride,
+              .b = b + (x->shared_b ? 0 : at * x->b_bytes) + chunk * x->chunk * x->panel_bytes +
+                   (x->f->kind == MATMUL_INT8 ? INT8_HEAD : 0),
+              .acc = (float *)((char *)scratch + STATE_BYTES),
+              .state = scratch,
+              .rows = MIN_OF(x->block, x->m - row),
+              .panels = MIN_OF(x->chunk, x->panels - chunk * x->chunk),
+              .column = chunk * x->chunk * PANEL};
+    int64_t parts = div_up(x->groups, x->f->block_groups);
+    int64_t part = round_up(div_up(x->groups, parts), GROUP_FILL);
+    for (int64_t g = 0; g < x->groups; g += part)
+        for (int64_t p = 0; p < w.panels; p++) walk_panel(&w, p, g, MIN_OF(part, x->groups - g));
+    finish(&w, c, at, row);
+}
+
+void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch) {
+    matmul_plan x = plan_of(f, c);
+    if (f->begin) f->begin(scratch);
+    for (int64_t u = from; u < to; u++) run_unit(&x, c, u, scratch);
+    if (f->end) f->end();
+}
