@@ -1,9 +1,13 @@
 /* Plans: memory that never overlaps while alive, extents bound per step, errors that say what is
  * wrong. */
+#include "base/clock.h"
 #include "exec/place.h"
 #include "exec/plan.h"
+#include "ops/binary.h"
 #include "ops/fill.h"
+#include "ops/unary.h"
 #include "test.h"
+#include <stdio.h>
 
 static void placement(test *t) {
     context *cx = context_new();
@@ -84,7 +88,52 @@ static void wrong_graphs(test *t) {
     context_free(cx);
 }
 
-const test_case suite_exec[] = {{"placement", placement},
+/* A chain of `n` ops over one symbolic extent. */
+static graph *make_chain(context *cx, int32_t n) {
+    graph *g = graph_new(cx);
+    int32_t tokens = graph_symbol(g, "tokens", 8);
+    value x = graph_input(
+        g, "x", type_of(num_find("f32"), 2, (extent[]){extent_symbol(tokens), extent_of(8)}));
+    value first = x;
+    for (int32_t i = 0; i < n; i++) x = i % 3 ? build_tanh(g, x) : build_add(g, x, first);
+    graph_mark(g, MARK_OUTPUT, "y", x, NO_VALUE);
+    return g;
+}
+
+/* Planning, binding and running a thousand nodes: bounded time, little memory, and no allocation in a step. */
+static void thousand_nodes(test *t) {
+    context *cx = context_new();
+    graph *g = make_chain(cx, 1000);
+    CHECK_OK(t, cx, graph_status(g));
+    states *store = states_new(cx);
+    plan *p;
+    double start = clock_seconds();
+    CHECK_OK(t, cx, plan_new(cx, g, store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &p));
+    double planned = clock_seconds() - start;
+    CHECK_OK(t, cx, plan_load(p));
+    int64_t before = context_allocations(cx);
+    double best = 1;
+    for (int64_t i = 0; i < 200; i++) {
+        start = clock_seconds();
+        CHECK_OK(t, cx, plan_bind(p, (int64_t[]){0, 1 + i % 8}));
+        double bound = clock_seconds() - start;
+        best = MIN_OF(best, bound);
+        if (i % 50 == 0) plan_run(p, (uint64_t)i);
+    }
+    CHECK(t, context_allocations(cx) == before, "%lld allocations in steps",
+          (long long)(context_allocations(cx) - before));
+    CHECK(t, p->planned_bytes <= p->live_bytes + p->live_bytes / 10, "%lld placed for %lld live",
+          (long long)p->planned_bytes, (long long)p->live_bytes);
+    CHECK(t, p->live_bytes <= 4 * 256, "%lld bytes live in a chain", (long long)p->live_bytes);
+    printf("  planned in %.2f ms, bound in %.2f us\n", 1e3 * planned, 1e6 * best);
+    plan_free(p);
+    states_free(store);
+    graph_free(g);
+    context_free(cx);
+}
+
+const test_case suite_exec[] = {{"thousand_nodes", thousand_nodes},
+                                {"placement", placement},
                                 {"bound_per_step", bound_per_step},
                                 {"wrong_graphs", wrong_graphs},
                                 {0}};
