@@ -106,32 +106,11 @@ hone_value hone_parameter(hone_graph *g, const char *name, const char *format, i
     return to_public(make_leaf(g, name, format, rank, extents, true));
 }
 
-/* Applies an op by name; operands that are left out at the end count as absent. */
-static value apply(graph *g, const char *name, const char *parameters, int n,
-                   const value *operands) {
-    const op_def *op = op_find(name);
-    if (!op)
-        return graph_fail(g, STATUS_BAD_ARGUMENT, "there is no op '%s' (`hone ops` lists them)",
-                          name);
-    if (n < 0 || n > MAX_IN) return graph_fail(g, STATUS_BAD_ARGUMENT, "%s: %d operands", name, n);
-    value in[MAX_IN];
-    for (int32_t i = 0; i < MAX_IN; i++) in[i] = i < n ? operands[i] : NO_VALUE;
-    void *params = arena_alloc(&g->mem, op->params_bytes + 1);
-    if (!params) return graph_fail(g, STATUS_NO_MEMORY, "out of memory");
-    if (graph_status(g) != STATUS_OK) return NO_VALUE;
-    status st = params_parse(g->cx, op, parameters, params);
-    if (st != STATUS_OK) {
-        g->st = st;
-        return NO_VALUE;
-    }
-    return graph_add(g, op, params, op->n_in < 0 ? n : MAX_OF(n, op->n_in), in);
-}
-
 hone_value hone_apply(hone_graph *g, const char *op, const char *parameters, int n,
                       const hone_value *operands) {
     value in[MAX_IN];
     for (int i = 0; i < n && i < MAX_IN; i++) in[i] = from_public(operands[i]);
-    return to_public(apply(g->g, op, parameters, n, in));
+    return to_public(graph_apply(g->g, op, parameters, n, in));
 }
 
 void hone_output(hone_graph *g, const char *name, hone_value v) {
@@ -194,7 +173,7 @@ int hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon, double
         snprintf(name, sizeof name, "%s.v", m.name);
         value variance = graph_state(to, name, t, TAG_OPTIMISER);
         value in[] = {m.of, moment, variance, m.at, lr, step};
-        value next = apply(to, "adamw", params, 6, in);
+        value next = graph_apply(to, "adamw", params, 6, in);
         for (int32_t o = 0; o < 3 && !value_absent(next); o++)
             graph_mark(to, MARK_NEXT, NULL, (value){next.node, o}, in[o]);
     }

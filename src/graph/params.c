@@ -127,3 +127,21 @@ status params_parse(context *cx, const op_def *op, const char *text, void *param
     }
     return STATUS_OK;
 }
+
+value graph_apply(graph *g, const char *name, const char *text, int32_t n_in, const value *in) {
+    if (graph_status(g) != STATUS_OK) return NO_VALUE;
+    const op_def *op = op_find(name);
+    if (!op)
+        return graph_fail(g, STATUS_BAD_ARGUMENT, "there is no op '%s' (`hone ops` lists them)",
+                          name);
+    if (n_in < 0 || n_in > MAX_IN)
+        return graph_fail(g, STATUS_BAD_ARGUMENT, "%s: %d operands", name, n_in);
+    value whole[MAX_IN];
+    for (int32_t i = 0; i < MAX_IN; i++) whole[i] = i < n_in ? in[i] : NO_VALUE;
+    void *params = arena_alloc(&g->mem, op->params_bytes + 1);
+    status st = params ? params_parse(g->cx, op, text, params) : STATUS_NO_MEMORY;
+    if (st == STATUS_OK)
+        return graph_add(g, op, params, op->n_in < 0 ? n_in : MAX_OF(n_in, op->n_in), whole);
+    g->st = st;
+    return NO_VALUE;
+}

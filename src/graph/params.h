@@ -8,4 +8,7 @@
  * text counts as empty. Unknown keys and values that do not parse are refused by name. */
 status params_parse(context *cx, const op_def *op, const char *text, void *params);
 
+/* Applies an op by name, with parameters as text over zeros. Operands left out at the end count as absent. */
+value graph_apply(graph *g, const char *op, const char *params, int32_t n_in, const value *in);
+
 #endif

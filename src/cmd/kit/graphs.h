@@ -1,0 +1,15 @@
+/* Example graphs for looking inside: `hone explain NAME`. */
+#ifndef CMD_KIT_GRAPHS_H
+#define CMD_KIT_GRAPHS_H
+
+#include "graph/graph.h"
+
+typedef struct example_graph {
+    const char *name, *help;
+    void (*build)(graph *g);
+} example_graph;
+
+/* Closed by {0}. Each marks a loss over parameters. */
+extern const example_graph example_graphs[];
+
+#endif
