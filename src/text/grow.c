@@ -1,0 +1,50 @@
+/* Growth by doubling, from a size that holds a sentence. */
+#include "text/grow.h"
+
+enum { FIRST_UNITS = 256 };
+
+/* The new capacity, or 0 when it would not fit. */
+static int64_t wider(int64_t used, int64_t more, int64_t capacity, int64_t unit_bytes) {
+    int64_t need, size_bytes;
+    if (add_overflows(used, more, &need)) return 0;
+    int64_t wish = MAX_OF(MAX_OF(need, capacity + capacity / 2), FIRST_UNITS);
+    return mul_overflows(wish, unit_bytes, &size_bytes) ? 0 : wish;
+}
+
+static status regrow(context *cx, void **memory, int64_t used, int64_t more, int64_t *capacity,
+                     int64_t unit_bytes) {
+    if (*capacity - used >= more) return STATUS_OK;
+    int64_t wish = wider(used, more, *capacity, unit_bytes);
+    if (!wish) FAIL(cx, STATUS_NO_MEMORY, "out of memory: a text of this size");
+    void *bigger = context_alloc(cx, (size_t)(wish * unit_bytes));
+    if (!bigger) return context_status(cx);
+    if (used) memcpy(bigger, *memory, (size_t)(used * unit_bytes));
+    context_release(cx, *memory);
+    *memory = bigger;
+    *capacity = wish;
+    return STATUS_OK;
+}
+
+status text_reserve(text_buffer *b, int64_t more) {
+    void *memory = b->bytes;
+    status st = regrow(b->cx, &memory, b->length, more, &b->capacity, 1);
+    b->bytes = memory;
+    return st;
+}
+
+status token_reserve(token_list *l, int64_t more) {
+    void *memory = l->ids;
+    status st = regrow(l->cx, &memory, l->count, more, &l->capacity, sizeof *l->ids);
+    l->ids = memory;
+    return st;
+}
+
+void text_free(text_buffer *b) {
+    context_release(b->cx, b->bytes);
+    *b = (text_buffer){.cx = b->cx};
+}
+
+void token_free(token_list *l) {
+    context_release(l->cx, l->ids);
+    *l = (token_list){.cx = l->cx};
+}
