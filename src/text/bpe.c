@@ -12,8 +12,8 @@ enum { LONG_WORD = 48, LONGEST_MARKED = 80 };
 
 typedef struct bpe_symbol {
     int32_t id;     /* -2: joined to the left */
-    uint32_t rank;    /* of the merge with the right neighbour */
-    int32_t joined;   /* what that merge gives */
+    uint32_t rank;  /* of the merge with the right neighbour */
+    int32_t joined; /* what that merge gives */
     uint32_t previous, next;
 } bpe_symbol;
 

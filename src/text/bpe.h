@@ -15,22 +15,22 @@
 #include "text/vocab.h"
 
 typedef struct bpe_merge {
-    uint64_t pair;     /* left << 32 | right; UINT64_MAX: empty slot */
-    uint32_t rank;     /* lower joins first; equal ranks: leftmost first */
+    uint64_t pair; /* left << 32 | right; UINT64_MAX: empty slot */
+    uint32_t rank; /* lower joins first; equal ranks: leftmost first */
     int32_t joined;
 } bpe_merge;
 
 typedef struct bpe {
     context *cx;
-    const vocab *words;   /* borrowed; in bytes mode its strings are raw bytes */
-    bpe_merge *merges;    /* open addressing */
+    const vocab *words; /* borrowed; in bytes mode its strings are raw bytes */
+    bpe_merge *merges;  /* open addressing */
     int64_t merge_slots, merge_count;
-    bool bytes;           /* symbols start as bytes, by byte_id */
-    bool byte_fallback;   /* an unknown character becomes its bytes, by byte_id */
-    bool ignore_merges;   /* a word that is a token stays whole */
-    bool fuse_unknown;    /* neighbours that are unknown become one */
-    int32_t unknown;      /* -1: what is unknown is dropped */
-    int32_t byte_id[256]; /* -1: no such token */
+    bool bytes;                  /* symbols start as bytes, by byte_id */
+    bool byte_fallback;          /* an unknown character becomes its bytes, by byte_id */
+    bool ignore_merges;          /* a word that is a token stays whole */
+    bool fuse_unknown;           /* neighbours that are unknown become one */
+    int32_t unknown;             /* -1: what is unknown is dropped */
+    int32_t byte_id[256];        /* -1: no such token */
     char prefix[32], suffix[32]; /* marks of characters that continue and that end a word */
 } bpe;
 

@@ -147,7 +147,7 @@ static bool next_added(const encoder *e, bool normalized, const char *begin, con
     const tokenizer *t = e->t;
     const trie *tokens = normalized ? &t->normalized_added : &t->plain_added;
     const bool *first = t->added_first[normalized];
-    for (const char *at = after, *stop; tokens->nodes && at < end; at++) {
+    for (const char *at = after, *stop = after; tokens->nodes && at < end; at++) {
         if (!first[(uint8_t)*at]) continue;
         const added_token *a = added_at(t, tokens, at, end, &stop);
         if (!a) continue;

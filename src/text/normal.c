@@ -31,8 +31,7 @@ static uint32_t trie_units(const char *map) {
 status normal_check_charsmap(context *cx, const char *map, int64_t length) {
     if (length < 8 || (int64_t)trie_units(map) * 4 + 4 > length || !trie_units(map) ||
         (length > (int64_t)trie_units(map) * 4 + 4 && map[length - 1]))
-        FAIL(cx, STATUS_BAD_DATA, "the character map (%lld bytes) is not whole",
-             (long long)length);
+        FAIL(cx, STATUS_BAD_DATA, "the character map (%lld bytes) is not whole", (long long)length);
     return STATUS_OK;
 }
 
@@ -101,7 +100,8 @@ static status bert_clean(const unicode *u, const normal *n, const char *text, in
         int bytes = unicode_next(at, end, &c);
         uint32_t f = unicode_flags(u, c);
         bool blank = c == '\t' || c == '\n' || c == '\r';
-        bool dropped = !c || c == 0xFFFD || c == UNICODE_INVALID || ((f & UNICODE_CONTROL) && !blank);
+        bool dropped =
+            !c || c == 0xFFFD || c == UNICODE_INVALID || ((f & UNICODE_CONTROL) && !blank);
         if (n->clean && dropped) {
             at += bytes;
             continue;
@@ -211,17 +211,26 @@ static void strip(const unicode *u, const normal *n, const char **text, int64_t 
 static status run_one(const unicode *u, const normal *n, normal_work *w, const char *text,
                       int64_t length, text_buffer *out) {
     switch (n->kind) {
-    case NORMAL_FORM: return unicode_normalize(u, n->form, text, length, out);
-    case NORMAL_LOWER: return unicode_lower(text, length, out);
-    case NORMAL_STRIP_ACCENTS: return drop_class(u, UNICODE_NONSPACING, text, length, out);
-    case NORMAL_REPLACE: return replace(n, w, text, length, out);
+    case NORMAL_FORM:
+        return unicode_normalize(u, n->form, text, length, out);
+    case NORMAL_LOWER:
+        return unicode_lower(text, length, out);
+    case NORMAL_STRIP_ACCENTS:
+        return drop_class(u, UNICODE_NONSPACING, text, length, out);
+    case NORMAL_REPLACE:
+        return replace(n, w, text, length, out);
     case NORMAL_PREPEND:
         if (length) TRY(text_append(out, n->text, n->length));
         return text_append(out, text, length);
-    case NORMAL_BERT: return bert(u, n, text, length, out);
-    case NORMAL_CHARSMAP: return charsmap(n, text, length, out);
-    case NORMAL_NMT: return nmt(text, length, out);
-    default: assert(n->kind == NORMAL_SQUEEZE); return squeeze(text, length, out);
+    case NORMAL_BERT:
+        return bert(u, n, text, length, out);
+    case NORMAL_CHARSMAP:
+        return charsmap(n, text, length, out);
+    case NORMAL_NMT:
+        return nmt(text, length, out);
+    default:
+        assert(n->kind == NORMAL_SQUEEZE);
+        return squeeze(text, length, out);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "text/pattern.h"
 
 typedef enum normal_kind {
-    NORMAL_FORM,          /* NFC, NFD, NFKC, NFKD */
+    NORMAL_FORM, /* NFC, NFD, NFKC, NFKD */
     NORMAL_LOWER,
     NORMAL_STRIP_ACCENTS, /* drops nonspacing marks */
     NORMAL_STRIP,         /* white space at the ends */
@@ -20,10 +20,10 @@ typedef enum normal_kind {
 typedef struct normal {
     normal_kind kind;
     unicode_form form;
-    bool left, right;                         /* STRIP */
-    bool clean, chinese, accents, lower;      /* BERT */
-    pattern pattern;                          /* REPLACE */
-    const char *text;                         /* REPLACE, PREPEND; CHARSMAP: the map */
+    bool left, right;                    /* STRIP */
+    bool clean, chinese, accents, lower; /* BERT */
+    pattern pattern;                     /* REPLACE */
+    const char *text;                    /* REPLACE, PREPEND; CHARSMAP: the map */
     int64_t length;
 } normal;
 

@@ -42,9 +42,9 @@ static status compile(pattern *p, const char *regex, int64_t length) {
     int code = 0;
     PCRE2_SIZE at = 0;
     if (options)
-        p->code = pcre2_compile((PCRE2_SPTR)regex, (PCRE2_SIZE)length,
-                                PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at,
-                                options);
+        p->code =
+            pcre2_compile((PCRE2_SPTR)regex, (PCRE2_SIZE)length,
+                          PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, options);
     pcre2_compile_context_free(options);
     pcre2_general_context_free(general);
     if (!options) return context_status(cx);

@@ -36,16 +36,20 @@ bool pretoken_is_punctuation(const unicode *u, uint32_t c) {
 static int class_of(const unicode *u, pretoken_kind kind, uint32_t c) {
     uint32_t f = unicode_flags(u, c);
     switch (kind) {
-    case PRETOKEN_SPACES: return !!(f & UNICODE_SPACE);
-    case PRETOKEN_WORDS: return f & UNICODE_WORD ? 2 : f & UNICODE_SPACE ? 1 : 3;
-    case PRETOKEN_PUNCTUATION: return pretoken_is_punctuation(u, c);
-    default: return !!(f & UNICODE_NUMBER);
+    case PRETOKEN_SPACES:
+        return !!(f & UNICODE_SPACE);
+    case PRETOKEN_WORDS:
+        return f & UNICODE_WORD ? 2 : f & UNICODE_SPACE ? 1 : 3;
+    case PRETOKEN_PUNCTUATION:
+        return pretoken_is_punctuation(u, c);
+    default:
+        return !!(f & UNICODE_NUMBER);
     }
 }
 
 /* Class 1 is a match, character by character; the other classes are runs. */
-static status split_by_class(const unicode *u, pretoken_kind kind, const char *text,
-                             int64_t length, span_list *out) {
+static status split_by_class(const unicode *u, pretoken_kind kind, const char *text, int64_t length,
+                             span_list *out) {
     const char *end = text + length, *from = text;
     int running = -1;
     for (const char *at = text; at < end;) {
@@ -67,7 +71,8 @@ static int64_t behave(const pretoken *p, text_span *s, int64_t count) {
     if (p->invert)
         for (int64_t i = 0; i < count; i++) s[i].match = !s[i].match;
     switch (p->behavior) {
-    case PRETOKEN_ISOLATED: return count;
+    case PRETOKEN_ISOLATED:
+        return count;
     case PRETOKEN_REMOVED:
         for (int64_t i = 0; i < count; i++)
             if (!s[i].match) s[kept++] = s[i];

@@ -9,7 +9,7 @@ typedef struct range {
 } range;
 
 struct scan_rule {
-    const char *pattern[4];  /* ways in which it is written */
+    const char *pattern[4]; /* ways in which it is written */
     family family;
     contraction contraction; /* 's 't 're 've 'm 'll 'd */
     bool cased;              /* letters are upper* lower+ | upper+ lower*, a contraction behind */
@@ -20,10 +20,10 @@ struct scan_rule {
     const char *tail;        /* characters that may follow the rest */
     bool newlines;           /* \s*[\r\n]+ */
     /* RUN: */
-    bool lead;               /* \s? */
+    bool lead; /* \s? */
     uint32_t classes;
     range ranges[12];
-    int32_t least, most;     /* 0: any number */
+    int32_t least, most; /* 0: any number */
 };
 
 #define L UNICODE_LETTER
@@ -43,23 +43,42 @@ struct scan_rule {
 static const scan_rule rules[] = {
     {.pattern = {CONTRACTIONS REST_OF_GPT2 "|\\s+", CONTRACTIONS REST_OF_GPT2,
                  "'(?:[sdmt]|ll|ve|re)" REST_OF_GPT2 "|\\s+"},
-     .contraction = LOWER_CONTRACTION, .spaced_digits = true, .letters = L},
+     .contraction = LOWER_CONTRACTION,
+     .spaced_digits = true,
+     .letters = L},
     {.pattern = {"(?i:" CONTRACTIONS ")" LETTERS_OF_CL100K "\\p{N}{1,3}" REST_OF_CL100K,
                  "(?:" EITHER_CASE ")" LETTERS_OF_CL100K "\\p{N}{1,3}" REST_OF_CL100K,
                  "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}"
                  "| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"},
-     .contraction = FOLDED_CONTRACTION, .any_lead = true, .digits = 3, .letters = L,
-     .tail = "\r\n", .newlines = true},
+     .contraction = FOLDED_CONTRACTION,
+     .any_lead = true,
+     .digits = 3,
+     .letters = L,
+     .tail = "\r\n",
+     .newlines = true},
     {.pattern = {"(?i:" CONTRACTIONS ")" LETTERS_OF_CL100K "\\p{N}" REST_OF_CL100K,
                  "(?:" EITHER_CASE ")" LETTERS_OF_CL100K "\\p{N}" REST_OF_CL100K},
-     .contraction = FOLDED_CONTRACTION, .any_lead = true, .digits = 1, .letters = L,
-     .tail = "\r\n", .newlines = true},
+     .contraction = FOLDED_CONTRACTION,
+     .any_lead = true,
+     .digits = 1,
+     .letters = L,
+     .tail = "\r\n",
+     .newlines = true},
     {.pattern = {LEAD UPPERS "*" LOWERS "+(?i:" CONTRACTIONS ")?|" LEAD UPPERS "+" LOWERS
-                 "*(?i:" CONTRACTIONS ")?|\\p{N}{1,3}" REST_OF_O200K},
-     .contraction = FOLDED_CONTRACTION, .cased = true, .any_lead = true, .digits = 3, .letters = L,
-     .tail = "\r\n/", .newlines = true},
+                             "*(?i:" CONTRACTIONS ")?|\\p{N}{1,3}" REST_OF_O200K},
+     .contraction = FOLDED_CONTRACTION,
+     .cased = true,
+     .any_lead = true,
+     .digits = 3,
+     .letters = L,
+     .tail = "\r\n/",
+     .newlines = true},
     {.pattern = {LEAD UPPERS "*" LOWERS "+|" LEAD UPPERS "+" LOWERS "*|\\p{N}" REST_OF_O200K},
-     .cased = true, .any_lead = true, .digits = 1, .letters = L, .tail = "\r\n/",
+     .cased = true,
+     .any_lead = true,
+     .digits = 1,
+     .letters = L,
+     .tail = "\r\n/",
      .newlines = true},
     {.pattern = {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
                  "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"
@@ -72,13 +91,16 @@ static const scan_rule rules[] = {
     {.pattern = {"[0-9][0-9][0-9]"}, .family = RUN, .ranges = {{'0', '9'}}, .least = 3, .most = 3},
     {.pattern = {"\\s?\\p{L}+"}, .family = RUN, .lead = true, .classes = L},
     {.pattern = {"\\s?\\p{P}+"}, .family = RUN, .lead = true, .classes = UNICODE_PUNCTUATION},
-    {.pattern = {"[\\p{P}\\$\\+<=>\\^~\\|]+", "[\\p{P}\\$\\+<=>\\^~\\|`]+"}, .family = RUN,
+    {.pattern = {"[\\p{P}\\$\\+<=>\\^~\\|]+", "[\\p{P}\\$\\+<=>\\^~\\|`]+"},
+     .family = RUN,
      .classes = UNICODE_PUNCTUATION,
-     .ranges = {{'$', '$'}, {'+', '+'}, {'<', '>'}, {'^', '^'}, {'~', '~'}, {'|', '|'},
-                {'`', '`'}}},
-    {.pattern = {"[一-龥ࠀ-一가-퟿]+"}, .family = RUN,
+     .ranges =
+         {{'$', '$'}, {'+', '+'}, {'<', '>'}, {'^', '^'}, {'~', '~'}, {'|', '|'}, {'`', '`'}}},
+    {.pattern = {"[一-龥ࠀ-一가-퟿]+"},
+     .family = RUN,
      .ranges = {{0x4E00, 0x9FA5}, {0x800, 0x4E00}, {0xAC00, 0xD7FF}}},
-    {.pattern = {"[一-龥\u3040-ゟ゠-ヿ]+"}, .family = RUN,
+    {.pattern = {"[一-龥\u3040-ゟ゠-ヿ]+"},
+     .family = RUN,
      .ranges = {{0x4E00, 0x9FA5}, {0x3040, 0x309F}, {0x30A0, 0x30FF}}},
 };
 

@@ -84,8 +84,7 @@ static status finish_added(tokenizer *t, bool normalized, trie *out) {
         if (a->normalized != normalized || !a->length) continue;
         const char *text = a->text;
         int64_t length = a->length;
-        if (normalized)
-            st = normal_run(&t->chars, t->normals, t->normal_count, &w, &text, &length);
+        if (normalized) st = normal_run(&t->chars, t->normals, t->normal_count, &w, &text, &length);
         char *kept = st == STATUS_OK ? arena_strndup(&t->mem, text, (size_t)length) : NULL;
         if (!kept) {
             st = context_status(t->cx);
@@ -150,9 +149,8 @@ static status append_piece(const tokenizer *t, int32_t id, text_buffer *out) {
     int byte = t->decode.byte_tokens ? byte_token(name, length) : -1;
     if (byte >= 0) return text_append(out, &(char){(char)byte}, 1);
     for (int64_t at = 0; at < length;) {
-        const char *found = mark ? memmem(name + at, (size_t)(length - at), t->decode.mark,
-                                          (size_t)mark)
-                                 : NULL;
+        const char *found =
+            mark ? memmem(name + at, (size_t)(length - at), t->decode.mark, (size_t)mark) : NULL;
         int64_t stop = found ? found - name : length;
         TRY(text_append(out, name + at, stop - at));
         if (found) TRY(text_append(out, " ", 1));
@@ -199,8 +197,7 @@ static status finish_unigram(tokenizer *t) {
 status tokenizer_finish(tokenizer *t) {
     t->special = ARENA_NEW(&t->mem, bool, t->names.size + 1);
     if (!t->special) return context_status(t->cx);
-    for (int64_t i = 0; i < t->added_count; i++)
-        t->special[t->added[i].id] = t->added[i].special;
+    for (int64_t i = 0; i < t->added_count; i++) t->special[t->added[i].id] = t->added[i].special;
     if (t->byte_level) TRY(finish_bytes(t));
     if (t->bpe.byte_fallback) find_byte_tokens(&t->names, t->bpe.byte_id);
     if (t->model == MODEL_UNIGRAM) TRY(finish_unigram(t));

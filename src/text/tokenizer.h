@@ -22,6 +22,8 @@ struct gguf;
 /* `name` is what the text is called in errors. */
 status tokenizer_open_json(context *cx, const char *name, const char *bytes, int64_t size_bytes,
                            tokenizer **out) MUST_USE;
+/* `g` is not needed afterwards. */
+status tokenizer_open_gguf(context *cx, const struct gguf *g, tokenizer **out) MUST_USE;
 void tokenizer_free(tokenizer *t);
 
 typedef struct encode_options {

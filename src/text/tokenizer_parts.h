@@ -24,15 +24,15 @@ typedef struct added_token {
 
 /* How the text of a token becomes the text it stands for. */
 typedef struct decode_rule {
-    bool raw;               /* tokens are joined as they are */
-    bool marks;             /* `mark` stands for a space */
+    bool raw;   /* tokens are joined as they are */
+    bool marks; /* `mark` stands for a space */
     char mark[16];
     bool byte_tokens;       /* <0xNN> is a byte */
     bool strip_first_space; /* of the whole text */
     bool spaced;            /* a space before each token, but the first and those with `prefix` */
     char prefix[32];
-    bool cleanup;           /* no space before punctuation (WordPiece) */
-    char suffix[32];        /* ends a word: a space */
+    bool cleanup;    /* no space before punctuation (WordPiece) */
+    char suffix[32]; /* ends a word: a space */
 } decode_rule;
 
 struct tokenizer {
@@ -45,13 +45,13 @@ struct tokenizer {
     bpe bpe;
     unigram unigram;
     wordpiece wordpiece;
-    double *scores;                 /* by id, of a unigram model */
+    double *scores; /* by id, of a unigram model */
 
     added_token *added;
     int64_t added_count;
     trie plain_added, normalized_added; /* by index into `added` */
     bool added_first[2][256];           /* bytes that begin one: plain, normalised */
-    bool *special; /* by id */
+    bool *special;                      /* by id */
 
     normal normals[NORMAL_MAX_STEPS];
     int64_t normal_count;

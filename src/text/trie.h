@@ -13,10 +13,10 @@ typedef struct trie_string {
 } trie_string;
 
 typedef struct trie_node {
-    int32_t child;  /* the first one */
+    int32_t child; /* the first one */
     int16_t children;
-    uint8_t byte;   /* that leads here */
-    int32_t id;     /* of the string that ends here, or -1 */
+    uint8_t byte; /* that leads here */
+    int32_t id;   /* of the string that ends here, or -1 */
 } trie_node;
 
 typedef struct trie {

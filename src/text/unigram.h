@@ -11,7 +11,7 @@ typedef struct unigram {
     trie tokens;          /* every token, by id */
     const double *scores; /* by id; borrowed */
     double unknown_score;
-    int32_t unknown;      /* -1: an unknown character is an error of the model; it is dropped */
+    int32_t unknown; /* -1: an unknown character is an error of the model; it is dropped */
     bool byte_fallback;
     int32_t byte_id[256];
 } unigram;

@@ -17,7 +17,7 @@ typedef struct vocab_entry {
 typedef struct vocab {
     context *cx;
     text_buffer blob;
-    vocab_entry *entries; /* by id */
+    vocab_entry *entries;   /* by id */
     int32_t size, capacity; /* one past the largest id */
     int32_t *slots;         /* open addressing: id + 1, 0 empty */
     int64_t slot_count, used;

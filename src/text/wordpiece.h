@@ -9,7 +9,7 @@
 typedef struct wordpiece {
     const vocab *words; /* borrowed */
     char prefix[32];
-    int32_t unknown; /* -1: such a word is dropped */
+    int32_t unknown;      /* -1: such a word is dropped */
     int64_t longest_word; /* characters; longer words are unknown */
 } wordpiece;
 
