@@ -6,18 +6,6 @@
 
 #include "kern/kit/attention_simd.h"
 
-/* c[rows][16 * vectors] (+)= a[rows][steps cells] . b[steps][16 * vectors]; strides in cells. `c` is added to where
- * `add`. Rows come padded to 16 in memory. A cell is a float, or a pair of bf16. */
-typedef void attn_product(int64_t rows, int vectors, bool add, const uint32_t *a, int64_t a_stride,
-                          const uint32_t *b, int64_t b_stride, float *c, int64_t c_stride,
-                          int64_t steps);
-
-typedef struct attn_core {
-    bool pairs;    /* cells are pairs of bf16 */
-    int64_t grain; /* rows that a product takes at least */
-    attn_product *product;
-} attn_core;
-
 /* A thread's memory for one block. */
 typedef struct attn_state {
     uint32_t *q, *keys, *values, *weights;
@@ -201,19 +189,7 @@ static inline void attn_finish(const attn_block *b, int64_t flat, float most, fl
         ((float *)lse->data)[at] =
             most == -INFINITY ? -INFINITY : (most + log2f(sum)) * 0x1.62e430p-1f;
     if (!out->data) return;
-    const __m512 inverse = _mm512_set1_ps(sum == 0 ? 0 : shrink / sum);
-    for (int64_t d = 0; d < head; d += 16) {
-        __m512 x = _mm512_mul_ps(_mm512_loadu_ps(row + d), inverse);
-        __mmask16 keep = attn_first(head - d);
-        if (attn_format_of(out->format) == ATTN_F32) {
-            _mm512_mask_storeu_ps((float *)out->data + at * head + d, keep, x);
-        } else {
-            __m256bh half = _mm512_cvtneps_pbh(x);
-            __m256i bits;
-            memcpy(&bits, &half, sizeof bits);
-            _mm256_mask_storeu_epi16((uint16_t *)out->data + at * head + d, keep, bits);
-        }
-    }
+    attn_store_row(out, at * head, head, row, sum == 0 ? 0 : shrink / sum);
 }
 
 /* Segments [from, to) of a block, gathered in order or left as partial records. */
@@ -314,21 +290,6 @@ static inline void attn_forward_merge(const call *c, int64_t from, int64_t to) {
         }
         base += cut.split_rows;
     }
-}
-
-/* What every instruction set asks of an attention node. */
-static inline bool attn_supports(const kernel_query *q, bool backward, reason *why) {
-    const attention_params *p = q->node->params;
-    const char *qf = q->in[ATTENTION_Q]->format->name, *kf = q->in[ATTENTION_K]->format->name;
-    bool wide = !strcmp(qf, "f32");
-    if (!wide && strcmp(qf, "bf16")) return refuse(why, "queries in %s", qf);
-    if (strcmp(kf, "f32") && strcmp(kf, "bf16") &&
-        (backward || (strcmp(kf, "f16") && strcmp(kf, "int8_row"))))
-        return refuse(why, "keys in %s", kf);
-    if (p->head > ATTN_HEAD_MAX)
-        return refuse(why, "heads of %d, above %d", p->head, ATTN_HEAD_MAX);
-    if (!(p->scale > 0)) return refuse(why, "a scale of %g", p->scale);
-    return true;
 }
 
 #endif

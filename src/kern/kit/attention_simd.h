@@ -218,6 +218,36 @@ static inline void attn_pack_values(const attn_rows *x, bool pairs, const int64_
         attn_pack_values_as(x, ATTN_INT8, rows, next, to, hp);
 }
 
+/* c[rows][16 * vectors] (+)= a[rows][steps cells] . b[steps][16 * vectors]; strides in cells. `c` is added to where
+ * `add`. Rows come padded to 16 in memory. A cell is a float, or a pair of bf16. */
+typedef void attn_product(int64_t rows, int vectors, bool add, const uint32_t *a, int64_t a_stride,
+                          const uint32_t *b, int64_t b_stride, float *c, int64_t c_stride,
+                          int64_t steps);
+
+typedef struct attn_core {
+    bool pairs;    /* cells are pairs of bf16 */
+    int64_t grain; /* rows that a product takes at least */
+    attn_product *product;
+} attn_core;
+
+/* The `n` values from element `at` on of a dense f32 or bf16 tensor becomes factor * x. */
+static inline void attn_store_row(const tensor *t, int64_t at, int64_t n, const float *x,
+                                  float factor) {
+    bool wide = attn_format_of(t->format) == ATTN_F32;
+    for (int64_t d = 0; d < n; d += 16) {
+        __m512 y = _mm512_mul_ps(_mm512_loadu_ps(x + d), _mm512_set1_ps(factor));
+        __mmask16 keep = attn_first(n - d);
+        if (wide) {
+            _mm512_mask_storeu_ps((float *)t->data + at + d, keep, y);
+        } else {
+            __m256bh half = _mm512_cvtneps_pbh(y);
+            __m256i bits;
+            memcpy(&bits, &half, sizeof bits);
+            _mm256_mask_storeu_epi16((uint16_t *)t->data + at + d, keep, bits);
+        }
+    }
+}
+
 /* ---- the softmax of a row ---- */
 /* What turns raw scores into powers of two. */
 typedef struct attn_scores {
@@ -294,6 +324,21 @@ static inline void attn_merge(float *most, float *sum, float *out, float most2, 
         a = _mm512_fmadd_ps(_mm512_loadu_ps(acc + d), _mm512_set1_ps(f2), a);
         _mm512_storeu_ps(out + d, a);
     }
+}
+
+/* What every instruction set asks of an attention node. */
+static inline bool attn_supports(const kernel_query *q, bool backward, reason *why) {
+    const attention_params *p = q->node->params;
+    const char *qf = q->in[ATTENTION_Q]->format->name, *kf = q->in[ATTENTION_K]->format->name;
+    bool wide = !strcmp(qf, "f32");
+    if (!wide && strcmp(qf, "bf16")) return refuse(why, "queries in %s", qf);
+    if (strcmp(kf, "f32") && strcmp(kf, "bf16") &&
+        (backward || (strcmp(kf, "f16") && strcmp(kf, "int8_row"))))
+        return refuse(why, "keys in %s", kf);
+    if (p->head > ATTN_HEAD_MAX)
+        return refuse(why, "heads of %d, above %d", p->head, ATTN_HEAD_MAX);
+    if (!(p->scale > 0)) return refuse(why, "a scale of %g", p->scale);
+    return true;
 }
 
 #endif
