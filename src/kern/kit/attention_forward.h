@@ -150,7 +150,7 @@ static inline void attn_tile(const attn_core *core, const attn_block *b, attn_st
                   ATTN_TILE, s->scores, ATTN_TILE, cells);
     attn_softmax(core, b, s, r0, n, key0, full);
     attn_values(core, b, s, r0, n, s->values + slot * size,
-                core->pairs ? vectors * 8 : vectors * 16);
+                core->pairs ? round_up(vectors * 8, 16) : vectors * 16);
 }
 
 static inline void attn_segment(const attn_core *core, const attn_block *b, attn_state *s,
