@@ -127,6 +127,7 @@ struct sample {
     graph *g;
     uint64_t state; /* of the random numbers */
     bool even;      /* asked for: extents that halve (the label check) */
+    int32_t wide;   /* asked for: now and then, extents up to so many times larger (the kernel check) */
     value y;        /* set by the sampler: the node under test */
     int64_t symbols[MAX_SYMBOLS];
     sample_input inputs[MAX_IN + 8];

@@ -19,7 +19,8 @@ double sample_real(sample *s, double low, double high) {
 }
 
 int64_t sample_extent(sample *s, int64_t low, int64_t high) {
-    int64_t n = sample_int(s, low, high);
+    bool far = s->wide > 1 && sample_int(s, 0, 2) == 0;
+    int64_t n = sample_int(s, low, far ? high * s->wide : high);
     return s->even ? round_up(n, 4) : n;
 }
 
