@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CASES = 24, MIXES = 4, GUARD = 256, BUFFERS = MAX_IN + MAX_OUT };
+enum { CASES = 24, MIXES = 5, GUARD = 256, BUFFERS = MAX_IN + MAX_OUT };
 static const int64_t SPLITS[] = {1, 2, 3, 7};
 
 typedef struct lab {
@@ -23,8 +23,8 @@ typedef struct lab {
 
 /* ---- the sampled graph in other formats ---- */
 static const num_format *pick_format(sample *s, int mix) {
-    static const char *const names[] = {"f32", "bf16", "f16"};
-    return num_find(names[mix == 3 ? sample_int(s, 0, 2) : mix]);
+    static const char *const names[] = {"f32", "bf16", "f16", "int8_row"};
+    return num_find(names[mix < 3 ? mix : mix == 3 ? sample_int(s, 0, 2) : 3]);
 }
 
 static const void *params_in(const node *n, const num_format *format, arena *mem) {
@@ -53,7 +53,8 @@ static bool copy_graph(sample *s, graph *to, int mix, value *y) {
             v = n->op == &op_input ? graph_input(to, n->name, t)
                                    : graph_state(to, n->name, t, n->tag);
         } else {
-            v = graph_add(to, n->op, params_in(n, pick_format(s, mix), &to->mem), n->n_in, n->in);
+            v = graph_add(to, n->op, params_in(n, pick_format(s, mix % 4), &to->mem), n->n_in,
+                          n->in);
         }
         if (value_absent(v) || v.node != id) return false;
     }

@@ -347,8 +347,7 @@ static inline void attn_back_prepare(const call *c, int64_t from, int64_t to, vo
 }
 
 static inline int64_t attn_back_merge_units(const call *c) {
-    bool sinks = c->in[ATTENTION_SINKS].data && c->out[ATTENTION_DSINKS].data;
-    return sinks ? attn_shape_of(c).heads : 0;
+    return c->out[ATTENTION_DSINKS].data ? attn_shape_of(c).heads : 0;
 }
 
 static inline void attn_back_merge(const call *c, int64_t from, int64_t to, void *memory) {
@@ -358,7 +357,7 @@ static inline void attn_back_merge(const call *c, int64_t from, int64_t to, void
     int64_t heads = attn_shape_of(c).heads;
     for (int64_t h = from; h < to; h++) {
         double sum = 0;
-        for (int64_t i = 0; i < c->in[ATTENTION_Q].dim[0]; i++)
+        for (int64_t i = 0; sinks && i < c->in[ATTENTION_Q].dim[0]; i++)
             sum -= exp((double)sinks[h] - lse[i * heads + h]) * delta[i * heads + h];
         ((float *)c->out[ATTENTION_DSINKS].data)[h] = (float)sum;
     }
