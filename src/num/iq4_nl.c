@@ -1,0 +1,24 @@
+/* GGUF IQ4_NL: block = [f16 d][16 bytes], value = d * values[code] with sixteen values that lie
+ * denser near zero; byte i holds code i below and code i + 16 above. */
+#include "num/kit/quant.h"
+
+static void unpack_block(const uint8_t *b, float *out) {
+    float d = quant_load_f16(b);
+    for (int i = 0; i < 16; i++) {
+        out[i] = d * (float)quant_iq4_values[b[2 + i] & 15];
+        out[i + 16] = d * (float)quant_iq4_values[b[2 + i] >> 4];
+    }
+}
+
+static void pack_block(const float *x, uint8_t *b) {
+    float inverse = quant_inverse(quant_store_f16(quant_fit_iq4(x, 32), b));
+    for (int i = 0; i < 16; i++)
+        b[2 + i] = (uint8_t)(quant_iq4_nearest(x[i] * inverse) |
+                             quant_iq4_nearest(x[i + 16] * inverse) << 4);
+}
+
+static void poison_block(uint8_t *b) {
+    quant_store_nan(b);
+}
+
+QUANT_FORMAT(iq4_nl, 32, 18, 0.1275, 65504.0 * 127);

@@ -1,0 +1,53 @@
+/* GGUF Q3_K: block of 256 = [32 bytes of high bits][64 bytes of low bits][12 bytes of scales][f16
+ * d]. Value 128 h + 32 s + i has its two low bits at bits 2 s of byte 32 h + i, and its high bit at
+ * bit 4 h + s of high byte i; the code is low - 4 where the high bit is 0. Group g of 16 values has
+ * a 6-bit scale, less 32: four bits in nibble g / 8 of byte g % 8, two bits at bits 2 (g / 4) of
+ * byte 8 + g % 4. value = d * scale * code. */
+#include "num/kit/quant.h"
+
+static int load_scale(const uint8_t *packed, int g) {
+    int low = packed[g % 8] >> (g / 8 * 4) & 15, high = packed[8 + g % 4] >> (g / 4 * 2) & 3;
+    return (low | high << 4) - 32;
+}
+
+static void store_scale(uint8_t *packed, int g, int scale) {
+    int code = scale + 32;
+    packed[g % 8] |= (uint8_t)((code & 15) << (g / 8 * 4));
+    packed[8 + g % 4] |= (uint8_t)(code >> 4 << (g / 4 * 2));
+}
+
+static void unpack_block(const uint8_t *b, float *out) {
+    float d = quant_load_f16(b + 108);
+    for (int g = 0; g < 16; g++) {
+        float step = d * (float)load_scale(b + 96, g);
+        const uint8_t *low = b + 32 + g / 8 * 32 + g % 2 * 16, *high = b + g % 2 * 16;
+        int shift = g / 2 % 4 * 2, bit = g / 2;
+        for (int i = 0; i < 16; i++) {
+            int code = (low[i] >> shift & 3) | (high[i] >> bit & 1) << 2;
+            out[16 * g + i] = step * (float)(code - 4);
+        }
+    }
+}
+
+static void pack_block(const float *x, uint8_t *b) {
+    float step[16];
+    for (int g = 0; g < 16; g++) step[g] = quant_fit_symmetric(x + 16 * g, 16, 4);
+    float d = quant_store_f16(quant_extreme(step, 16) / -32, b + 108);
+    for (int g = 0; g < 16; g++) {
+        int scale = quant_nearest(step[g] * quant_inverse(d), -32, 31);
+        float inverse = quant_inverse(d * (float)scale);
+        uint8_t *low = b + 32 + g / 8 * 32 + g % 2 * 16, *high = b + g % 2 * 16;
+        store_scale(b + 96, g, scale);
+        for (int i = 0; i < 16; i++) {
+            int code = quant_nearest(x[16 * g + i] * inverse, -4, 3) + 4;
+            low[i] |= (uint8_t)((code & 3) << (g / 2 % 4 * 2));
+            high[i] |= (uint8_t)(code >> 2 << (g / 2));
+        }
+    }
+}
+
+static void poison_block(uint8_t *b) {
+    quant_store_nan(b + 108);
+}
+
+QUANT_FORMAT(q3_k, 256, 110, 0.29, 65504.0 * 32);

@@ -1,0 +1,36 @@
+/* GGUF Q5_1: block = [f16 d][f16 m][u32 high][16 bytes], value = d * code + m. Byte i holds the low
+ * four bits of code i below and of code i + 16 above; bit i of `high` is the fifth bit of code i.
+ * Packing as in Q4_1 with 31 for 15. */
+#include "num/kit/quant.h"
+
+static void unpack_block(const uint8_t *b, float *out) {
+    float d = quant_load_f16(b), m = quant_load_f16(b + 2);
+    uint32_t high;
+    memcpy(&high, b + 4, 4);
+    for (int i = 0; i < 16; i++)
+        out[i] = d * (float)(int)((b[8 + i] & 15) | (high >> i & 1) << 4) + m;
+    for (int i = 0; i < 16; i++)
+        out[i + 16] = d * (float)(int)(b[8 + i] >> 4 | (high >> (i + 16) & 1) << 4) + m;
+}
+
+static void pack_block(const float *x, uint8_t *b) {
+    float lo, hi;
+    quant_range(x, 32, &lo, &hi);
+    float d = (hi - lo) / 31, inverse = quant_inverse(d);
+    uint32_t high = 0;
+    quant_store_f16(d, b);
+    quant_store_f16(lo, b + 2);
+    if (d > 0x1.fffffep127f) return; /* the range overflows; d reads as infinity */
+    for (int i = 0; i < 32; i++) {
+        uint32_t code = (uint32_t)MIN_OF((int)((x[i] - lo) * inverse + 0.5f), 31);
+        b[8 + i % 16] |= (uint8_t)((code & 15) << (i / 16 * 4));
+        high |= code >> 4 << i;
+    }
+    memcpy(b + 4, &high, 4);
+}
+
+static void poison_block(uint8_t *b) {
+    quant_store_nan(b);
+}
+
+QUANT_FORMAT(q5_1, 32, 24, 1.0 / 31 + 0x1p-9, 65504.0);

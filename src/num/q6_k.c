@@ -1,0 +1,40 @@
+/* GGUF Q6_K: block of 256 = [128 bytes of low bits][64 bytes of high bits][16 int8 scales][f16 d].
+ * Value 128 h + 64 n + i (i < 64) has its four low bits in nibble n of byte 64 h + i; value 128 h +
+ * 32 s + i its two high bits at bits 2 s of high byte 32 h + i. Group g of 16 values has scale g;
+ * value = d * scale * (code - 32). */
+#include "num/kit/quant.h"
+
+static void unpack_block(const uint8_t *b, float *out) {
+    float d = quant_load_f16(b + 208);
+    for (int q = 0; q < 8; q++) { /* quarters of 32 of the two halves */
+        const uint8_t *low = b + q / 4 * 64 + q % 2 * 32, *high = b + 128 + q / 4 * 32;
+        int low_shift = q / 2 % 2 * 4, high_shift = q % 4 * 2;
+        float step[2];
+        for (int k = 0; k < 2; k++) step[k] = d * (float)(int8_t)b[192 + 2 * q + k];
+        for (int k = 0; k < 2; k++)
+            for (int i = 16 * k; i < 16 * k + 16; i++) {
+                int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
+                out[32 * q + i] = step[k] * (float)(code - 32);
+            }
+    }
+}
+
+static void pack_block(const float *x, uint8_t *b) {
+    float step[16];
+    for (int g = 0; g < 16; g++) step[g] = quant_fit_symmetric(x + 16 * g, 16, 32);
+    float d = quant_store_f16(quant_extreme(step, 16) / -128, b + 208);
+    for (int i = 0; i < 256; i++) {
+        int scale = quant_nearest(step[i / 16] * quant_inverse(d), -128, 127), q = i / 32;
+        int code = quant_nearest(x[i] * quant_inverse(d * (float)scale), -32, 31) + 32;
+        b[192 + i / 16] = (uint8_t)scale;
+        b[q / 4 * 64 + q % 2 * 32 + i % 32] |= (uint8_t)((code & 15) << (q / 2 % 2 * 4));
+        b[128 + q / 4 * 32 + i % 32] |= (uint8_t)(code >> 4 << (q % 4 * 2));
+    }
+}
+
+static void poison_block(uint8_t *b) {
+    quant_store_nan(b + 208);
+    memset(b + 192, 1, 16);
+}
+
+QUANT_FORMAT(q6_k, 256, 210, 0.042, 65504.0 * 128);
