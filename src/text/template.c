@@ -31,7 +31,8 @@ void template_free(template *t) {
  * that the outermost ones are looked up by their letters; see template_look_up. */
 static status start_scope(evaluator *ev, const template_input *in) {
     for (const template_builtin *b = template_globals; b->name; b++)
-        TRY(template_assign(ev, b->name, (template_value){.kind = TEMPLATE_FUNCTION, .function = b}));
+        TRY(template_assign(ev, b->name,
+                            (template_value){.kind = TEMPLATE_FUNCTION, .function = b}));
     template_value tools = in->tools, documents = in->documents;
     if (tools.kind == TEMPLATE_UNDEFINED) tools = template_none();
     if (documents.kind == TEMPLATE_UNDEFINED) documents = template_none();
@@ -56,7 +57,7 @@ static status start_scope(evaluator *ev, const template_input *in) {
 static template_limits with_defaults(template_limits l) {
     if (!l.steps) l.steps = MOST_STEPS;
     if (!l.output_bytes) l.output_bytes = (int64_t)64 << 20;
-    if (!l.memory_bytes) l.memory_bytes = (int64_t)512 << 20;
+    if (!l.memory_bytes) l.memory_bytes = (int64_t)256 << 20;
     if (!l.depth) l.depth = MOST_DEPTH;
     return l;
 }

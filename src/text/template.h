@@ -23,7 +23,7 @@ typedef struct template template;
 typedef struct template_limits {
     int64_t steps;        /* nodes evaluated, and a step for each 64 bytes moved; 20 million */
     int64_t output_bytes; /* of the text and of every string on its way; 64 MiB */
-    int64_t memory_bytes; /* taken from the arena; 512 MiB */
+    int64_t memory_bytes; /* taken from the arena; 256 MiB */
     int32_t depth;        /* of macros and nested nodes; 1000 */
 } template_limits;
 
@@ -43,10 +43,12 @@ typedef struct template_text {
     bool has_bos; /* starts with bos_token: the tokenizer must not add it again */
 } template_text;
 
-status template_parse(context *cx, const char *source, int64_t source_bytes, template **out) MUST_USE;
+status template_parse(context *cx, const char *source, int64_t source_bytes,
+                      template **out) MUST_USE;
 void template_free(template *t);
 /* The values stay the caller's; the text and all that is needed on the way is taken from `a`. What a
  * template says by raise_exception is a bad argument. */
-status template_render(const template *t, arena *a, const template_input *input, template_text *out) MUST_USE;
+status template_render(const template *t, arena *a, const template_input *input,
+                       template_text *out) MUST_USE;
 
 #endif

@@ -111,6 +111,7 @@ struct template {
 
 /* Builds the tree in `a`. Filters and tests are resolved here, so that an unknown one is refused before
  * anything is rendered. */
-status template_parse_source(arena *a, const char *source, int64_t source_bytes, template_node **body);
+status template_parse_source(arena *a, const char *source, int64_t source_bytes,
+                             template_node **body);
 
 #endif

@@ -1,6 +1,7 @@
 /* Upper and lower case as Python has them: single letters by runs of equal distance, the few with several
  * letters by a list, and the Greek sigma by where it stands in its word. */
 #include "text/template_eval.h"
+#include "base/utf8.h"
 #include <string.h>
 
 typedef struct case_run {
@@ -19,8 +20,10 @@ static uint32_t fold(const case_run *runs, int64_t count, uint32_t code) {
     int64_t low = 0, high = count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (runs[middle].to < code) low = middle + 1;
-        else high = middle;
+        if (runs[middle].to < code)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < count && runs[low].from <= code; low++) {
         if (code <= runs[low].to && (code - runs[low].from) % runs[low].step == 0)
@@ -56,14 +59,16 @@ static bool ends_word(template_value s, int64_t at) {
     int64_t last = at - 1, next = at + 2;
     while (last > 0 && at - last < 4 && ((unsigned char)s.text[last] & 0xc0) == 0x80) last--;
     uint32_t before = last < 0 ? 0 : template_decode(s.text + last, at - last, &bytes);
-    uint32_t behind = next < s.length_bytes ? template_decode(s.text + next, s.length_bytes - next, &bytes) : 0;
+    uint32_t behind =
+        next < s.length_bytes ? template_decode(s.text + next, s.length_bytes - next, &bytes) : 0;
     return is_cased(before) && !is_cased(behind);
 }
 
 static status put_upper(template_buffer *b, uint32_t code) {
     char text[4];
     const char *word = word_of(upper_words, COUNT_OF(upper_words), code);
-    return word ? template_puts(b, word) : template_put(b, text, template_encode(upper_code(code), text));
+    return word ? template_puts(b, word)
+                : template_put(b, text, utf8_encode(upper_code(code), text));
 }
 
 static status put_lower(template_buffer *b, template_value s, int64_t at, uint32_t code) {
@@ -71,7 +76,7 @@ static status put_lower(template_buffer *b, template_value s, int64_t at, uint32
     const char *word = word_of(lower_words, COUNT_OF(lower_words), code);
     if (word) return template_puts(b, word);
     code = code == 0x3a3 && ends_word(s, at) ? 0x3c2 : lower_code(code);
-    return template_put(b, text, template_encode(code, text));
+    return template_put(b, text, utf8_encode(code, text));
 }
 
 /* `first` letters go up, the others down. */
@@ -81,8 +86,10 @@ static status convert(evaluator *ev, template_value s, int64_t first, template_v
     int bytes;
     for (int64_t at = 0; at < s.length_bytes; at += bytes, first--) {
         uint32_t code = template_decode(s.text + at, s.length_bytes - at, &bytes);
-        if (code >= 128 && bytes == 1) TRY(template_put(&b, s.text + at, 1));
-        else TRY(first > 0 ? put_upper(&b, code) : put_lower(&b, s, at, code));
+        if (code >= 128 && bytes == 1)
+            TRY(template_put(&b, s.text + at, 1));
+        else
+            TRY(first > 0 ? put_upper(&b, code) : put_lower(&b, s, at, code));
     }
     *out = template_buffer_string(&b);
     return STATUS_OK;

@@ -17,7 +17,8 @@ status template_fail(evaluator *ev, status code, const char *fmt, ...) {
 status template_step(evaluator *ev, int64_t steps) {
     ev->steps += steps;
     if (ev->steps > ev->limits.steps)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "the template takes more than %lld steps", (long long)ev->limits.steps);
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "the template takes more than %lld steps",
+                      (long long)ev->limits.steps);
     if (ev->a->used_bytes - ev->memory_start_bytes > (size_t)ev->limits.memory_bytes)
         TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "the template takes more than %lld bytes of memory",
                       (long long)ev->limits.memory_bytes);
@@ -26,7 +27,8 @@ status template_step(evaluator *ev, int64_t steps) {
 
 status template_descend(evaluator *ev) {
     if (++ev->depth > ev->limits.depth)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "the template recurses deeper than %d", ev->limits.depth);
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "the template recurses deeper than %d",
+                      ev->limits.depth);
     return STATUS_OK;
 }
 
@@ -58,8 +60,8 @@ status template_assign(evaluator *ev, const char *name, template_value value) {
 static status assign_field(evaluator *ev, const template_node *target, template_value value) {
     const template_value *object = template_look_up(ev, target->name);
     if (!object || object->kind != TEMPLATE_NAMESPACE)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "cannot set '%s' of '%s', which is no namespace", target->value.text,
-                      target->name);
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "cannot set '%s' of '%s', which is no namespace",
+                      target->value.text, target->name);
     return template_dict_put(ev->a, *object, target->value, value);
 }
 
@@ -73,8 +75,8 @@ status template_assign_target(evaluator *ev, const template_node *target, templa
         if (i < items.count) TRY(template_assign_target(ev, t, items.items[i]));
     }
     if (i != items.count)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "%lld values cannot be given to %lld names", (long long)items.count,
-                      (long long)i);
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "%lld values cannot be given to %lld names",
+                      (long long)items.count, (long long)i);
     return STATUS_OK;
 }
 
@@ -115,11 +117,13 @@ status template_eval_arguments(evaluator *ev, const template_node *items, templa
         if (n->kind == TEMPLATE_SPREAD) {
             template_list more;
             TRY(template_iterate(ev, v, &more));
-            for (int64_t i = 0; i < more.count; i++) TRY(template_list_append(ev->a, positional, more.items[i]));
+            for (int64_t i = 0; i < more.count; i++)
+                TRY(template_list_append(ev->a, positional, more.items[i]));
         } else if (n->kind == TEMPLATE_SPREAD_NAMES) {
             if (v.kind != TEMPLATE_DICT) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "** needs a dict");
             for (int64_t i = 0; i < v.dict->count; i++)
-                TRY(template_dict_put(ev->a, names, v.dict->entries[i].key, v.dict->entries[i].value));
+                TRY(template_dict_put(ev->a, names, v.dict->entries[i].key,
+                                      v.dict->entries[i].value));
         } else if (n->name) {
             TRY(template_dict_set(ev->a, names, n->name, v));
         } else {
@@ -134,7 +138,8 @@ status template_eval_arguments(evaluator *ev, const template_node *items, templa
     if (!out->names || !out->named) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < out->named_count; i++) {
         template_entry e = names.dict->entries[i];
-        if (e.key.kind != TEMPLATE_STRING) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "an argument's name must be a string");
+        if (e.key.kind != TEMPLATE_STRING)
+            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "an argument's name must be a string");
         out->names[i] = arena_strndup(ev->a, e.key.text, (size_t)e.key.length_bytes);
         if (!out->names[i]) return STATUS_NO_MEMORY;
         out->named[i] = e.value;
@@ -180,7 +185,8 @@ status template_call_builtin(evaluator *ev, const template_builtin *b, template_
     for (int64_t i = 0; i < args->positional_count; i++) c.arg[i] = args->positional[i];
     for (int64_t i = 0; i < args->named_count; i++) {
         if (!place(b->parameters, args->names[i], &index) || c.arg[index].kind != TEMPLATE_ABSENT)
-            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' takes no argument '%s' here", b->name, args->names[i]);
+            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' takes no argument '%s' here", b->name,
+                          args->names[i]);
         c.arg[index] = args->named[i];
     }
     for (int i = 0; i < required; i++) {
@@ -190,7 +196,8 @@ status template_call_builtin(evaluator *ev, const template_builtin *b, template_
     return b->run(&c);
 }
 
-static status bind_parameters(evaluator *ev, const template_macro *m, const template_arguments *args) {
+static status bind_parameters(evaluator *ev, const template_macro *m,
+                              const template_arguments *args) {
     int64_t index = 0, used = 0;
     const char *macro = m->node->name;
     for (const template_node *p = m->node->items; p; p = p->next, index++) {
@@ -199,7 +206,8 @@ static status bind_parameters(evaluator *ev, const template_macro *m, const temp
         if (given) v = args->positional[index];
         for (int64_t i = 0; i < args->named_count; i++) {
             if (strcmp(args->names[i], p->name)) continue;
-            if (given) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "macro '%s' gets '%s' twice", macro, p->name);
+            if (given)
+                TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "macro '%s' gets '%s' twice", macro, p->name);
             v = args->named[i];
             given = true;
             used++;
@@ -213,7 +221,9 @@ static status bind_parameters(evaluator *ev, const template_macro *m, const temp
     for (int64_t i = 0; i < args->named_count && used < args->named_count; i++) {
         const template_node *p = m->node->items;
         while (p && strcmp(p->name, args->names[i])) p = p->next;
-        if (!p) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "macro '%s' takes no argument '%s'", macro, args->names[i]);
+        if (!p)
+            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "macro '%s' takes no argument '%s'", macro,
+                          args->names[i]);
     }
     return STATUS_OK;
 }
@@ -238,14 +248,17 @@ status template_call_macro(evaluator *ev, const template_macro *m, const templat
 status template_call_value(evaluator *ev, template_value callee, const template_arguments *args,
                            template_value *out) {
     switch (callee.kind) {
-    case TEMPLATE_MACRO: return template_call_macro(ev, callee.macro, args, out);
-    case TEMPLATE_FUNCTION: return template_call_builtin(ev, callee.function, callee, args, out);
+    case TEMPLATE_MACRO:
+        return template_call_macro(ev, callee.macro, args, out);
+    case TEMPLATE_FUNCTION:
+        return template_call_builtin(ev, callee.function, callee, args, out);
     case TEMPLATE_METHOD:
         return template_call_builtin(ev, callee.method->builtin, callee.method->self, args, out);
     case TEMPLATE_UNDEFINED:
         TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "there is no function or method '%s'",
                       callee.text ? callee.text : "");
-    default: TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s cannot be called", template_type_name(callee));
+    default:
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s cannot be called", template_type_name(callee));
     }
 }
 
@@ -310,7 +323,8 @@ static status run_for(evaluator *ev, const template_node *n) {
 }
 
 /* The caught text, as the first argument of a block's filters. */
-static status apply_filters(evaluator *ev, const template_node *filter, template_value text, template_value *out) {
+static status apply_filters(evaluator *ev, const template_node *filter, template_value text,
+                            template_value *out) {
     if (!filter) {
         *out = text;
         return STATUS_OK;
@@ -329,7 +343,8 @@ static status run_call_block(evaluator *ev, const template_node *n) {
     template_value callee, caller, out;
     template_arguments args;
     TRY(template_eval(ev, n->a->a, &callee));
-    if (callee.kind != TEMPLATE_MACRO) TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a call block needs a macro");
+    if (callee.kind != TEMPLATE_MACRO)
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a call block needs a macro");
     TRY(template_eval_arguments(ev, n->a->items, &args));
     TRY(make_macro(ev, n, &caller));
     template_macro with_caller = *callee.macro;
@@ -368,7 +383,8 @@ static status run_block(evaluator *ev, const template_node *n) {
 static status run_one(evaluator *ev, const template_node *n) {
     template_value v;
     switch (n->kind) {
-    case TEMPLATE_TEXT: return print(ev, n->value);
+    case TEMPLATE_TEXT:
+        return print(ev, n->value);
     case TEMPLATE_PRINT:
         TRY(template_eval(ev, n->a, &v));
         ev->line = n->line;
@@ -376,18 +392,26 @@ static status run_one(evaluator *ev, const template_node *n) {
     case TEMPLATE_IF:
         TRY(template_eval(ev, n->a, &v));
         return template_run(ev, template_truth(v) ? n->b : n->c);
-    case TEMPLATE_FOR: return run_for(ev, n);
+    case TEMPLATE_FOR:
+        return run_for(ev, n);
     case TEMPLATE_SET:
         TRY(template_eval(ev, n->b, &v));
         return template_assign_target(ev, n->a, v);
     case TEMPLATE_MACRO_DEF:
         TRY(make_macro(ev, n, &v));
         return template_assign(ev, n->name, v);
-    case TEMPLATE_CALL_BLOCK: return run_call_block(ev, n);
-    case TEMPLATE_WITH: return run_with(ev, n);
-    case TEMPLATE_BREAK: ev->flow = FLOW_BREAK; return STATUS_OK;
-    case TEMPLATE_CONTINUE: ev->flow = FLOW_CONTINUE; return STATUS_OK;
-    default: return run_block(ev, n);
+    case TEMPLATE_CALL_BLOCK:
+        return run_call_block(ev, n);
+    case TEMPLATE_WITH:
+        return run_with(ev, n);
+    case TEMPLATE_BREAK:
+        ev->flow = FLOW_BREAK;
+        return STATUS_OK;
+    case TEMPLATE_CONTINUE:
+        ev->flow = FLOW_CONTINUE;
+        return STATUS_OK;
+    default:
+        return run_block(ev, n);
     }
 }
 

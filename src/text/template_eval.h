@@ -88,8 +88,8 @@ status template_run(evaluator *ev, const template_node *body);
 status template_eval_arguments(evaluator *ev, const template_node *items, template_arguments *out);
 status template_call_value(evaluator *ev, template_value callee, const template_arguments *args,
                            template_value *out);
-status template_call_macro(evaluator *ev, const template_macro *macro, const template_arguments *args,
-                           template_value *out);
+status template_call_macro(evaluator *ev, const template_macro *macro,
+                           const template_arguments *args, template_value *out);
 status template_call_builtin(evaluator *ev, const template_builtin *b, template_value self,
                              const template_arguments *args, template_value *out);
 /* Sets a variable in the present scope. */
@@ -98,16 +98,20 @@ status template_assign_target(evaluator *ev, const template_node *target, templa
 const template_value *template_look_up(evaluator *ev, const char *name);
 
 /* Operators. */
-status template_binary(evaluator *ev, template_op op, template_value x, template_value y, template_value *out);
+status template_binary(evaluator *ev, template_op op, template_value x, template_value y,
+                       template_value *out);
 /* For sorting: -1, 0 or 1. */
 status template_order(evaluator *ev, template_value x, template_value y, int *out);
 /* The stable order of `count` keys, descending where `reverse`; `order` has room for them twice. */
-status template_sort(evaluator *ev, const template_value *keys, int64_t count, bool reverse, int64_t *order);
-status template_compare(evaluator *ev, template_op op, template_value x, template_value y, bool *out);
+status template_sort(evaluator *ev, const template_value *keys, int64_t count, bool reverse,
+                     int64_t *order);
+status template_compare(evaluator *ev, template_op op, template_value x, template_value y,
+                        bool *out);
 /* x.name and x[index]; what is not there is undefined. */
 status template_attribute(evaluator *ev, template_value x, const char *name, template_value *out);
 status template_item(evaluator *ev, template_value x, template_value index, template_value *out);
-status template_slice(evaluator *ev, template_value x, const template_value part[3], template_value *out);
+status template_slice(evaluator *ev, template_value x, const template_value part[3],
+                      template_value *out);
 /* The items that Python's iteration would give; a generator is used up by it. */
 status template_iterate(evaluator *ev, template_value x, template_list *out);
 /* Python's len(). */
@@ -121,7 +125,8 @@ typedef struct template_json_style {
     const char *indent; /* NULL: all on one line */
     const char *comma, *colon;
 } template_json_style;
-status template_write_json(evaluator *ev, template_buffer *b, template_value v, const template_json_style *style);
+status template_write_json(evaluator *ev, template_buffer *b, template_value v,
+                           const template_json_style *style);
 
 /* The tables. NULL when there is none of that name. */
 const template_builtin *template_find_filter(const char *name);
@@ -137,8 +142,8 @@ status template_upper(evaluator *ev, template_value s, template_value *out);
 status template_lower(evaluator *ev, template_value s, template_value *out);
 /* The first letter up, the others down. */
 status template_capitalize(evaluator *ev, template_value s, template_value *out);
-status template_replace(evaluator *ev, template_value s, template_value from, template_value to, int64_t most,
-                        template_value *out);
+status template_replace(evaluator *ev, template_value s, template_value from, template_value to,
+                        int64_t most, template_value *out);
 status template_need_text(template_call *c, int index); /* index < 0: self */
 status template_need_int(template_call *c, int index);
 

@@ -16,7 +16,8 @@ static status make_dict(evaluator *ev, const template_node *n, template_value *o
 }
 
 static status make_list(evaluator *ev, const template_node *n, template_value *out) {
-    TRY(template_list_new(ev->a, n->kind == TEMPLATE_MAKE_TUPLE ? TEMPLATE_TUPLE : TEMPLATE_PLAIN_LIST, out));
+    TRY(template_list_new(
+        ev->a, n->kind == TEMPLATE_MAKE_TUPLE ? TEMPLATE_TUPLE : TEMPLATE_PLAIN_LIST, out));
     for (const template_node *item = n->items; item; item = item->next) {
         template_value v;
         TRY(template_eval(ev, item, &v));
@@ -86,7 +87,8 @@ static status eval_sign(evaluator *ev, const template_node *n, template_value *o
     if (v.kind != TEMPLATE_INT && v.kind != TEMPLATE_BOOL)
         TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s has no sign", template_type_name(v));
     int64_t integer = v.kind == TEMPLATE_BOOL ? v.truth : v.integer;
-    if (minus && integer == INT64_MIN) TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "integers have 64 bits");
+    if (minus && integer == INT64_MIN)
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "integers have 64 bits");
     *out = template_int(minus ? -integer : integer);
     return STATUS_OK;
 }
@@ -116,34 +118,46 @@ static status eval_inner(evaluator *ev, const template_node *n, template_value *
     template_value v;
     const template_value *found;
     switch (n->kind) {
-    case TEMPLATE_CONST: *out = n->value; return STATUS_OK;
+    case TEMPLATE_CONST:
+        *out = n->value;
+        return STATUS_OK;
     case TEMPLATE_NAME:
         found = template_look_up(ev, n->name);
         *out = found ? *found : template_undefined(n->name);
         return STATUS_OK;
     case TEMPLATE_MAKE_TUPLE:
-    case TEMPLATE_MAKE_LIST: return make_list(ev, n, out);
-    case TEMPLATE_MAKE_DICT: return make_dict(ev, n, out);
+    case TEMPLATE_MAKE_LIST:
+        return make_list(ev, n, out);
+    case TEMPLATE_MAKE_DICT:
+        return make_dict(ev, n, out);
     case TEMPLATE_ATTRIBUTE:
         TRY(template_eval(ev, n->a, &v));
         ev->line = n->line;
         return template_attribute(ev, v, n->name, out);
-    case TEMPLATE_ITEM: return eval_item(ev, n, out);
-    case TEMPLATE_CALL: return eval_call(ev, n, out);
+    case TEMPLATE_ITEM:
+        return eval_item(ev, n, out);
+    case TEMPLATE_CALL:
+        return eval_call(ev, n, out);
     case TEMPLATE_FILTER:
-    case TEMPLATE_TEST: return eval_builtin(ev, n, out);
+    case TEMPLATE_TEST:
+        return eval_builtin(ev, n, out);
     case TEMPLATE_CONDITION:
     case TEMPLATE_AND:
-    case TEMPLATE_OR: return eval_choice(ev, n, out);
+    case TEMPLATE_OR:
+        return eval_choice(ev, n, out);
     case TEMPLATE_NOT:
         TRY(template_eval(ev, n->a, &v));
         *out = template_bool(!template_truth(v));
         return STATUS_OK;
     case TEMPLATE_NEGATE:
-    case TEMPLATE_PLUS: return eval_sign(ev, n, out);
-    case TEMPLATE_BINARY: return eval_binary(ev, n, out);
-    case TEMPLATE_COMPARE: return eval_compare(ev, n, out);
-    default: TEMPLATE_FAIL(ev, STATUS_BUG, "node of kind %d is no expression", n->kind);
+    case TEMPLATE_PLUS:
+        return eval_sign(ev, n, out);
+    case TEMPLATE_BINARY:
+        return eval_binary(ev, n, out);
+    case TEMPLATE_COMPARE:
+        return eval_compare(ev, n, out);
+    default:
+        TEMPLATE_FAIL(ev, STATUS_BUG, "node of kind %d is no expression", n->kind);
     }
 }
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 static const template_value *given(const template_call *c, int index) {
-    return c->arg[index].kind == TEMPLATE_ABSENT || c->arg[index].kind == TEMPLATE_NONE ? NULL : &c->arg[index];
+    return c->arg[index].kind == TEMPLATE_ABSENT || c->arg[index].kind == TEMPLATE_NONE
+               ? NULL
+               : &c->arg[index];
 }
 
 static bool flag(const template_call *c, int index) {
@@ -45,7 +47,8 @@ static status filter_title(template_call *c) {
             int bytes;
             for (; p < s.length_bytes; p += bytes) {
                 uint32_t code = template_decode(s.text + p, s.length_bytes - p, &bytes);
-                bool gap = template_is_space(code) || (code && code < 128 && strchr("-({[<", (int)code));
+                bool gap =
+                    template_is_space(code) || (code && code < 128 && strchr("-({[<", (int)code));
                 if (gap != (part == 1)) break;
             }
             end[part] = p;
@@ -82,8 +85,10 @@ static status filter_indent(template_call *c) {
     TRY(self_text(c));
     template_value lines, width = template_string("    ");
     if (given(c, 0)) {
-        if (c->arg[0].kind == TEMPLATE_STRING) width = c->arg[0];
-        else TRY(template_binary(c->ev, TEMPLATE_MUL, template_string(" "), c->arg[0], &width));
+        if (c->arg[0].kind == TEMPLATE_STRING)
+            width = c->arg[0];
+        else
+            TRY(template_binary(c->ev, TEMPLATE_MUL, template_string(" "), c->arg[0], &width));
     }
     template_buffer b = template_buffer_make(c->ev);
     TRY(template_put(&b, c->self.text, c->self.length_bytes));
@@ -93,7 +98,8 @@ static status filter_indent(template_call *c) {
     for (int64_t i = 0; i < lines.list->count; i++) {
         template_value line = lines.list->items[i];
         if (i) TRY(template_put(&b, "\n", 1));
-        if (i ? (line.length_bytes || flag(c, 2)) : flag(c, 1)) TRY(template_put(&b, width.text, width.length_bytes));
+        if (i ? (line.length_bytes || flag(c, 2)) : flag(c, 1))
+            TRY(template_put(&b, width.text, width.length_bytes));
         TRY(template_put(&b, line.text, line.length_bytes));
     }
     *c->out = template_buffer_string(&b);
@@ -131,7 +137,8 @@ static status filter_wordcount(template_call *c) {
     int bytes;
     for (int64_t at = 0; at < c->self.length_bytes; at += bytes) {
         uint32_t code = template_decode(c->self.text + at, c->self.length_bytes - at, &bytes);
-        bool letter = code == '_' || code >= 128 || (code >= '0' && code <= '9') || ((code | 32) >= 'a' && (code | 32) <= 'z');
+        bool letter = code == '_' || code >= 128 || (code >= '0' && code <= '9') ||
+                      ((code | 32) >= 'a' && (code | 32) <= 'z');
         words += letter && !inside;
         inside = letter;
     }
@@ -141,12 +148,15 @@ static status filter_wordcount(template_call *c) {
 
 static status filter_default(template_call *c) {
     bool missing = c->self.kind == TEMPLATE_UNDEFINED || (flag(c, 1) && !template_truth(c->self));
-    *c->out = !missing ? c->self : c->arg[0].kind == TEMPLATE_ABSENT ? template_string("") : c->arg[0];
+    *c->out = !missing                            ? c->self
+              : c->arg[0].kind == TEMPLATE_ABSENT ? template_string("")
+                                                  : c->arg[0];
     return STATUS_OK;
 }
 
 /* Python's int(text, base) and float(text): blanks around, underscores between digits. */
-static bool parse_number(template_value s, int64_t base, bool real, template_value *out, bool *too_long) {
+static bool parse_number(template_value s, int64_t base, bool real, template_value *out,
+                         bool *too_long) {
     char digits[400];
     int64_t used = 0;
     s = template_strip(s, NULL, true, true);
@@ -163,8 +173,10 @@ static bool parse_number(template_value s, int64_t base, bool real, template_val
     if (!used || template_is_space((unsigned char)*digits)) return false;
     char *end;
     errno = 0;
-    if (real) *out = template_float(strtod(digits, &end));
-    else *out = template_int(strtoll(digits, &end, (int)base));
+    if (real)
+        *out = template_float(strtod(digits, &end));
+    else
+        *out = template_int(strtoll(digits, &end, (int)base));
     *too_long = !real && errno == ERANGE;
     return end != digits && !*end;
 }
@@ -185,8 +197,10 @@ static status filter_int(template_call *c) {
         TRY(template_need_int(c, 1));
         base = c->arg[1].integer;
     }
-    if (v.kind == TEMPLATE_UNDEFINED) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "'%s' is undefined", v.text ? v.text : "the value");
-    if (base < 2 || base > 36) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "base %lld is not supported", (long long)base);
+    if (v.kind == TEMPLATE_UNDEFINED)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "'%s' is undefined", v.text ? v.text : "the value");
+    if (base < 2 || base > 36)
+        TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "base %lld is not supported", (long long)base);
     if (v.kind == TEMPLATE_STRING) {
         if (parse_number(v, base, false, c->out, &too_long)) {
             if (too_long) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "integers have 64 bits");
@@ -205,8 +219,11 @@ static status filter_int(template_call *c) {
 
 static status filter_float(template_call *c) {
     bool too_long;
-    if (c->self.kind == TEMPLATE_UNDEFINED) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "'%s' is undefined", c->self.text ? c->self.text : "the value");
-    if (template_is_number(c->self)) *c->out = template_float(template_as_double(c->self));
+    if (c->self.kind == TEMPLATE_UNDEFINED)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "'%s' is undefined",
+                      c->self.text ? c->self.text : "the value");
+    if (template_is_number(c->self))
+        *c->out = template_float(template_as_double(c->self));
     else if (c->self.kind != TEMPLATE_STRING || !parse_number(c->self, 10, true, c->out, &too_long))
         *c->out = c->arg[0].kind == TEMPLATE_ABSENT ? template_float(0) : c->arg[0];
     return STATUS_OK;
@@ -225,13 +242,16 @@ static status filter_round(template_call *c) {
         TRY(template_need_int(c, 0));
         precision = c->arg[0].integer;
     }
-    if (precision < 0 || precision > 15) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "rounding to %lld places is not supported", (long long)precision);
+    if (precision < 0 || precision > 15)
+        TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "rounding to %lld places is not supported",
+                      (long long)precision);
     double number = template_as_double(c->self), scale = pow(10, (double)precision);
     bool common = !given(c, 1) || template_is_text(c->arg[1], "common");
     if (!common && !template_is_text(c->arg[1], "ceil") && !template_is_text(c->arg[1], "floor"))
         TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "round knows 'common', 'ceil' and 'floor'");
     char digits[400];
-    if (common && c->self.kind != TEMPLATE_FLOAT) return template_binary(c->ev, TEMPLATE_ADD, c->self, template_int(0), c->out);
+    if (common && c->self.kind != TEMPLATE_FLOAT)
+        return template_binary(c->ev, TEMPLATE_ADD, c->self, template_int(0), c->out);
     if (common) {
         snprintf(digits, sizeof digits, "%.*f", (int)precision, number);
         *c->out = template_float(strtod(digits, NULL));
@@ -245,7 +265,8 @@ static status filter_round(template_call *c) {
 static status json_separators(template_call *c, template_json_style *style) {
     const template_value *pair = given(c, 2);
     if (!pair) return STATUS_OK;
-    if (pair->kind != TEMPLATE_LIST || pair->list->count != 2 || pair->list->items[0].kind != TEMPLATE_STRING ||
+    if (pair->kind != TEMPLATE_LIST || pair->list->count != 2 ||
+        pair->list->items[0].kind != TEMPLATE_STRING ||
         pair->list->items[1].kind != TEMPLATE_STRING)
         TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "tojson needs two strings as separators");
     template_value comma = pair->list->items[0], colon = pair->list->items[1];
@@ -255,11 +276,13 @@ static status json_separators(template_call *c, template_json_style *style) {
 }
 
 static status filter_tojson(template_call *c) {
-    template_json_style style = {.ascii = flag(c, 0), .sort_keys = flag(c, 3), .comma = ", ", .colon = ": "};
+    template_json_style style = {
+        .ascii = flag(c, 0), .sort_keys = flag(c, 3), .comma = ", ", .colon = ": "};
     const template_value *indent = given(c, 1);
     if (indent) {
         template_value blanks = *indent;
-        if (indent->kind != TEMPLATE_STRING) TRY(template_binary(c->ev, TEMPLATE_MUL, template_string(" "), *indent, &blanks));
+        if (indent->kind != TEMPLATE_STRING)
+            TRY(template_binary(c->ev, TEMPLATE_MUL, template_string(" "), *indent, &blanks));
         style.indent = arena_strndup(c->ev->a, blanks.text, (size_t)blanks.length_bytes);
         if (!style.indent) return STATUS_NO_MEMORY;
         style.comma = ",";
@@ -274,9 +297,11 @@ static status filter_tojson(template_call *c) {
 static status filter_format(template_call *c) {
     template_value values;
     TRY(self_text(c));
-    if (c->all->named_count) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "format by name is not supported");
+    if (c->all->named_count)
+        TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "format by name is not supported");
     TRY(template_new_list(c->ev, TEMPLATE_TUPLE, &values));
-    for (int64_t i = 0; i < c->all->positional_count; i++) TRY(template_add(c->ev, values, c->all->positional[i]));
+    for (int64_t i = 0; i < c->all->positional_count; i++)
+        TRY(template_add(c->ev, values, c->all->positional[i]));
     return template_binary(c->ev, TEMPLATE_MOD, c->self, values, c->out);
 }
 

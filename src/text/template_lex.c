@@ -2,6 +2,7 @@
  * a tag, which runs to its closing delimiter outside of all brackets. */
 #include "text/template_lex.h"
 #include "text/template_text.h"
+#include "base/utf8.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ typedef struct lexer {
 } lexer;
 
 static status fail(const lexer *lx, const char *words, const char *detail, int detail_bytes) {
-    return context_fail(lx->a->cx, STATUS_BAD_DATA, "line %d: %s%.*s", lx->line, words, detail_bytes, detail);
+    return context_fail(lx->a->cx, STATUS_BAD_DATA, "line %d: %s%.*s", lx->line, words,
+                        detail_bytes, detail);
 }
 
 static status names_grow(arena *a, template_tokens *t) {
@@ -35,7 +37,8 @@ static status names_grow(arena *a, template_tokens *t) {
     for (int64_t i = 0; i < t->name_slots; i++) {
         if (!t->names[i]) continue;
         uint64_t h = 5381;
-        for (int64_t k = 0; k < t->names[i]->length_bytes; k++) h = h * 33 + (unsigned char)t->names[i]->text[k];
+        for (int64_t k = 0; k < t->names[i]->length_bytes; k++)
+            h = h * 33 + (unsigned char)t->names[i]->text[k];
         int64_t at = (int64_t)(h & (uint64_t)(slots - 1));
         while (names[at]) at = (at + 1) & (slots - 1);
         names[at] = t->names[i];
@@ -51,7 +54,8 @@ const char *template_intern(arena *a, template_tokens *t, const char *text, int6
     for (int64_t i = 0; i < length_bytes; i++) h = h * 33 + (unsigned char)text[i];
     int64_t at = (int64_t)(h & (uint64_t)(t->name_slots - 1));
     for (; t->names[at]; at = (at + 1) & (t->name_slots - 1)) {
-        if (t->names[at]->length_bytes == length_bytes && !memcmp(t->names[at]->text, text, (size_t)length_bytes))
+        if (t->names[at]->length_bytes == length_bytes &&
+            !memcmp(t->names[at]->text, text, (size_t)length_bytes))
             return t->names[at]->text;
     }
     name *made = arena_alloc(a, sizeof *made + (size_t)length_bytes + 1);
@@ -95,7 +99,8 @@ static void advance(lexer *lx, int64_t to) {
 static int64_t space_end(const lexer *lx, int64_t at) {
     while (at < lx->length_bytes) {
         int bytes;
-        if (!template_is_space(template_decode(lx->text + at, lx->length_bytes - at, &bytes))) break;
+        if (!template_is_space(template_decode(lx->text + at, lx->length_bytes - at, &bytes)))
+            break;
         at += bytes;
     }
     return at;
@@ -139,7 +144,8 @@ static int64_t word_tag(const lexer *lx, int64_t at, const char *word, bool trim
     int64_t p = space_end(lx, at + 2 + (*sign != 0));
     if (!starts(lx, p, word)) return -1;
     p = space_end(lx, p + (int64_t)strlen(word));
-    if (!trim) return starts(lx, p, "-%}") ? space_end(lx, p + 3) : starts(lx, p, "%}") ? p + 2 : -1;
+    if (!trim)
+        return starts(lx, p, "-%}") ? space_end(lx, p + 3) : starts(lx, p, "%}") ? p + 2 : -1;
     return close_end(lx, p, "%}", true);
 }
 
@@ -171,11 +177,14 @@ static status lex_comment(lexer *lx) {
 }
 
 static int hex_digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
 }
 
 /* One escape, `at` behind the backslash; writes what it stands for. */
-static status unescape(lexer *lx, const char *s, int64_t *at, int64_t end, char *out, int64_t *used) {
+static status unescape(lexer *lx, const char *s, int64_t *at, int64_t end, char *out,
+                       int64_t *used) {
     static const char from[] = "\\'\"abfnrtv", to[] = "\\'\"\a\b\f\n\r\t\v";
     char c = s[(*at)++];
     const char *simple = memchr(from, c, sizeof from - 1);
@@ -192,7 +201,8 @@ static status unescape(lexer *lx, const char *s, int64_t *at, int64_t end, char 
             if (digit < 0) return fail(lx, "bad escape \\", &c, 1);
             code = code << 4 | (uint32_t)digit;
         }
-        if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return fail(lx, "bad escape \\", &c, 1);
+        if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return fail(lx, "bad escape \\", &c, 1);
     } else if (c >= '0' && c <= '7') {
         code = (uint32_t)(c - '0');
         for (int i = 0; i < 2 && *at < end && s[*at] >= '0' && s[*at] <= '7'; i++)
@@ -204,7 +214,7 @@ static status unescape(lexer *lx, const char *s, int64_t *at, int64_t end, char 
         out[(*used)++] = c;
         return STATUS_OK;
     }
-    *used += template_encode(code, out + *used);
+    *used += utf8_encode(code, out + *used);
     return STATUS_OK;
 }
 
@@ -234,8 +244,9 @@ static status lex_string(lexer *lx) {
 }
 
 static int64_t digits_end(const lexer *lx, int64_t at) {
-    while (at < lx->length_bytes && (isdigit((unsigned char)lx->text[at]) ||
-                                     (lx->text[at] == '_' && isdigit((unsigned char)lx->text[at + 1]))))
+    while (at < lx->length_bytes &&
+           (isdigit((unsigned char)lx->text[at]) ||
+            (lx->text[at] == '_' && isdigit((unsigned char)lx->text[at + 1]))))
         at++;
     return at;
 }
@@ -244,18 +255,22 @@ static status lex_number(lexer *lx) {
     int64_t from = lx->at, end = digits_end(lx, from);
     bool real = false;
     int base = 10;
-    if (lx->text[from] == '0' && from + 1 < lx->length_bytes && strchr("xXoObB", lx->text[from + 1])) {
+    if (lx->text[from] == '0' && from + 1 < lx->length_bytes &&
+        strchr("xXoObB", lx->text[from + 1])) {
         char mark = (char)(lx->text[from + 1] | 32);
         base = mark == 'x' ? 16 : mark == 'o' ? 8 : 2;
         from += 2;
-        for (end = from; end < lx->length_bytes && (hex_digit(lx->text[end]) >= 0 || lx->text[end] == '_');) end++;
+        for (end = from;
+             end < lx->length_bytes && (hex_digit(lx->text[end]) >= 0 || lx->text[end] == '_');)
+            end++;
     } else if (from == 0 || lx->text[from - 1] != '.') {
         if (lx->text[end] == '.' && isdigit((unsigned char)lx->text[end + 1])) {
             real = true;
             end = digits_end(lx, end + 1);
         }
         int64_t e = end + 1 + (lx->text[end] && strchr("+-", lx->text[end + 1]) != NULL);
-        if ((lx->text[end] | 32) == 'e' && lx->text[end + 1] && isdigit((unsigned char)lx->text[e])) {
+        if ((lx->text[end] | 32) == 'e' && lx->text[end + 1] &&
+            isdigit((unsigned char)lx->text[e])) {
             real = true;
             end = digits_end(lx, e);
         }
@@ -270,7 +285,8 @@ static status lex_number(lexer *lx) {
     digits[used] = 0;
     char *rest;
     errno = 0;
-    template_value value = real ? template_float(strtod(digits, &rest)) : template_int(strtoll(digits, &rest, base));
+    template_value value =
+        real ? template_float(strtod(digits, &rest)) : template_int(strtoll(digits, &rest, base));
     if (!used || *rest || (!real && errno)) return fail(lx, "bad number ", digits, used);
     TRY(add(lx, TOKEN_VALUE, NULL, 0, value));
     advance(lx, end);
@@ -278,8 +294,9 @@ static status lex_number(lexer *lx) {
 }
 
 static status lex_operator(lexer *lx) {
-    static const char *const operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-                                            "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ","};
+    static const char *const operators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                            "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                            ">",  "<",  "=",  ".",  ":",  "|",  ","};
     const char *found = NULL;
     for (size_t i = 0; i < sizeof operators / sizeof *operators && !found; i++) {
         if (starts(lx, lx->at, operators[i])) found = operators[i];
@@ -293,7 +310,8 @@ static status lex_operator(lexer *lx) {
         if (lx->depth == MOST_BRACKETS) return fail(lx, "brackets nest too deep", "", 0);
         lx->brackets[lx->depth++] = *found == '(' ? ')' : *found == '[' ? ']' : '}';
     } else if (strchr(")]}", *found)) {
-        if (!lx->depth || lx->brackets[--lx->depth] != *found) return fail(lx, "unexpected ", found, 1);
+        if (!lx->depth || lx->brackets[--lx->depth] != *found)
+            return fail(lx, "unexpected ", found, 1);
     }
     TRY(add(lx, TOKEN_OPERATOR, found, (int64_t)strlen(found), template_none()));
     advance(lx, lx->at + (int64_t)strlen(found));
@@ -340,7 +358,9 @@ static status lex_inside(lexer *lx, bool print) {
 static status lex_all(lexer *lx) {
     while (lx->at < lx->length_bytes) {
         int64_t at = lx->at;
-        while (at < lx->length_bytes && !starts(lx, at, "{{") && !starts(lx, at, "{%") && !starts(lx, at, "{#")) at++;
+        while (at < lx->length_bytes && !starts(lx, at, "{{") && !starts(lx, at, "{%") &&
+               !starts(lx, at, "{#"))
+            at++;
         if (at >= lx->length_bytes) {
             TRY(add(lx, TOKEN_TEXT, NULL, 0, template_string_of(lx->text + lx->at, at - lx->at)));
             lx->at = at;
@@ -355,7 +375,8 @@ static status lex_all(lexer *lx) {
         } else if (kind == '#') {
             TRY(lex_comment(lx));
         } else {
-            TRY(add(lx, kind == '{' ? TOKEN_PRINT_BEGIN : TOKEN_TAG_BEGIN, NULL, 0, template_none()));
+            TRY(add(lx, kind == '{' ? TOKEN_PRINT_BEGIN : TOKEN_TAG_BEGIN, NULL, 0,
+                    template_none()));
             advance(lx, at + 2 + (sign != 0));
             TRY(lex_inside(lx, kind == '{'));
         }
@@ -365,8 +386,8 @@ static status lex_all(lexer *lx) {
 
 status template_lex(arena *a, const char *source, int64_t source_bytes, template_tokens *out) {
     if (source_bytes > LARGEST_SOURCE_BYTES)
-        FAIL(a->cx, STATUS_BAD_DATA, "the template has %lld bytes, more than %d", (long long)source_bytes,
-             (int)LARGEST_SOURCE_BYTES);
+        FAIL(a->cx, STATUS_BAD_DATA, "the template has %lld bytes, more than %d",
+             (long long)source_bytes, (int)LARGEST_SOURCE_BYTES);
     char *text = arena_alloc(a, (size_t)source_bytes + 4);
     if (!text) return STATUS_NO_MEMORY;
     int64_t used = 0;

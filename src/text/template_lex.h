@@ -35,6 +35,7 @@ typedef struct template_tokens {
 
 status template_lex(arena *a, const char *source, int64_t source_bytes, template_tokens *out);
 /* One pointer per spelling; NULL has been reported. */
-const char *template_intern(arena *a, template_tokens *tokens, const char *text, int64_t length_bytes);
+const char *template_intern(arena *a, template_tokens *tokens, const char *text,
+                            int64_t length_bytes);
 
 #endif

@@ -90,14 +90,15 @@ static status str_title(template_call *c) {
     return STATUS_OK;
 }
 
-status template_replace(evaluator *ev, template_value s, template_value from, template_value to, int64_t most,
-                        template_value *out) {
+status template_replace(evaluator *ev, template_value s, template_value from, template_value to,
+                        int64_t most, template_value *out) {
     template_buffer b = template_buffer_make(ev);
     int64_t at = 0;
     for (int64_t done = 0; most < 0 || done < most; done++) {
         int64_t hit = template_find(s, from, at);
         if (hit < 0 || (!from.length_bytes && done && at >= s.length_bytes)) break;
-        if (!from.length_bytes && done) hit += template_code_offset(s.text + at, s.length_bytes - at, 1);
+        if (!from.length_bytes && done)
+            hit += template_code_offset(s.text + at, s.length_bytes - at, 1);
         TRY(template_put(&b, s.text + at, hit - at));
         TRY(template_put(&b, to.text, to.length_bytes));
         TRY(template_step(ev, 1));
@@ -122,14 +123,17 @@ static status split_blank(template_call *c, int64_t most) {
         int64_t end = 0;
         int bytes;
         for (; end < rest.length_bytes; end += bytes) {
-            if (template_is_space(template_decode(rest.text + end, rest.length_bytes - end, &bytes))) break;
+            if (template_is_space(
+                    template_decode(rest.text + end, rest.length_bytes - end, &bytes)))
+                break;
         }
         if (cuts == most) {
             rest = template_strip(rest, NULL, false, true);
             end = rest.length_bytes;
         }
         TRY(template_add(c->ev, *c->out, template_string_of(rest.text, end)));
-        rest = template_strip(template_string_of(rest.text + end, rest.length_bytes - end), NULL, true, false);
+        rest = template_strip(template_string_of(rest.text + end, rest.length_bytes - end), NULL,
+                              true, false);
     }
     return STATUS_OK;
 }
@@ -141,7 +145,8 @@ static status str_split(template_call *c) {
     TRY(template_step(c->ev, c->self.length_bytes / 64));
     if (absent(c, 0)) return split_blank(c, most);
     TRY(template_need_text(c, 0));
-    if (!c->arg[0].length_bytes) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "split needs a separator that is not empty");
+    if (!c->arg[0].length_bytes)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "split needs a separator that is not empty");
     template_value s = c->self;
     int64_t at = 0;
     for (int64_t cuts = 0; cuts != most; cuts++) {
@@ -174,9 +179,12 @@ static status str_rsplit(template_call *c) {
     int64_t most;
     TRY(limit_of(c, 1, &most));
     if (most < 0) return str_split(c);
-    if (absent(c, 0)) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "rsplit at white space with a limit is not supported");
+    if (absent(c, 0))
+        TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED,
+                      "rsplit at white space with a limit is not supported");
     TRY(template_need_text(c, 0));
-    if (!c->arg[0].length_bytes) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "rsplit needs a separator that is not empty");
+    if (!c->arg[0].length_bytes)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "rsplit needs a separator that is not empty");
     TRY(template_new_list(c->ev, TEMPLATE_PLAIN_LIST, c->out));
     int64_t end = c->self.length_bytes;
     TRY(template_step(c->ev, end / 16));
@@ -198,8 +206,8 @@ status template_split_lines(evaluator *ev, template_value s, bool keep_ends, tem
     TRY(template_step(ev, s.length_bytes / 32));
     for (int64_t at = 0; at < s.length_bytes; at += bytes) {
         uint32_t code = template_decode(s.text + at, s.length_bytes - at, &bytes);
-        bool ends = (code >= 10 && code <= 13) || (code >= 0x1c && code <= 0x1e) || code == 0x85 || code == 0x2028 ||
-                    code == 0x2029;
+        bool ends = (code >= 10 && code <= 13) || (code >= 0x1c && code <= 0x1e) || code == 0x85 ||
+                    code == 0x2028 || code == 0x2029;
         if (!ends) continue;
         if (code == '\r' && at + 1 < s.length_bytes && s.text[at + 1] == '\n') bytes = 2;
         int64_t end = keep_ends ? at + bytes : at;
@@ -211,7 +219,8 @@ status template_split_lines(evaluator *ev, template_value s, bool keep_ends, tem
 }
 
 static status str_splitlines(template_call *c) {
-    return template_split_lines(c->ev, c->self, c->arg[0].kind != TEMPLATE_ABSENT && template_truth(c->arg[0]), c->out);
+    return template_split_lines(
+        c->ev, c->self, c->arg[0].kind != TEMPLATE_ABSENT && template_truth(c->arg[0]), c->out);
 }
 
 /* Whether the string starts or ends with the argument, or with one of a tuple's strings. */
@@ -253,7 +262,8 @@ static status str_removesuffix(template_call *c) {
 static status find_text(template_call *c, bool last, bool must) {
     TRY(template_need_text(c, 0));
     TRY(template_step(c->ev, c->self.length_bytes / 16));
-    int64_t hit = last ? find_last(c->self, c->arg[0], c->self.length_bytes) : template_find(c->self, c->arg[0], 0);
+    int64_t hit = last ? find_last(c->self, c->arg[0], c->self.length_bytes)
+                       : template_find(c->self, c->arg[0], 0);
     if (hit < 0 && must) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "the substring is not there");
     *c->out = template_int(hit < 0 ? -1 : template_count_codes(c->self.text, hit));
     return STATUS_OK;
@@ -275,8 +285,10 @@ static status str_count(template_call *c) {
     TRY(template_need_text(c, 0));
     TRY(template_step(c->ev, c->self.length_bytes / 16));
     int64_t count = 0;
-    if (!c->arg[0].length_bytes) count = template_count_codes(c->self.text, c->self.length_bytes) + 1;
-    for (int64_t at = 0; c->arg[0].length_bytes && (at = template_find(c->self, c->arg[0], at)) >= 0; count++)
+    if (!c->arg[0].length_bytes)
+        count = template_count_codes(c->self.text, c->self.length_bytes) + 1;
+    for (int64_t at = 0;
+         c->arg[0].length_bytes && (at = template_find(c->self, c->arg[0], at)) >= 0; count++)
         at += c->arg[0].length_bytes;
     *c->out = template_int(count);
     return STATUS_OK;
@@ -287,22 +299,30 @@ static status str_join(template_call *c) {
     TRY(template_iterate(c->ev, c->arg[0], &items));
     for (int64_t i = 0; i < items.count; i++) {
         if (items.items[i].kind != TEMPLATE_STRING)
-            TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "join needs strings, not a %s", template_type_name(items.items[i]));
+            TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "join needs strings, not a %s",
+                          template_type_name(items.items[i]));
     }
     return template_join(c->ev, &items, c->self, c->out);
 }
 
 static status partition(template_call *c, bool last) {
     TRY(template_need_text(c, 0));
-    if (!c->arg[0].length_bytes) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "partition needs a separator that is not empty");
+    if (!c->arg[0].length_bytes)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "partition needs a separator that is not empty");
     TRY(template_step(c->ev, c->self.length_bytes / 16));
     template_value s = c->self, empty = template_string("");
     int64_t hit = last ? find_last(s, c->arg[0], s.length_bytes) : template_find(s, c->arg[0], 0);
     int64_t behind = hit + c->arg[0].length_bytes;
     TRY(template_new_list(c->ev, TEMPLATE_TUPLE, c->out));
-    TRY(template_add(c->ev, *c->out, hit >= 0 ? template_string_of(s.text, hit) : last ? empty : s));
+    TRY(template_add(c->ev, *c->out,
+                     hit >= 0 ? template_string_of(s.text, hit)
+                     : last   ? empty
+                              : s));
     TRY(template_add(c->ev, *c->out, hit >= 0 ? c->arg[0] : empty));
-    return template_add(c->ev, *c->out, hit >= 0 ? template_string_of(s.text + behind, s.length_bytes - behind) : last ? s : empty);
+    return template_add(c->ev, *c->out,
+                        hit >= 0 ? template_string_of(s.text + behind, s.length_bytes - behind)
+                        : last   ? s
+                                 : empty);
 }
 
 static status str_partition(template_call *c) {
@@ -320,8 +340,11 @@ static status all_of(template_call *c, bool letters, bool digits, bool blanks) {
     TRY(template_step(c->ev, c->self.length_bytes / 16));
     for (int64_t at = 0; at < c->self.length_bytes && all; at += bytes) {
         uint32_t code = template_decode(c->self.text + at, c->self.length_bytes - at, &bytes);
-        if (code >= 128 && !blanks) TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "letter classes beyond ASCII are not supported");
-        all = (letters && is_letter(code)) || (digits && code >= '0' && code <= '9') || (blanks && template_is_space(code));
+        if (code >= 128 && !blanks)
+            TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED,
+                          "letter classes beyond ASCII are not supported");
+        all = (letters && is_letter(code)) || (digits && code >= '0' && code <= '9') ||
+              (blanks && template_is_space(code));
     }
     *c->out = template_bool(all);
     return STATUS_OK;
@@ -343,7 +366,8 @@ static status str_isspace(template_call *c) {
     return all_of(c, false, false, true);
 }
 
-static status is_case(template_call *c, status (*fold)(evaluator *, template_value, template_value *),
+static status is_case(template_call *c,
+                      status (*fold)(evaluator *, template_value, template_value *),
                       status (*other)(evaluator *, template_value, template_value *)) {
     template_value folded, opposite;
     TRY(fold(c->ev, c->self, &folded));
@@ -370,7 +394,8 @@ static status justify(template_call *c, bool left) {
     }
     int64_t missing = c->arg[0].integer - template_count_codes(c->self.text, c->self.length_bytes);
     TRY(template_binary(c->ev, TEMPLATE_MUL, fill, template_int(missing), &padding));
-    return template_binary(c->ev, TEMPLATE_CONCAT, left ? padding : c->self, left ? c->self : padding, c->out);
+    return template_binary(c->ev, TEMPLATE_CONCAT, left ? padding : c->self,
+                           left ? c->self : padding, c->out);
 }
 
 static status str_ljust(template_call *c) {
@@ -414,7 +439,8 @@ static status copy_self(template_call *c) {
 }
 
 static status refuse_change(template_call *c) {
-    TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "a template may not change a %s", template_type_name(c->self));
+    TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "a template may not change a %s",
+                  template_type_name(c->self));
 }
 
 static status list_index(template_call *c) {
@@ -428,7 +454,8 @@ static status list_index(template_call *c) {
 
 static status list_count(template_call *c) {
     int64_t count = 0;
-    for (int64_t i = 0; i < c->self.list->count; i++) count += template_equal(c->self.list->items[i], c->arg[0]);
+    for (int64_t i = 0; i < c->self.list->count; i++)
+        count += template_equal(c->self.list->items[i], c->arg[0]);
     *c->out = template_int(count);
     return template_step(c->ev, c->self.list->count);
 }
@@ -442,7 +469,8 @@ static status loop_cycle(template_call *c) {
 static status loop_changed(template_call *c) {
     template_value values;
     TRY(template_new_list(c->ev, TEMPLATE_TUPLE, &values));
-    for (int64_t i = 0; i < c->all->positional_count; i++) TRY(template_add(c->ev, values, c->all->positional[i]));
+    for (int64_t i = 0; i < c->all->positional_count; i++)
+        TRY(template_add(c->ev, values, c->all->positional[i]));
     template_loop *loop = c->self.loop;
     *c->out = template_bool(!loop->changed_before || !template_equal(loop->last_changed, values));
     loop->changed_before = true;
@@ -492,11 +520,16 @@ static const template_builtin list_methods[] = {
 };
 
 static const template_builtin dict_methods[] = {
-    {"clear", "*", refuse_change},   {"copy", "", copy_self},
-    {"get", "key,default?", dict_get}, {"items", "", dict_items},
-    {"keys", "", dict_keys},         {"pop", "*", refuse_change},
-    {"popitem", "*", refuse_change}, {"setdefault", "*", refuse_change},
-    {"update", "*", refuse_change},  {"values", "", dict_values},
+    {"clear", "*", refuse_change},
+    {"copy", "", copy_self},
+    {"get", "key,default?", dict_get},
+    {"items", "", dict_items},
+    {"keys", "", dict_keys},
+    {"pop", "*", refuse_change},
+    {"popitem", "*", refuse_change},
+    {"setdefault", "*", refuse_change},
+    {"update", "*", refuse_change},
+    {"values", "", dict_values},
     {0},
 };
 
@@ -507,8 +540,9 @@ const template_builtin *template_find_method(template_value self, const char *na
     const template_builtin *b = self.kind == TEMPLATE_STRING ? text_methods
                                 : self.kind == TEMPLATE_DICT ? dict_methods
                                 : self.kind == TEMPLATE_LOOP ? loop_methods
-                                : self.kind == TEMPLATE_LIST && self.list->flavour <= TEMPLATE_TUPLE ? list_methods
-                                                                                                     : NULL;
+                                : self.kind == TEMPLATE_LIST && self.list->flavour <= TEMPLATE_TUPLE
+                                    ? list_methods
+                                    : NULL;
     for (; b && b->name; b++) {
         if (!strcmp(b->name, name)) return b;
     }

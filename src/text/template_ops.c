@@ -5,14 +5,17 @@
 #include <string.h>
 
 static status no_operation(evaluator *ev, const char *what, template_value x, template_value y) {
-    const template_value *missing = x.kind == TEMPLATE_UNDEFINED ? &x : y.kind == TEMPLATE_UNDEFINED ? &y : NULL;
+    const template_value *missing = x.kind == TEMPLATE_UNDEFINED   ? &x
+                                    : y.kind == TEMPLATE_UNDEFINED ? &y
+                                                                   : NULL;
     if (missing)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined", missing->text ? missing->text : "the value");
-    TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' does not work on a %s and a %s", what, template_type_name(x),
-                  template_type_name(y));
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined",
+                      missing->text ? missing->text : "the value");
+    TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' does not work on a %s and a %s", what,
+                  template_type_name(x), template_type_name(y));
 }
 
-static const char *const op_names[] = {"",  "+",  "-", "*",  "/", "//", "%",  "**",    "~",
+static const char *const op_names[] = {"",   "+",  "-", "*",  "/", "//", "%",  "**",    "~",
                                        "==", "!=", "<", "<=", ">", ">=", "in", "not in"};
 
 static int64_t as_int(template_value v) {
@@ -30,15 +33,28 @@ static status floats(evaluator *ev, template_op op, double x, double y, template
         TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "division by zero");
     double r = 0;
     switch (op) {
-    case TEMPLATE_ADD: r = x + y; break;
-    case TEMPLATE_SUB: r = x - y; break;
-    case TEMPLATE_MUL: r = x * y; break;
-    case TEMPLATE_DIV: r = x / y; break;
-    case TEMPLATE_FLOORDIV: r = floor((x - float_mod(x, y)) / y + 0.5); break;
-    case TEMPLATE_MOD: r = float_mod(x, y); break;
+    case TEMPLATE_ADD:
+        r = x + y;
+        break;
+    case TEMPLATE_SUB:
+        r = x - y;
+        break;
+    case TEMPLATE_MUL:
+        r = x * y;
+        break;
+    case TEMPLATE_DIV:
+        r = x / y;
+        break;
+    case TEMPLATE_FLOORDIV:
+        r = floor((x - float_mod(x, y)) / y + 0.5);
+        break;
+    case TEMPLATE_MOD:
+        r = float_mod(x, y);
+        break;
     default:
         r = pow(x, y);
-        if (isnan(r) && !isnan(x) && !isnan(y)) return no_operation(ev, "**", template_float(x), template_float(y));
+        if (isnan(r) && !isnan(x) && !isnan(y))
+            return no_operation(ev, "**", template_float(x), template_float(y));
     }
     *out = template_float(r);
     return STATUS_OK;
@@ -58,9 +74,15 @@ static status integers(evaluator *ev, template_op op, int64_t x, int64_t y, temp
     int64_t r = 0;
     bool fits = true;
     switch (op) {
-    case TEMPLATE_ADD: fits = !add_overflows(x, y, &r); break;
-    case TEMPLATE_SUB: fits = y != INT64_MIN && !add_overflows(x, -y, &r); break;
-    case TEMPLATE_MUL: fits = !mul_overflows(x, y, &r); break;
+    case TEMPLATE_ADD:
+        fits = !add_overflows(x, y, &r);
+        break;
+    case TEMPLATE_SUB:
+        fits = y != INT64_MIN && !add_overflows(x, -y, &r);
+        break;
+    case TEMPLATE_MUL:
+        fits = !mul_overflows(x, y, &r);
+        break;
     case TEMPLATE_FLOORDIV:
     case TEMPLATE_MOD:
         if (!y) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "division by zero");
@@ -74,7 +96,8 @@ static status integers(evaluator *ev, template_op op, int64_t x, int64_t y, temp
         if (y < 0) return floats(ev, op, (double)x, (double)y, out);
         fits = int_power(x, y, &r);
         break;
-    default: return floats(ev, op, (double)x, (double)y, out);
+    default:
+        return floats(ev, op, (double)x, (double)y, out);
     }
     if (!fits) TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "integers have 64 bits");
     *out = template_int(r);
@@ -85,10 +108,16 @@ static status integers(evaluator *ev, template_op op, int64_t x, int64_t y, temp
 static status escaped(evaluator *ev, template_buffer *b, template_value s) {
     for (int64_t i = 0; i < s.length_bytes; i++) {
         char c = s.text[i];
-        const char *to = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;"
-                         : c == '\'' ? "&#39;" : c == '"' ? "&#34;" : NULL;
-        if (to && !s.safe) TRY(template_puts(b, to));
-        else TRY(template_put(b, &c, 1));
+        const char *to = c == '&'    ? "&amp;"
+                         : c == '<'  ? "&lt;"
+                         : c == '>'  ? "&gt;"
+                         : c == '\'' ? "&#39;"
+                         : c == '"'  ? "&#34;"
+                                     : NULL;
+        if (to && !s.safe)
+            TRY(template_puts(b, to));
+        else
+            TRY(template_put(b, &c, 1));
     }
     return template_step(ev, s.length_bytes / 16);
 }
@@ -134,7 +163,8 @@ static status repeat(evaluator *ev, template_value x, int64_t times, template_va
 }
 
 /* printf-style formatting with %s, %d, %i, %r and %%; other directives are refused. */
-static status format(evaluator *ev, template_value pattern, template_value values, template_value *out) {
+static status format(evaluator *ev, template_value pattern, template_value values,
+                     template_value *out) {
     template_buffer b = template_buffer_make(ev);
     bool several = values.kind == TEMPLATE_LIST && values.list->flavour == TEMPLATE_TUPLE;
     int64_t count = several ? values.list->count : 1, used = 0;
@@ -149,7 +179,8 @@ static status format(evaluator *ev, template_value pattern, template_value value
             continue;
         }
         if (!c || !strchr("sdir", c))
-            TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "the format directive '%%%c' is not supported", c ? c : ' ');
+            TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "the format directive '%%%c' is not supported",
+                          c ? c : ' ');
         if (used == count) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "too few values for the format");
         template_value v = several ? values.list->items[used] : values, s;
         used++;
@@ -158,7 +189,8 @@ static status format(evaluator *ev, template_value pattern, template_value value
             continue;
         }
         if (c != 's') {
-            if (!template_is_number(v)) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "%%%c needs a number", c);
+            if (!template_is_number(v))
+                TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "%%%c needs a number", c);
             v = template_int(v.kind == TEMPLATE_FLOAT ? (int64_t)v.number : as_int(v));
         }
         TRY(template_to_text(ev, v, &s));
@@ -170,7 +202,8 @@ static status format(evaluator *ev, template_value pattern, template_value value
     return template_step(ev, b.length_bytes / 8);
 }
 
-status template_binary(evaluator *ev, template_op op, template_value x, template_value y, template_value *out) {
+status template_binary(evaluator *ev, template_op op, template_value x, template_value y,
+                       template_value *out) {
     if (op == TEMPLATE_CONCAT) {
         TRY(template_to_text(ev, x, &x));
         TRY(template_to_text(ev, y, &y));
@@ -182,16 +215,21 @@ status template_binary(evaluator *ev, template_op op, template_value x, template
             return floats(ev, op, template_as_double(x), template_as_double(y), out);
         return integers(ev, op, as_int(x), as_int(y), out);
     }
-    if (op == TEMPLATE_ADD && x.kind == TEMPLATE_STRING && y.kind == TEMPLATE_STRING) return join_two(ev, x, y, out);
-    if (op == TEMPLATE_ADD && is_sequence(x) && is_sequence(y) && x.list->flavour == y.list->flavour) {
+    if (op == TEMPLATE_ADD && x.kind == TEMPLATE_STRING && y.kind == TEMPLATE_STRING)
+        return join_two(ev, x, y, out);
+    if (op == TEMPLATE_ADD && is_sequence(x) && is_sequence(y) &&
+        x.list->flavour == y.list->flavour) {
         TRY(repeat(ev, x, 1, out));
         for (int64_t i = 0; i < y.list->count; i++) TRY(template_add(ev, *out, y.list->items[i]));
         return STATUS_OK;
     }
     if (op == TEMPLATE_MUL) {
-        bool left = x.kind == TEMPLATE_STRING || is_sequence(x), right = y.kind == TEMPLATE_STRING || is_sequence(y);
-        if (left && (y.kind == TEMPLATE_INT || y.kind == TEMPLATE_BOOL)) return repeat(ev, x, as_int(y), out);
-        if (right && (x.kind == TEMPLATE_INT || x.kind == TEMPLATE_BOOL)) return repeat(ev, y, as_int(x), out);
+        bool left = x.kind == TEMPLATE_STRING || is_sequence(x),
+             right = y.kind == TEMPLATE_STRING || is_sequence(y);
+        if (left && (y.kind == TEMPLATE_INT || y.kind == TEMPLATE_BOOL))
+            return repeat(ev, x, as_int(y), out);
+        if (right && (x.kind == TEMPLATE_INT || x.kind == TEMPLATE_BOOL))
+            return repeat(ev, y, as_int(x), out);
     }
     if (op == TEMPLATE_MOD && x.kind == TEMPLATE_STRING) return format(ev, x, y, out);
     return no_operation(ev, op_names[op], x, y);
@@ -213,7 +251,8 @@ status template_order(evaluator *ev, template_value x, template_value y, int *ou
         *out = (order > 0) - (order < 0);
         return template_step(ev, x.length_bytes / 64);
     }
-    if (!is_sequence(x) || !is_sequence(y) || x.list->flavour != y.list->flavour) return no_operation(ev, "<", x, y);
+    if (!is_sequence(x) || !is_sequence(y) || x.list->flavour != y.list->flavour)
+        return no_operation(ev, "<", x, y);
     TRY(template_descend(ev));
     for (int64_t i = 0; i < x.list->count && i < y.list->count; i++) {
         if (template_equal(x.list->items[i], y.list->items[i])) continue;
@@ -226,7 +265,8 @@ status template_order(evaluator *ev, template_value x, template_value y, int *ou
     return STATUS_OK;
 }
 
-status template_sort(evaluator *ev, const template_value *keys, int64_t count, bool reverse, int64_t *order) {
+status template_sort(evaluator *ev, const template_value *keys, int64_t count, bool reverse,
+                     int64_t *order) {
     int64_t *from = order, *to = order + count;
     for (int64_t i = 0; i < count; i++) from[i] = i;
     for (int64_t width = 1; width < count; width *= 2) {
@@ -236,8 +276,10 @@ status template_sort(evaluator *ev, const template_value *keys, int64_t count, b
             for (int64_t at = start, left = start, right = middle; at < end; at++) {
                 int less = 0;
                 if (left < middle && right < end)
-                    TRY(template_order(ev, keys[from[reverse ? left : right]], keys[from[reverse ? right : left]], &less));
-                to[at] = left < middle && (right >= end || less >= 0) ? from[left++] : from[right++];
+                    TRY(template_order(ev, keys[from[reverse ? left : right]],
+                                       keys[from[reverse ? right : left]], &less));
+                to[at] =
+                    left < middle && (right >= end || less >= 0) ? from[left++] : from[right++];
             }
         }
         int64_t *swap = from;
@@ -258,7 +300,8 @@ static status contains(evaluator *ev, template_value item, template_value in, bo
         *out = template_dict_find(in.dict, item) != NULL;
         return STATUS_OK;
     }
-    if (in.kind != TEMPLATE_LIST && in.kind != TEMPLATE_UNDEFINED) return no_operation(ev, "in", item, in);
+    if (in.kind != TEMPLATE_LIST && in.kind != TEMPLATE_UNDEFINED)
+        return no_operation(ev, "in", item, in);
     template_list items;
     TRY(template_iterate(ev, in, &items));
     *out = false;
@@ -266,7 +309,8 @@ static status contains(evaluator *ev, template_value item, template_value in, bo
     return template_step(ev, items.count / 4);
 }
 
-status template_compare(evaluator *ev, template_op op, template_value x, template_value y, bool *out) {
+status template_compare(evaluator *ev, template_op op, template_value x, template_value y,
+                        bool *out) {
     int order;
     if (op == TEMPLATE_EQ || op == TEMPLATE_NE) {
         TRY(template_step(ev, x.kind == TEMPLATE_STRING ? x.length_bytes / 64 : 1));
@@ -284,29 +328,45 @@ status template_compare(evaluator *ev, template_op op, template_value x, templat
         return STATUS_OK;
     }
     TRY(template_order(ev, x, y, &order));
-    *out = op == TEMPLATE_LT ? order < 0 : op == TEMPLATE_LE ? order <= 0 : op == TEMPLATE_GT ? order > 0 : order >= 0;
+    *out = op == TEMPLATE_LT   ? order < 0
+           : op == TEMPLATE_LE ? order <= 0
+           : op == TEMPLATE_GT ? order > 0
+                               : order >= 0;
     return STATUS_OK;
 }
 
 static bool loop_field(const template_loop *loop, const char *name, template_value *out) {
     int64_t i = loop->index, n = loop->list->count;
     const template_value *items = loop->list->items;
-    if (!strcmp(name, "index")) *out = template_int(i + 1);
-    else if (!strcmp(name, "index0")) *out = template_int(i);
-    else if (!strcmp(name, "first")) *out = template_bool(i == 0);
-    else if (!strcmp(name, "last")) *out = template_bool(i + 1 == n);
-    else if (!strcmp(name, "length")) *out = template_int(n);
-    else if (!strcmp(name, "revindex")) *out = template_int(n - i);
-    else if (!strcmp(name, "revindex0")) *out = template_int(n - i - 1);
-    else if (!strcmp(name, "depth")) *out = template_int(loop->depth);
-    else if (!strcmp(name, "depth0")) *out = template_int(loop->depth - 1);
-    else if (!strcmp(name, "previtem")) *out = i ? items[i - 1] : template_undefined("loop.previtem");
-    else if (!strcmp(name, "nextitem")) *out = i + 1 < n ? items[i + 1] : template_undefined("loop.nextitem");
-    else return false;
+    if (!strcmp(name, "index"))
+        *out = template_int(i + 1);
+    else if (!strcmp(name, "index0"))
+        *out = template_int(i);
+    else if (!strcmp(name, "first"))
+        *out = template_bool(i == 0);
+    else if (!strcmp(name, "last"))
+        *out = template_bool(i + 1 == n);
+    else if (!strcmp(name, "length"))
+        *out = template_int(n);
+    else if (!strcmp(name, "revindex"))
+        *out = template_int(n - i);
+    else if (!strcmp(name, "revindex0"))
+        *out = template_int(n - i - 1);
+    else if (!strcmp(name, "depth"))
+        *out = template_int(loop->depth);
+    else if (!strcmp(name, "depth0"))
+        *out = template_int(loop->depth - 1);
+    else if (!strcmp(name, "previtem"))
+        *out = i ? items[i - 1] : template_undefined("loop.previtem");
+    else if (!strcmp(name, "nextitem"))
+        *out = i + 1 < n ? items[i + 1] : template_undefined("loop.nextitem");
+    else
+        return false;
     return true;
 }
 
-static status bind_method(evaluator *ev, const template_builtin *b, template_value self, template_value *out) {
+static status bind_method(evaluator *ev, const template_builtin *b, template_value self,
+                          template_value *out) {
     template_method *m = ARENA_NEW(ev->a, template_method, 1);
     if (!m) return STATUS_NO_MEMORY;
     *m = (template_method){b, self};
@@ -318,9 +378,11 @@ static bool find_item(template_value x, template_value index, template_value *ou
 
 status template_attribute(evaluator *ev, template_value x, const char *name, template_value *out) {
     if (x.kind == TEMPLATE_UNDEFINED)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no '%s'", x.text ? x.text : "the value", name);
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no '%s'",
+                      x.text ? x.text : "the value", name);
     if (!strncmp(name, "__", 2))
-        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "the attribute '%s' is out of reach for templates", name);
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "the attribute '%s' is out of reach for templates",
+                      name);
     if (x.kind == TEMPLATE_LOOP && loop_field(x.loop, name, out)) return STATUS_OK;
     const template_builtin *b = template_find_method(x, name);
     if (b) return bind_method(ev, b, x, out);
@@ -356,7 +418,8 @@ static bool find_item(template_value x, template_value index, template_value *ou
 
 status template_item(evaluator *ev, template_value x, template_value index, template_value *out) {
     if (x.kind == TEMPLATE_UNDEFINED)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no items", x.text ? x.text : "the value");
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no items",
+                      x.text ? x.text : "the value");
     if (x.kind == TEMPLATE_STRING) TRY(template_step(ev, x.length_bytes / 32));
     if (find_item(x, index, out)) return STATUS_OK;
     if (index.kind != TEMPLATE_STRING) {
@@ -369,11 +432,13 @@ status template_item(evaluator *ev, template_value x, template_value index, temp
 }
 
 /* Python's slice.indices: the first index, the step, and how many. */
-static status slice_range(evaluator *ev, const template_value part[3], int64_t count, int64_t *from, int64_t *step,
-                          int64_t *taken) {
+static status slice_range(evaluator *ev, const template_value part[3], int64_t count, int64_t *from,
+                          int64_t *step, int64_t *taken) {
     for (int i = 0; i < 3; i++) {
-        if (part[i].kind != TEMPLATE_NONE && part[i].kind != TEMPLATE_INT && part[i].kind != TEMPLATE_BOOL)
-            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a slice cannot use a %s", template_type_name(part[i]));
+        if (part[i].kind != TEMPLATE_NONE && part[i].kind != TEMPLATE_INT &&
+            part[i].kind != TEMPLATE_BOOL)
+            TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a slice cannot use a %s",
+                          template_type_name(part[i]));
     }
     int64_t s = part[2].kind == TEMPLATE_NONE ? 1 : as_int(part[2]);
     if (!s) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a slice's step cannot be 0");
@@ -396,7 +461,8 @@ static status slice_range(evaluator *ev, const template_value part[3], int64_t c
     return STATUS_OK;
 }
 
-static status slice_text(evaluator *ev, template_value x, const template_value part[3], template_value *out) {
+static status slice_text(evaluator *ev, template_value x, const template_value part[3],
+                         template_value *out) {
     int64_t from, step, taken, count = template_count_codes(x.text, x.length_bytes);
     TRY(slice_range(ev, part, count, &from, &step, &taken));
     if (step == 1) {
@@ -408,7 +474,8 @@ static status slice_text(evaluator *ev, template_value x, const template_value p
     int64_t *offsets = ARENA_NEW(ev->a, int64_t, count + 1);
     if (!offsets) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < count; i++)
-        offsets[i + 1] = offsets[i] + template_code_offset(x.text + offsets[i], x.length_bytes - offsets[i], 1);
+        offsets[i + 1] =
+            offsets[i] + template_code_offset(x.text + offsets[i], x.length_bytes - offsets[i], 1);
     template_buffer b = template_buffer_make(ev);
     for (int64_t i = 0, at = from; i < taken; i++, at = i < taken ? at + step : at)
         TRY(template_put(&b, x.text + offsets[at], offsets[at + 1] - offsets[at]));
@@ -416,13 +483,15 @@ static status slice_text(evaluator *ev, template_value x, const template_value p
     return STATUS_OK;
 }
 
-status template_slice(evaluator *ev, template_value x, const template_value part[3], template_value *out) {
+status template_slice(evaluator *ev, template_value x, const template_value part[3],
+                      template_value *out) {
     if (x.kind == TEMPLATE_STRING) {
         TRY(template_step(ev, x.length_bytes / 16));
         return slice_text(ev, x, part, out);
     }
     if (x.kind == TEMPLATE_UNDEFINED)
-        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no items", x.text ? x.text : "the value");
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "'%s' is undefined, it has no items",
+                      x.text ? x.text : "the value");
     if (x.kind != TEMPLATE_LIST || x.list->flavour > TEMPLATE_RANGE) {
         *out = template_undefined("a slice");
         return STATUS_OK;
@@ -452,8 +521,10 @@ status template_iterate(evaluator *ev, template_value x, template_list *out) {
     *out = (template_list){0};
     template_value list;
     switch (x.kind) {
-    case TEMPLATE_UNDEFINED: return STATUS_OK;
-    case TEMPLATE_STRING: return iterate_text(ev, x, out);
+    case TEMPLATE_UNDEFINED:
+        return STATUS_OK;
+    case TEMPLATE_STRING:
+        return iterate_text(ev, x, out);
     case TEMPLATE_LIST:
         *out = *x.list;
         if (x.list->flavour == TEMPLATE_GENERATOR) {
@@ -464,25 +535,35 @@ status template_iterate(evaluator *ev, template_value x, template_list *out) {
         return STATUS_OK;
     case TEMPLATE_DICT:
         TRY(template_new_list(ev, TEMPLATE_PLAIN_LIST, &list));
-        for (int64_t i = 0; i < x.dict->count; i++) TRY(template_add(ev, list, x.dict->entries[i].key));
+        for (int64_t i = 0; i < x.dict->count; i++)
+            TRY(template_add(ev, list, x.dict->entries[i].key));
         *out = *list.list;
         return STATUS_OK;
-    default: TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s cannot be gone through", template_type_name(x));
+    default:
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s cannot be gone through", template_type_name(x));
     }
 }
 
 status template_length(evaluator *ev, template_value x, int64_t *out) {
     *out = 0;
     switch (x.kind) {
-    case TEMPLATE_UNDEFINED: return STATUS_OK;
-    case TEMPLATE_STRING: *out = template_count_codes(x.text, x.length_bytes); return template_step(ev, x.length_bytes / 64);
-    case TEMPLATE_DICT: *out = x.dict->count; return STATUS_OK;
-    case TEMPLATE_LOOP: *out = x.loop->list->count; return STATUS_OK;
+    case TEMPLATE_UNDEFINED:
+        return STATUS_OK;
+    case TEMPLATE_STRING:
+        *out = template_count_codes(x.text, x.length_bytes);
+        return template_step(ev, x.length_bytes / 64);
+    case TEMPLATE_DICT:
+        *out = x.dict->count;
+        return STATUS_OK;
+    case TEMPLATE_LOOP:
+        *out = x.loop->list->count;
+        return STATUS_OK;
     case TEMPLATE_LIST:
         if (x.list->flavour == TEMPLATE_GENERATOR) break;
         *out = x.list->count;
         return STATUS_OK;
-    default: break;
+    default:
+        break;
     }
     TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "a %s has no length", template_type_name(x));
 }

@@ -22,8 +22,10 @@ typedef struct chain {
 } chain;
 
 static void chain_add(chain *list, template_node *n) {
-    if (list->last) list->last->next = n;
-    else list->first = n;
+    if (list->last)
+        list->last->next = n;
+    else
+        list->first = n;
     list->last = n;
 }
 
@@ -53,13 +55,15 @@ static bool skip_word(parser *p, const char *text) {
 }
 
 static const char *describe(const template_token *t) {
-    static const char *const names[] = {"the end of the template", "text", "'{{'", "'}}'", "'{%'", "'%}'"};
+    static const char *const names[] = {
+        "the end of the template", "text", "'{{'", "'}}'", "'{%'", "'%}'"};
     if (t->kind <= TOKEN_TAG_END) return names[t->kind];
     return t->kind == TOKEN_VALUE ? "a constant" : t->text;
 }
 
 static status expected(parser *p, const char *what) {
-    FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: expected %s, found %s", p->at->line, what, describe(p->at));
+    FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: expected %s, found %s", p->at->line, what,
+         describe(p->at));
 }
 
 static status need_op(parser *p, const char *text) {
@@ -93,8 +97,8 @@ static status deeper(parser *p) {
     return STATUS_OK;
 }
 
-static status make_binary(parser *p, template_node_kind kind, template_op op, int32_t line, template_node *left,
-                          template_node *right, template_node **out) {
+static status make_binary(parser *p, template_node_kind kind, template_op op, int32_t line,
+                          template_node *left, template_node *right, template_node **out) {
     TRY(make(p, kind, line, out));
     (*out)->op = (uint8_t)op;
     (*out)->a = left;
@@ -113,7 +117,8 @@ static status argument(parser *p, chain *args) {
         n->name = p->at->text;
         p->at += 2;
     } else if (args->last && (args->last->kind != TEMPLATE_ARGUMENT || args->last->name)) {
-        FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: a positional argument follows a keyword argument", p->at->line);
+        FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: a positional argument follows a keyword argument",
+             p->at->line);
     }
     TRY(expression(p, &n->a));
     chain_add(args, n);
@@ -261,9 +266,12 @@ static status call(parser *p, template_node *callee, template_node **out) {
 
 static status postfix(parser *p, template_node **n) {
     for (;;) {
-        if (is_op(p->at, ".") || is_op(p->at, "[")) TRY(subscript(p, *n, n));
-        else if (is_op(p->at, "(")) TRY(call(p, *n, n));
-        else return STATUS_OK;
+        if (is_op(p->at, ".") || is_op(p->at, "["))
+            TRY(subscript(p, *n, n));
+        else if (is_op(p->at, "("))
+            TRY(call(p, *n, n));
+        else
+            return STATUS_OK;
     }
 }
 
@@ -294,7 +302,8 @@ static status test(parser *p, template_node **object) {
     n->a = *object;
     TRY(need_name(p, &n->name));
     n->builtin = template_find_test(n->name);
-    if (!n->builtin) FAIL(p->a->cx, STATUS_UNSUPPORTED, "line %d: unknown test '%s'", line, n->name);
+    if (!n->builtin)
+        FAIL(p->a->cx, STATUS_UNSUPPORTED, "line %d: unknown test '%s'", line, n->name);
     if (is_op(p->at, "(")) {
         TRY(arguments(p, &n->items));
     } else if (starts_operand(p)) {
@@ -305,15 +314,20 @@ static status test(parser *p, template_node **object) {
         TRY(postfix(p, &n->items->a));
     }
     *object = n;
-    return negated ? make_binary(p, TEMPLATE_NOT, TEMPLATE_OP_NONE, line, n, NULL, object) : STATUS_OK;
+    return negated ? make_binary(p, TEMPLATE_NOT, TEMPLATE_OP_NONE, line, n, NULL, object)
+                   : STATUS_OK;
 }
 
 static status filters_and_tests(parser *p, template_node **n) {
     for (;;) {
-        if (skip_op(p, "|")) TRY(filter(p, *n, n));
-        else if (is_word(p->at, "is")) TRY(test(p, n));
-        else if (is_op(p->at, "(")) TRY(call(p, *n, n));
-        else return STATUS_OK;
+        if (skip_op(p, "|"))
+            TRY(filter(p, *n, n));
+        else if (is_word(p->at, "is"))
+            TRY(test(p, n));
+        else if (is_op(p->at, "("))
+            TRY(call(p, *n, n));
+        else
+            return STATUS_OK;
     }
 }
 
@@ -325,7 +339,8 @@ static status unary(parser *p, bool filters, template_node **out) {
         p->at++;
         template_node *inner;
         TRY(unary(p, false, &inner));
-        TRY(make_binary(p, minus ? TEMPLATE_NEGATE : TEMPLATE_PLUS, TEMPLATE_OP_NONE, line, inner, NULL, out));
+        TRY(make_binary(p, minus ? TEMPLATE_NEGATE : TEMPLATE_PLUS, TEMPLATE_OP_NONE, line, inner,
+                        NULL, out));
     } else {
         TRY(primary(p, out));
     }
@@ -341,9 +356,9 @@ static template_op operator_at(const parser *p, int level) {
         const char *text;
         int level;
         template_op op;
-    } table[] = {{"+", 0, TEMPLATE_ADD},  {"-", 0, TEMPLATE_SUB}, {"~", 1, TEMPLATE_CONCAT},
-                 {"*", 2, TEMPLATE_MUL},  {"/", 2, TEMPLATE_DIV}, {"//", 2, TEMPLATE_FLOORDIV},
-                 {"%", 2, TEMPLATE_MOD},  {"**", 3, TEMPLATE_POW}};
+    } table[] = {{"+", 0, TEMPLATE_ADD}, {"-", 0, TEMPLATE_SUB}, {"~", 1, TEMPLATE_CONCAT},
+                 {"*", 2, TEMPLATE_MUL}, {"/", 2, TEMPLATE_DIV}, {"//", 2, TEMPLATE_FLOORDIV},
+                 {"%", 2, TEMPLATE_MOD}, {"**", 3, TEMPLATE_POW}};
     for (int64_t i = 0; i < COUNT_OF(table); i++) {
         if (table[i].level == level && is_op(p->at, table[i].text)) return table[i].op;
     }
@@ -508,10 +523,11 @@ static status parameters(parser *p, template_node **out) {
         template_node *n;
         TRY(make(p, TEMPLATE_PARAMETER, p->at->line, &n));
         TRY(need_name(p, &n->name));
-        if (skip_op(p, "=")) TRY(expression(p, &n->a));
+        if (skip_op(p, "="))
+            TRY(expression(p, &n->a));
         else if (list.last && list.last->a)
-            FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: parameter '%s' without a default follows one with", n->line,
-                 n->name);
+            FAIL(p->a->cx, STATUS_BAD_DATA,
+                 "line %d: parameter '%s' without a default follows one with", n->line, n->name);
         chain_add(&list, n);
     }
     p->at++;
@@ -577,7 +593,8 @@ static status parse_macro(parser *p, template_node *n) {
 static status parse_call_block(parser *p, template_node *n) {
     if (is_op(p->at, "(")) TRY(parameters(p, &n->items));
     TRY(expression(p, &n->a));
-    if (n->a->kind != TEMPLATE_CALL) FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: expected a call", n->line);
+    if (n->a->kind != TEMPLATE_CALL)
+        FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: expected a call", n->line);
     n->name = "caller";
     return body_apart(p, "endcall", &n->d);
 }
@@ -654,7 +671,8 @@ static const char *end_among(const parser *p, const char *const *ends) {
 
 /* Text, prints and tags up to one of `ends` (to the template's end for NULL). Before them the tag that
  * opened the body is closed; after them the parser stands behind the ending word. */
-static status statements(parser *p, const char *const *ends, template_node **out, const char **end) {
+static status statements(parser *p, const char *const *ends, template_node **out,
+                         const char **end) {
     chain list = {0};
     int32_t opened = p->at->line;
     if (ends) {
@@ -689,7 +707,8 @@ static status statements(parser *p, const char *const *ends, template_node **out
     FAIL(p->a->cx, STATUS_BAD_DATA, "line %d: the block opened here has no '%s'", opened, *ends);
 }
 
-status template_parse_source(arena *a, const char *source, int64_t source_bytes, template_node **body) {
+status template_parse_source(arena *a, const char *source, int64_t source_bytes,
+                             template_node **body) {
     parser p = {.a = a};
     TRY(template_lex(a, source, source_bytes, &p.tokens));
     p.at = p.tokens.items;

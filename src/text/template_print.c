@@ -8,9 +8,9 @@
  * characters, surrogates and private use. */
 static bool is_hidden(uint32_t c) {
     return c < 32 || (c >= 0x7f && c <= 0xa0) || c == 0xad || (c > 0x20 && template_is_space(c)) ||
-           (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-           (c >= 0xd800 && c <= 0xf8ff) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) || c == 0xffff ||
-           c == 0xfffe || c >= 0xe0000;
+           (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || (c >= 0xd800 && c <= 0xf8ff) || c == 0xfeff ||
+           (c >= 0xfff9 && c <= 0xfffb) || c == 0xffff || c == 0xfffe || c >= 0xe0000;
 }
 
 static status repr_text(template_buffer *b, template_value s) {
@@ -21,10 +21,18 @@ static status repr_text(template_buffer *b, template_value s) {
     for (int64_t at = 0; at < s.length_bytes;) {
         int bytes;
         uint32_t c = template_decode(s.text + at, s.length_bytes - at, &bytes);
-        if (c == '\n' || c == '\r' || c == '\t') snprintf(word, sizeof word, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-        else if (c == '\\' || c == (uint32_t)quote) snprintf(word, sizeof word, "\\%c", (char)c);
-        else if (is_hidden(c)) snprintf(word, sizeof word, c < 256 ? "\\x%02x" : c < 65536 ? "\\u%04x" : "\\U%08x", (unsigned)c);
-        else *word = 0;
+        if (c == '\n' || c == '\r' || c == '\t')
+            snprintf(word, sizeof word, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (c == '\\' || c == (uint32_t)quote)
+            snprintf(word, sizeof word, "\\%c", (char)c);
+        else if (is_hidden(c))
+            snprintf(word, sizeof word,
+                     c < 256     ? "\\x%02x"
+                     : c < 65536 ? "\\u%04x"
+                                 : "\\U%08x",
+                     (unsigned)c);
+        else
+            *word = 0;
         TRY(*word ? template_puts(b, word) : template_put(b, s.text + at, bytes));
         at += bytes;
     }
@@ -32,11 +40,14 @@ static status repr_text(template_buffer *b, template_value s) {
 }
 
 static status repr_list(evaluator *ev, template_buffer *b, const template_list *list) {
-    static const char *const open[] = {"[", "(", "", "dict_keys([", "dict_values([", "dict_items(["};
+    static const char *const open[] = {"[",           "(", "", "dict_keys([", "dict_values([",
+                                       "dict_items(["};
     static const char *const close[] = {"]", ")", "", "])", "])", "])"};
     if (list->flavour == TEMPLATE_GENERATOR)
-        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a generator has no text, use the filter 'list' first");
-    if (list->flavour == TEMPLATE_RANGE) TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a range has no text");
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED,
+                      "a generator has no text, use the filter 'list' first");
+    if (list->flavour == TEMPLATE_RANGE)
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a range has no text");
     TRY(template_puts(b, open[list->flavour]));
     for (int64_t i = 0; i < list->count; i++) {
         if (i) TRY(template_puts(b, ", "));
@@ -60,15 +71,25 @@ static status repr_dict(evaluator *ev, template_buffer *b, const template_dict *
 static status repr_inner(evaluator *ev, template_buffer *b, template_value v) {
     char number[32];
     switch (v.kind) {
-    case TEMPLATE_UNDEFINED: return template_puts(b, "Undefined");
-    case TEMPLATE_NONE: return template_puts(b, "None");
-    case TEMPLATE_BOOL: return template_puts(b, v.truth ? "True" : "False");
-    case TEMPLATE_INT: return template_put(b, number, snprintf(number, sizeof number, "%lld", (long long)v.integer));
-    case TEMPLATE_FLOAT: return template_put(b, number, template_format_float(v.number, number));
-    case TEMPLATE_STRING: return repr_text(b, v);
-    case TEMPLATE_LIST: return repr_list(ev, b, v.list);
-    case TEMPLATE_DICT: return repr_dict(ev, b, v.dict);
-    default: TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a %s has no text", template_type_name(v));
+    case TEMPLATE_UNDEFINED:
+        return template_puts(b, "Undefined");
+    case TEMPLATE_NONE:
+        return template_puts(b, "None");
+    case TEMPLATE_BOOL:
+        return template_puts(b, v.truth ? "True" : "False");
+    case TEMPLATE_INT:
+        return template_put(b, number,
+                            snprintf(number, sizeof number, "%lld", (long long)v.integer));
+    case TEMPLATE_FLOAT:
+        return template_put(b, number, template_format_float(v.number, number));
+    case TEMPLATE_STRING:
+        return repr_text(b, v);
+    case TEMPLATE_LIST:
+        return repr_list(ev, b, v.list);
+    case TEMPLATE_DICT:
+        return repr_dict(ev, b, v.dict);
+    default:
+        TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "a %s has no text", template_type_name(v));
     }
 }
 
@@ -104,10 +125,13 @@ static status json_text(template_buffer *b, template_value s, bool ascii) {
         uint32_t c = template_decode(s.text + at, s.length_bytes - at, &bytes);
         const char *simple = c && c < 128 ? strchr(from, (int)c) : NULL;
         *word = 0;
-        if (simple) snprintf(word, sizeof word, "\\%c", to[simple - from]);
-        else if (c < 32 || (ascii && c > 126 && c < 65536 && c != 127)) snprintf(word, sizeof word, "\\u%04x", (unsigned)c);
+        if (simple)
+            snprintf(word, sizeof word, "\\%c", to[simple - from]);
+        else if (c < 32 || (ascii && c > 126 && c < 65536))
+            snprintf(word, sizeof word, "\\u%04x", (unsigned)c);
         else if (ascii && c >= 65536)
-            snprintf(word, sizeof word, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)), (unsigned)(0xdc00 | (c & 0x3ff)));
+            snprintf(word, sizeof word, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)),
+                     (unsigned)(0xdc00 | (c & 0x3ff)));
         TRY(*word ? template_puts(b, word) : template_put(b, s.text + at, bytes));
         at += bytes;
     }
@@ -146,7 +170,8 @@ static status json_list(json_writer *w, const template_list *list) {
 
 static status json_key(json_writer *w, template_value key) {
     if (key.kind == TEMPLATE_STRING) return json_text(w->b, key, w->style->ascii);
-    if (key.kind == TEMPLATE_LIST) TEMPLATE_FAIL(w->ev, STATUS_BAD_DATA, "a tuple cannot be a key of JSON");
+    if (key.kind == TEMPLATE_LIST)
+        TEMPLATE_FAIL(w->ev, STATUS_BAD_DATA, "a tuple cannot be a key of JSON");
     TRY(template_puts(w->b, "\""));
     TRY(json_value(w, key));
     return template_puts(w->b, "\"");
@@ -183,21 +208,28 @@ static status json_dict(json_writer *w, const template_dict *dict) {
 
 static status json_inner(json_writer *w, template_value v) {
     switch (v.kind) {
-    case TEMPLATE_NONE: return template_puts(w->b, "null");
-    case TEMPLATE_BOOL: return template_puts(w->b, v.truth ? "true" : "false");
-    case TEMPLATE_INT: return template_write_repr(w->ev, w->b, v);
+    case TEMPLATE_NONE:
+        return template_puts(w->b, "null");
+    case TEMPLATE_BOOL:
+        return template_puts(w->b, v.truth ? "true" : "false");
+    case TEMPLATE_INT:
+        return template_write_repr(w->ev, w->b, v);
     case TEMPLATE_FLOAT:
         if (isnan(v.number)) return template_puts(w->b, "NaN");
         if (isinf(v.number)) return template_puts(w->b, v.number < 0 ? "-Infinity" : "Infinity");
         return template_write_repr(w->ev, w->b, v);
-    case TEMPLATE_STRING: return json_text(w->b, v, w->style->ascii);
+    case TEMPLATE_STRING:
+        return json_text(w->b, v, w->style->ascii);
     case TEMPLATE_LIST:
         if (v.list->flavour <= TEMPLATE_TUPLE) return json_list(w, v.list);
         break;
-    case TEMPLATE_DICT: return json_dict(w, v.dict);
-    default: break;
+    case TEMPLATE_DICT:
+        return json_dict(w, v.dict);
+    default:
+        break;
     }
-    TEMPLATE_FAIL(w->ev, STATUS_BAD_DATA, "a value of type %s cannot be written as JSON", template_type_name(v));
+    TEMPLATE_FAIL(w->ev, STATUS_BAD_DATA, "a value of type %s cannot be written as JSON",
+                  template_type_name(v));
 }
 
 static status json_value(json_writer *w, template_value v) {
@@ -208,7 +240,8 @@ static status json_value(json_writer *w, template_value v) {
     return STATUS_OK;
 }
 
-status template_write_json(evaluator *ev, template_buffer *b, template_value v, const template_json_style *style) {
+status template_write_json(evaluator *ev, template_buffer *b, template_value v,
+                           const template_json_style *style) {
     json_writer w = {.ev = ev, .b = b, .style = style};
     return json_value(&w, v);
 }

@@ -3,11 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As in Jinja2, map, select and their kin take whatever is false for an empty sequence. */
+static status items_of(template_call *c, template_list *out) {
+    *out = (template_list){0};
+    return template_truth(c->self) ? template_iterate(c->ev, c->self, out) : STATUS_OK;
+}
+
 /* What `attribute=` names: parts with dots between them, numbers index. */
-static status attribute_of(evaluator *ev, template_value item, template_value attribute, template_value *out) {
+static status attribute_of(evaluator *ev, template_value item, template_value attribute,
+                           template_value *out) {
     *out = item;
     if (attribute.kind == TEMPLATE_INT) return template_item(ev, item, attribute, out);
-    if (attribute.kind != TEMPLATE_STRING) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "an attribute is named by a string");
+    if (attribute.kind != TEMPLATE_STRING)
+        TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "an attribute is named by a string");
     if (memchr(attribute.text, ',', (size_t)attribute.length_bytes))
         TEMPLATE_FAIL(ev, STATUS_UNSUPPORTED, "several attributes at once are not supported");
     for (int64_t at = 0; at <= attribute.length_bytes;) {
@@ -38,8 +46,8 @@ static template_value *named(const template_arguments *args, const char *name) {
 }
 
 /* The keys by which items are compared: an attribute perhaps, in lower case unless case counts. */
-static status sort_keys(evaluator *ev, const template_list *items, template_value attribute, bool exact,
-                        template_value **out) {
+static status sort_keys(evaluator *ev, const template_list *items, template_value attribute,
+                        bool exact, template_value **out) {
     template_value *keys = ARENA_NEW(ev->a, template_value, items->count);
     if (!keys) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < items->count; i++) {
@@ -51,8 +59,8 @@ static status sort_keys(evaluator *ev, const template_list *items, template_valu
     return STATUS_OK;
 }
 
-static status sorted(evaluator *ev, const template_list *items, const template_value *keys, bool reverse,
-                     template_value *out) {
+static status sorted(evaluator *ev, const template_list *items, const template_value *keys,
+                     bool reverse, template_value *out) {
     int64_t *order = ARENA_NEW(ev->a, int64_t, 2 * items->count);
     if (!order) return STATUS_NO_MEMORY;
     TRY(template_sort(ev, keys, items->count, reverse, order));
@@ -70,7 +78,8 @@ static status filter_sort(template_call *c) {
 }
 
 static status filter_dictsort(template_call *c) {
-    if (c->self.kind != TEMPLATE_DICT) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "dictsort needs a dict");
+    if (c->self.kind != TEMPLATE_DICT)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "dictsort needs a dict");
     bool by_value = template_is_text(c->arg[1], "value");
     if (is_given(c->arg[1]) && !by_value && !template_is_text(c->arg[1], "key"))
         TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "dictsort knows 'key' and 'value'");
@@ -126,13 +135,15 @@ static status filter_sum(template_call *c) {
     for (int64_t i = 0; i < items.count; i++) {
         template_value v = items.items[i];
         if (is_given(c->arg[0])) TRY(attribute_of(c->ev, v, c->arg[0], &v));
-        if (v.kind == TEMPLATE_STRING) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "sum does not add strings, join does");
+        if (v.kind == TEMPLATE_STRING)
+            TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "sum does not add strings, join does");
         TRY(template_binary(c->ev, TEMPLATE_ADD, *c->out, v, c->out));
     }
     return STATUS_OK;
 }
 
-status template_join(evaluator *ev, const template_list *items, template_value between, template_value *out) {
+status template_join(evaluator *ev, const template_list *items, template_value between,
+                     template_value *out) {
     template_buffer b = template_buffer_make(ev);
     for (int64_t i = 0; i < items->count; i++) {
         template_value s;
@@ -200,7 +211,8 @@ static status filter_reverse(template_call *c) {
     return text ? template_join(c->ev, c->out->list, template_string(""), c->out) : STATUS_OK;
 }
 
-status template_dict_items(evaluator *ev, const template_dict *dict, template_flavour flavour, template_value *out) {
+status template_dict_items(evaluator *ev, const template_dict *dict, template_flavour flavour,
+                           template_value *out) {
     TRY(template_new_list(ev, flavour, out));
     for (int64_t i = 0; i < dict->count; i++) {
         template_value pair;
@@ -213,7 +225,8 @@ status template_dict_items(evaluator *ev, const template_dict *dict, template_fl
 }
 
 static status filter_items(template_call *c) {
-    if (c->self.kind == TEMPLATE_UNDEFINED) return template_new_list(c->ev, TEMPLATE_GENERATOR, c->out);
+    if (c->self.kind == TEMPLATE_UNDEFINED)
+        return template_new_list(c->ev, TEMPLATE_GENERATOR, c->out);
     if (c->self.kind != TEMPLATE_DICT) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "items needs a dict");
     return template_dict_items(c->ev, c->self.dict, TEMPLATE_GENERATOR, c->out);
 }
@@ -231,12 +244,13 @@ static status filter_batch(template_call *c) {
         }
         TRY(template_add(c->ev, row, items.items[i]));
     }
-    while (row.kind && is_given(c->arg[1]) && row.list->count < c->arg[0].integer) TRY(template_add(c->ev, row, c->arg[1]));
+    while (row.kind && is_given(c->arg[1]) && row.list->count < c->arg[0].integer)
+        TRY(template_add(c->ev, row, c->arg[1]));
     return STATUS_OK;
 }
 
-static status groups_of(evaluator *ev, const template_list *items, const template_value *keys, const int64_t *order,
-                        const template_value *shown, template_value *out) {
+static status groups_of(evaluator *ev, const template_list *items, const template_value *keys,
+                        const int64_t *order, const template_value *shown, template_value *out) {
     template_value group = {0}, members = {0};
     TRY(template_new_list(ev, TEMPLATE_PLAIN_LIST, out));
     for (int64_t i = 0; i < items->count; i++) {
@@ -269,10 +283,11 @@ static status filter_groupby(template_call *c) {
 
 /* Finds what the first argument names and leaves the arguments behind it in `rest`. */
 static status named_builtin(template_call *c, int64_t at, const char *what,
-                            const template_builtin *(*find)(const char *), const template_builtin **out,
-                            template_arguments *rest) {
+                            const template_builtin *(*find)(const char *),
+                            const template_builtin **out, template_arguments *rest) {
     template_value name = c->all->positional[at];
-    if (name.kind != TEMPLATE_STRING) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "a %s is named by a string", what);
+    if (name.kind != TEMPLATE_STRING)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "a %s is named by a string", what);
     char *text = arena_strndup(c->ev->a, name.text, (size_t)name.length_bytes);
     if (!text) return STATUS_NO_MEMORY;
     *out = find(text);
@@ -283,7 +298,8 @@ static status named_builtin(template_call *c, int64_t at, const char *what,
     return STATUS_OK;
 }
 
-static status map_attribute(template_call *c, const template_list *items, template_value attribute) {
+static status map_attribute(template_call *c, const template_list *items,
+                            template_value attribute) {
     const template_value *standard = named(c->all, "default");
     for (int64_t i = 0; i < items->count; i++) {
         template_value v;
@@ -299,10 +315,11 @@ static status filter_map(template_call *c) {
     template_arguments rest;
     const template_builtin *filter;
     const template_value *attribute = named(c->all, "attribute");
-    TRY(template_iterate(c->ev, c->self, &items));
+    TRY(items_of(c, &items));
     TRY(template_new_list(c->ev, TEMPLATE_GENERATOR, c->out));
     if (attribute && !c->all->positional_count) return map_attribute(c, &items, *attribute);
-    if (!c->all->positional_count) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "map needs a filter or an attribute");
+    if (!c->all->positional_count)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "map needs a filter or an attribute");
     TRY(named_builtin(c, 0, "filter", template_find_filter, &filter, &rest));
     for (int64_t i = 0; i < items.count; i++) {
         template_value v;
@@ -320,9 +337,11 @@ static status choose(template_call *c, bool by_attribute, bool wanted) {
     template_arguments rest;
     const template_builtin *test = NULL;
     int64_t at = by_attribute;
-    if (c->all->positional_count < at) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "an attribute is missing");
-    if (c->all->positional_count > at) TRY(named_builtin(c, at, "test", template_find_test, &test, &rest));
-    TRY(template_iterate(c->ev, c->self, &items));
+    if (c->all->positional_count < at)
+        TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "an attribute is missing");
+    if (c->all->positional_count > at)
+        TRY(named_builtin(c, at, "test", template_find_test, &test, &rest));
+    TRY(items_of(c, &items));
     TRY(template_new_list(c->ev, TEMPLATE_GENERATOR, c->out));
     for (int64_t i = 0; i < items.count; i++) {
         template_value v = items.items[i];

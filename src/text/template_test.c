@@ -126,11 +126,13 @@ static status test_in(template_call *c) {
 static status test_same(template_call *c) {
     template_value x = c->self, y = c->arg[0];
     bool same = x.kind == y.kind && template_equal(x, y);
-    if (x.kind == TEMPLATE_LIST || x.kind == TEMPLATE_DICT) same = x.kind == y.kind && x.list == y.list;
+    if (x.kind == TEMPLATE_LIST || x.kind == TEMPLATE_DICT)
+        same = x.kind == y.kind && x.list == y.list;
     return answer(c, same);
 }
 
-static status test_case_of(template_call *c, status (*fold)(evaluator *, template_value, template_value *),
+static status test_case_of(template_call *c,
+                           status (*fold)(evaluator *, template_value, template_value *),
                            status (*other)(evaluator *, template_value, template_value *)) {
     template_value s, folded, opposite;
     TRY(template_to_text(c->ev, c->self, &s));

@@ -1,39 +1,21 @@
 /* Text helpers of the template interpreter. Input that is not UTF-8 is carried through byte by byte. */
 #include "text/template_text.h"
+#include "base/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 uint32_t template_decode(const char *text, int64_t length_bytes, int *bytes) {
-    const unsigned char *p = (const unsigned char *)text;
-    int need = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    *bytes = 1;
-    if (need <= 1 || need > length_bytes) return p[0];
-    uint32_t code = p[0] & (0xffu >> (need + 1));
-    for (int i = 1; i < need; i++) {
-        if ((p[i] & 0xc0) != 0x80) return p[0];
-        code = code << 6 | (p[i] & 0x3f);
-    }
-    *bytes = need;
-    return code;
-}
-
-int template_encode(uint32_t code, char *out) {
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    out[0] = (char)((0xff00u >> (more + 1)) | code >> (6 * more));
-    for (int i = 1; i <= more; i++) out[i] = (char)(0x80 | (code >> (6 * (more - i)) & 0x3f));
-    return more + 1;
+    int n = utf8_length(text, text + length_bytes);
+    *bytes = n ? n : 1;
+    return n ? utf8_decode(text, n) : (unsigned char)*text;
 }
 
 bool template_is_space(uint32_t code) {
-    return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20) || code == 0x85 || code == 0xa0 ||
-           code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 ||
-           code == 0x202f || code == 0x205f || code == 0x3000;
+    return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20) || code == 0x85 ||
+           code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
+           code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
 int64_t template_count_codes(const char *text, int64_t length_bytes) {
@@ -60,13 +42,15 @@ static bool is_cut(uint32_t code, const template_value *chars) {
     if (!chars) return template_is_space(code);
     for (int64_t at = 0; at < chars->length_bytes;) {
         int bytes;
-        if (template_decode(chars->text + at, chars->length_bytes - at, &bytes) == code) return true;
+        if (template_decode(chars->text + at, chars->length_bytes - at, &bytes) == code)
+            return true;
         at += bytes;
     }
     return false;
 }
 
-template_value template_strip(template_value s, const template_value *chars, bool left, bool right) {
+template_value template_strip(template_value s, const template_value *chars, bool left,
+                              bool right) {
     while (left && s.length_bytes) {
         int bytes;
         if (!is_cut(template_decode(s.text, s.length_bytes, &bytes), chars)) break;
@@ -75,7 +59,8 @@ template_value template_strip(template_value s, const template_value *chars, boo
     }
     while (right && s.length_bytes) {
         int64_t at = s.length_bytes - 1;
-        while (at > 0 && s.length_bytes - at < 4 && ((unsigned char)s.text[at] & 0xc0) == 0x80) at--;
+        while (at > 0 && s.length_bytes - at < 4 && ((unsigned char)s.text[at] & 0xc0) == 0x80)
+            at--;
         int bytes;
         uint32_t code = template_decode(s.text + at, s.length_bytes - at, &bytes);
         if (at + bytes != s.length_bytes) {
@@ -116,7 +101,8 @@ int template_format_float(double number, char out[32]) {
 
 status template_put(template_buffer *b, const char *text, int64_t length_bytes) {
     if (b->limit_bytes && length_bytes > b->limit_bytes - b->length_bytes)
-        FAIL(b->a->cx, STATUS_BAD_DATA, "the text grows past %lld bytes", (long long)b->limit_bytes);
+        FAIL(b->a->cx, STATUS_BAD_DATA, "the text grows past %lld bytes",
+             (long long)b->limit_bytes);
     if (length_bytes > b->capacity_bytes - b->length_bytes) {
         int64_t capacity = MAX_OF(b->capacity_bytes * 2, b->length_bytes + length_bytes);
         if (capacity < 64) capacity = 64;

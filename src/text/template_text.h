@@ -6,8 +6,6 @@
 
 /* The code point at `text`, its length in `*bytes` (a byte that starts none counts as itself). */
 uint32_t template_decode(const char *text, int64_t length_bytes, int *bytes);
-/* Writes one to four bytes and returns how many. */
-int template_encode(uint32_t code, char *out);
 bool template_is_space(uint32_t code);
 int64_t template_count_codes(const char *text, int64_t length_bytes);
 /* The byte where the code point number `index` starts (the end for an index past it). */

@@ -71,8 +71,12 @@ static uint64_t hash_bytes(const char *text, int64_t length_bytes) {
 
 static bool hash_of(template_value v, uint64_t *hash) {
     switch (v.kind) {
-    case TEMPLATE_STRING: *hash = hash_bytes(v.text, v.length_bytes); return true;
-    case TEMPLATE_NONE: *hash = 11; return true;
+    case TEMPLATE_STRING:
+        *hash = hash_bytes(v.text, v.length_bytes);
+        return true;
+    case TEMPLATE_NONE:
+        *hash = 11;
+        return true;
     case TEMPLATE_BOOL:
     case TEMPLATE_INT:
     case TEMPLATE_FLOAT: {
@@ -85,11 +89,13 @@ static bool hash_of(template_value v, uint64_t *hash) {
         *hash = 7;
         for (int64_t i = 0; i < v.list->count; i++) {
             uint64_t item;
-            if (v.list->items[i].kind == TEMPLATE_LIST || !hash_of(v.list->items[i], &item)) return false;
+            if (v.list->items[i].kind == TEMPLATE_LIST || !hash_of(v.list->items[i], &item))
+                return false;
             *hash = *hash * 31 + item;
         }
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -141,7 +147,8 @@ status template_dict_put(arena *a, template_value value, template_value key, tem
     template_dict *dict = value.dict;
     uint64_t hash;
     if (!hash_of(key, &hash))
-        return context_fail(a->cx, STATUS_BAD_DATA, "a %s cannot be a dict's key", template_type_name(key));
+        return context_fail(a->cx, STATUS_BAD_DATA, "a %s cannot be a dict's key",
+                            template_type_name(key));
     template_value *old = template_dict_find(dict, key);
     if (old) {
         *old = item;
@@ -175,23 +182,31 @@ bool template_truth(template_value v) {
     switch (v.kind) {
     case TEMPLATE_UNDEFINED:
     case TEMPLATE_NONE:
-    case TEMPLATE_ABSENT: return false;
-    case TEMPLATE_BOOL: return v.truth;
-    case TEMPLATE_INT: return v.integer != 0;
-    case TEMPLATE_FLOAT: return v.number != 0;
-    case TEMPLATE_STRING: return v.length_bytes != 0;
-    case TEMPLATE_LIST: return v.list->flavour == TEMPLATE_GENERATOR || v.list->count != 0;
-    case TEMPLATE_DICT: return v.dict->count != 0;
-    default: return true;
+    case TEMPLATE_ABSENT:
+        return false;
+    case TEMPLATE_BOOL:
+        return v.truth;
+    case TEMPLATE_INT:
+        return v.integer != 0;
+    case TEMPLATE_FLOAT:
+        return v.number != 0;
+    case TEMPLATE_STRING:
+        return v.length_bytes != 0;
+    case TEMPLATE_LIST:
+        return v.list->flavour == TEMPLATE_GENERATOR || v.list->count != 0;
+    case TEMPLATE_DICT:
+        return v.dict->count != 0;
+    default:
+        return true;
     }
 }
 
 const char *template_type_name(template_value v) {
-    static const char *const lists[] = {"list", "tuple", "range", "dict_keys", "dict_values", "dict_items",
-                                        "generator"};
-    static const char *const names[] = {"Undefined", "NoneType",  "bool",  "int",      "float",
-                                        "str",       "list",      "dict",  "Namespace", "Macro",
-                                        "function",  "method",    "LoopContext", "nothing"};
+    static const char *const lists[] = {"list",        "tuple",      "range",    "dict_keys",
+                                        "dict_values", "dict_items", "generator"};
+    static const char *const names[] = {
+        "Undefined", "NoneType",  "bool",  "int",      "float",  "str",         "list",
+        "dict",      "Namespace", "Macro", "function", "method", "LoopContext", "nothing"};
     return v.kind == TEMPLATE_LIST ? lists[v.list->flavour] : names[v.kind];
 }
 
@@ -199,8 +214,8 @@ static bool equal_within(template_value x, template_value y, int depth);
 
 static bool lists_equal(const template_list *x, const template_list *y, int depth) {
     if (x == y) return true;
-    if (x->flavour != y->flavour || x->flavour == TEMPLATE_GENERATOR || x->flavour == TEMPLATE_VALUES ||
-        x->count != y->count)
+    if (x->flavour != y->flavour || x->flavour == TEMPLATE_GENERATOR ||
+        x->flavour == TEMPLATE_VALUES || x->count != y->count)
         return false;
     for (int64_t i = 0; i < x->count; i++) {
         if (!equal_within(x->items[i], y->items[i], depth + 1)) return false;
@@ -228,12 +243,16 @@ static bool equal_within(template_value x, template_value y, int depth) {
     if (x.kind != y.kind) return false;
     switch (x.kind) {
     case TEMPLATE_UNDEFINED:
-    case TEMPLATE_NONE: return true;
+    case TEMPLATE_NONE:
+        return true;
     case TEMPLATE_STRING:
         return x.length_bytes == y.length_bytes && !memcmp(x.text, y.text, (size_t)x.length_bytes);
-    case TEMPLATE_LIST: return lists_equal(x.list, y.list, depth);
-    case TEMPLATE_DICT: return dicts_equal(x.dict, y.dict, depth);
-    default: return x.dict == y.dict;
+    case TEMPLATE_LIST:
+        return lists_equal(x.list, y.list, depth);
+    case TEMPLATE_DICT:
+        return dicts_equal(x.dict, y.dict, depth);
+    default:
+        return x.dict == y.dict;
     }
 }
 
