@@ -1,17 +1,57 @@
-# `make help` lists what there is. Everything is built by CMake and Ninja in build/.
-CC ?= cc
+# `make help` lists what there is. Everything is built by CMake and Ninja: in build/, and in build-NAME/ for
+# the other ways to build.
 B ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 30
 
-.PHONY: all deps test quick
-all: deps
-	@cmake -S . -B $(B) -G Ninja >/dev/null
-	@ninja -C $(B)
+.PHONY: all build deps test quick slow demo bench fuzz asan ubsan tsan sanitize clang format install help
+all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
 	@tool/install-dependencies
 
-test: all
+build: deps
+	@cmake -S . -B $(B) -G Ninja $(OPTIONS) >/dev/null
+	@ninja -C $(B)
+
+quick: build ## checks while working, within 20 seconds
+	$(B)/hone_test --quick
+
+test: build ## everything that must always hold
 	$(B)/hone_test
 
-quick: all
-	$(B)/hone_test --quick
+slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
+
+demo: build ## the examples, from beginning to end
+	@for example in $(B)/example/*; do \
+	    if [ -x "$$example" ] && [ -f "$$example" ]; then echo "$$example"; "$$example" || exit 1; fi; \
+	done
+
+bench: build ## speed of the ops beside this machine's own roofs
+	$(B)/hone bench ops
+
+# Each mutates its corpus for FUZZ_SECONDS; the corpus alone is replayed in `make test`.
+fuzz: build ## fuzz each parser for FUZZ_SECONDS (30)
+	$(B)/hone_test --fuzz $(FUZZ_SECONDS)
+
+asan: ## quick checks under the address sanitizer
+	@$(MAKE) --no-print-directory quick B=build-asan OPTIONS=-DHONE_SANITIZE=address
+ubsan: ## quick checks under the undefined-behaviour sanitizer
+	@$(MAKE) --no-print-directory quick B=build-ubsan OPTIONS=-DHONE_SANITIZE=undefined
+tsan: ## quick checks under the thread sanitizer
+	@$(MAKE) --no-print-directory quick B=build-tsan OPTIONS=-DHONE_SANITIZE=thread
+sanitize: ## quick checks under the address and undefined-behaviour sanitizers at once
+	@$(MAKE) --no-print-directory quick B=build-sanitize OPTIONS=-DHONE_SANITIZE=address,undefined
+
+clang: ## build everything with clang, warnings being errors
+	@$(MAKE) --no-print-directory build B=build-clang \
+	    OPTIONS="-DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug"
+
+format: ## lay out the sources by clang-format
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: build ## program, libraries, headers, man pages to PREFIX (/usr/local)
+	cmake --install $(B) --prefix $(PREFIX)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'

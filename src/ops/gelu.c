@@ -1,5 +1,5 @@
-/* y = x (1 + erf(x / sqrt 2)) / 2. Gaussian error linear unit, exact (Hendrycks and Gimpel): y' = P(x) + x p(x), with the normal distribution P
- * and its density p. */
+/* y = x (1 + erf(x / sqrt 2)) / 2. Gaussian error linear unit, exact (Hendrycks and Gimpel):
+ * y' = P(x) + x p(x), with the normal distribution P and its density p. */
 #include "ops/kit/elementwise.h"
 #include "ops/kit/act.h"
 

@@ -1,7 +1,7 @@
-/* f32 by FMA, bf16 by vdpbf16ps, int8 by vpdpbusd (b is the unsigned operand): up to 6 rows x 4 registers of 16 columns, 24 accumulators, four
- * loads of b and six broadcasts of a for 24 multiply-adds. Few rows use the same panels and run at
- * memory bandwidth, fetching FETCH_BYTES ahead; panels follow each other, so the next is on its way
- * when one ends. */
+/* f32 by FMA, bf16 by vdpbf16ps, int8 by vpdpbusd (b is the unsigned operand): up to 6 rows x
+ * 4 registers of 16 columns, 24 accumulators, four loads of b and six
+ * broadcasts of a for 24 multiply-adds. Few rows use the same panels and run at memory bandwidth,
+ * fetching FETCH_BYTES ahead; panels follow each other, so the next is on its way when one ends. */
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
 

@@ -1,0 +1,222 @@
+/* The house itself: tidy finds nothing here and everything in a folder made of faults; the program's exit
+ * codes; what `make install` gives can be built against; clang agrees with gcc. */
+#include "test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TEXT_BYTES = 16384, COMMAND_BYTES = 4096 };
+
+/* Runs a shell command; its words (both streams) go to `text`. Returns the exit code. */
+static int shell(char text[TEXT_BYTES], const char *fmt, ...) PRINTF_LIKE(2, 3);
+static int shell(char text[TEXT_BYTES], const char *fmt, ...) {
+    char command[COMMAND_BYTES] = "exec 2>&1; ";
+    va_list args;
+    va_start(args, fmt);
+    size_t used = strlen(command);
+    vsnprintf(command + used, sizeof command - used, fmt, args);
+    va_end(args);
+    FILE *pipe = popen(command, "r");
+    if (!pipe) return -1;
+    size_t n = fread(text, 1, TEXT_BYTES - 1, pipe);
+    text[n] = 0;
+    while (getc(pipe) != EOF) continue;
+    int code = pclose(pipe);
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
+/* The build folder that this program is in. */
+static const char *build_folder(void) {
+    static char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash) *slash = 0;
+    return path;
+}
+
+static bool at_root(test *t) {
+    if (access("tool/tidy", X_OK) == 0) return true;
+    test_skip(t, "not run from the root of the repository");
+    return false;
+}
+
+static bool put(test *t, const char *name, const char *text) {
+    char path[512], command[640];
+    snprintf(path, sizeof path, "%s/%s", test_folder(t), name);
+    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s')\"", path);
+    FILE *file = system(command) == 0 ? fopen(path, "w") : NULL;
+    if (!file) return false;
+    fputs(text, file);
+    return fclose(file) == 0;
+}
+
+static void tidy(test *t) {
+    char text[TEXT_BYTES];
+    if (!at_root(t)) return;
+    int code = shell(text, "tool/tidy");
+    CHECK(t, code == 0, "\n%s", text);
+}
+
+static void tidy_finds_faults(test *t) {
+    char text[TEXT_BYTES], wide[200] = "/* ";
+    if (!at_root(t)) return;
+    memset(wide + 3, 'x', 130);
+    static char longest[40 * 100], many[2 * 900 + 40];
+    strcpy(longest, "/* Long. */\nvoid f(void) {\n");
+    for (int i = 0; i < 90; i++) strcat(longest, "    g();\n");
+    strcat(longest, "}\n");
+    strcpy(many, "/* Many. */\n");
+    memset(many + strlen(many), '\n', 900);
+    const struct {
+        const char *name, *text, *found;
+    } cases[] = {
+        {"src/ops/up.c", "/* . */\n#include \"exec/run.h\"\n", "src/ops/up.c:2: floor:"},
+        {"src/exec/side.c", "/* . */\n#include \"store/x.h\"\n", "src/exec/side.c:2: floor:"},
+        {"src/base/public.c", "/* . */\n#include \"hone/hone.h\"\n", "src/base/public.c:2: floor:"},
+        {"src/base/near.c", "/* . */\n#include \"near.h\"\n", "src/base/near.c:2: include:"},
+        {"src/cellar/a.c", "/* . */\n", "src/cellar/a.c:1: floor:"},
+        {"src/base/bare.c", "int x;\n", "src/base/bare.c:1: opening:"},
+        {"src/base/open.h", "/* . */\nint x;\n", "src/base/open.h:1: guard:"},
+        {"src/base/wide.c", wide, "src/base/wide.c:1: line:"},
+        {"src/base/long.c", longest, "long.c:93: function:"},
+        {"src/base/many.c", many, "src/base/many.c:901: file:"},
+        {"src/base/space.c", "/* . */\nint x; \n", "src/base/space.c:2: space:"},
+        {"src/base/tab.c", "/* . */\n\tint x;\n", "src/base/tab.c:2: tab:"},
+        {"src/base/later.c",
+         "/* . */\n/* TO"
+         "DO */\n",
+         "src/base/later.c:2: unfinished:"},
+        {"src/base/place.c",
+         "/* . */\n/* /ho"
+         "me/me */\n",
+         "src/base/place.c:2: place:"},
+        {"src/base/gcc.c", "/* . */\nint x __attribute__((unused));\n",
+         "src/base/gcc.c:2: extension:"},
+        {"src/base/heap.c", "/* . */\nvoid *p = malloc(3);\n", "src/base/heap.c:2: memory:"},
+        {"src/base/end.c", "/* . */\nvoid f(void) { exit(1); }\n", "src/base/end.c:2: exit:"},
+        {"src/base/x.o", "", "src/base/x.o:1: generated:"},
+        {"tool/tidy-exceptions", "line src/base/none.c\n",
+         "no longer needed: line src/base/none.c"},
+    };
+    CHECK(t, put(t, "src/base/fine.c", "/* Fine. */\n#include \"base/x.h\"\n"));
+    CHECK(t, shell(text, "tool/tidy '%s'", test_folder(t)) == 0, "a tidy folder passes:\n%s", text);
+    for (int i = 0; i < COUNT_OF(cases); i++) CHECK(t, put(t, cases[i].name, cases[i].text));
+    CHECK(t, shell(text, "tool/tidy '%s'", test_folder(t)) == 1, "%s", text);
+    for (int i = 0; i < COUNT_OF(cases); i++)
+        CHECK(t, strstr(text, cases[i].found), "%s is not in\n%s", cases[i].found, text);
+    CHECK(t, !strstr(text, "fine.c"), "%s", text);
+}
+
+static void exit_codes(test *t) {
+    char text[TEXT_BYTES];
+    const char *build = build_folder();
+    static const struct {
+        const char *words, *said;
+        int code;
+    } cases[] = {
+        {"", "usage: hone VERB", 0},
+        {"help", "version", 0},
+        {"--help", "usage", 0},
+        {"help version", "--json", 0},
+        {"version --help", "--json", 0},
+        {"--version", "hone ", 0},
+        {"version --json", "{\"version\":\"", 0},
+        {"help --completion", "complete -o filenames -F _hone hone", 0},
+        {"vresion", "did you mean 'version'?", 2},
+        {"version --jsn", "unknown option '--jsn'; did you mean --json?", 2},
+        {"version --isa mmx", "scalar, avx2, avx512 or amx", 2},
+        {"version extra", "one word too many", 2},
+        {"help nothing", "there is no verb 'nothing'", 1},
+        {"version > /dev/full", "cannot write", 1},
+    };
+    for (int i = 0; i < COUNT_OF(cases); i++) {
+        int code = shell(text, "unset HONE_ISA; '%s/hone' %s", build, cases[i].words);
+        CHECK(t, code == cases[i].code && strstr(text, cases[i].said), "hone %s: %d, %s",
+              cases[i].words, code, text);
+    }
+    int code = shell(text, "HONE_ISA=sse9 '%s/hone' version", build);
+    CHECK(t, code == 2 && strstr(text, "HONE_ISA"), "%d, %s", code, text);
+}
+
+static const char *const program =
+    "#include <hone/hone.h>\n#include <hone/version.h>\n#include <stdio.h>\n"
+    "int main(void) {\n"
+    "    hone_context *h = hone_new();\n"
+    "    printf(\"%s %s\\n\", hone_version(), h ? \"made\" : \"none\");\n"
+    "    hone_free(h);\n    return 0;\n}\n";
+static const char *const project =
+    "cmake_minimum_required(VERSION 3.22)\nproject(user LANGUAGES C)\n"
+    "find_package(hone 0.1 REQUIRED)\n"
+    "add_executable(shared main.c)\n"
+    "target_link_libraries(shared hone::hone)\n"
+    "add_executable(static main.c)\n"
+    "target_link_libraries(static hone::hone_static)\n";
+
+/* Installed elsewhere, built against by pkg-config and by CMake, shared and static. */
+static void installed(test *t) {
+    char text[TEXT_BYTES];
+    const char *f = test_folder(t), *build = build_folder();
+    if (shell(text, "grep -q HONE_SANITIZE:STRING=. '%s/CMakeCache.txt'", build) == 0) {
+        test_skip(t, "a sanitizer build is not for installing");
+        return;
+    }
+    CHECK(t, put(t, "main.c", program) && put(t, "CMakeLists.txt", project));
+    CHECK(t, shell(text, "cmake --install '%s' --prefix '%s/usr'", build, f) == 0, "%s", text);
+    CHECK(t,
+          shell(text,
+                "cd '%s'; export PKG_CONFIG_PATH=$(dirname $(find $PWD/usr -name hone.pc)); "
+                "cc -std=c17 -Wall -Werror main.c -o a $(pkg-config --cflags --libs hone) && "
+                "LD_LIBRARY_PATH=$(pkg-config --variable=libdir hone) ./a",
+                f) == 0,
+          "%s", text);
+    CHECK(t, strstr(text, " made"), "%s", text);
+    CHECK(t,
+          shell(text,
+                "cd '%s'; cmake -S . -B b -DCMAKE_PREFIX_PATH=$PWD/usr >b.log 2>&1 && "
+                "cmake --build b >b.log 2>&1 && b/shared && b/static || cat b.log",
+                f) == 0,
+          "%s", text);
+    CHECK(t, strstr(text, " made\n0") || strstr(text, " made\n"), "%s", text);
+    CHECK(t,
+          shell(text,
+                "cd '%s/usr'; nm -D --defined-only $(find . -name 'libhone.so') | "
+                "grep -v ' hone_'",
+                f) == 1,
+          "the shared library gives away:\n%s", text);
+    CHECK(t,
+          shell(text,
+                "cd '%s/usr'; nm -g --defined-only $(find . -name 'libhone.a') | grep ' [A-Z] ' | "
+                "grep -v ' hone_'",
+                f) == 1,
+          "the static library gives away:\n%s", text);
+    CHECK(t,
+          shell(text, "cd '%s/usr'; readelf -d $(find . -name libhone.so) | grep SONAME", f) == 0 &&
+              strstr(text, "libhone.so.0.1]"),
+          "%s", text);
+    CHECK(t,
+          shell(text,
+                "cd '%s/usr'; bin/hone --version && ls share/man/man1/hone-version.1 "
+                "share/bash-completion/completions/hone include/hone/hone.h",
+                f) == 0,
+          "%s", text);
+}
+
+static void clang(test *t) {
+    char text[TEXT_BYTES];
+    if (!at_root(t)) return;
+    if (shell(text, "command -v clang") != 0) {
+        test_skip(t, "no clang here");
+        return;
+    }
+    CHECK(t, shell(text, "make -s clang") == 0, "%s", text);
+}
+
+const test_case suite_house[] = {{"tidy", tidy},
+                                 {"tidy_finds_faults", tidy_finds_faults},
+                                 {"exit_codes", exit_codes},
+                                 {"installed", installed, .slow = true},
+                                 {"clang", clang, .slow = true},
+                                 {0}};
