@@ -1,4 +1,5 @@
-/* y = x - log of the sum of exp(x), over the innermost axis; dx = dy - exp(y) sum(dy). The largest x is taken off first. */
+/* y = x - log of the sum of exp(x), over the innermost axis; dx = dy - exp(y) sum(dy). The
+ * largest x is taken off first. */
 #include "ops/binary.h"
 #include "ops/kit/kit.h"
 #include "ops/reduce.h"
