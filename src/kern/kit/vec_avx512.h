@@ -7,6 +7,7 @@
 
 #include "graph/op.h"
 #include <immintrin.h>
+#include <math.h>
 
 typedef enum vec_format { VEC_NONE, VEC_F32, VEC_BF16, VEC_F16 } vec_format;
 
@@ -125,9 +126,9 @@ ALWAYS_INLINE __m512 vec_log(__m512 x) {
     y = _mm512_fmadd_ps(e, vec_set(0.693359375f), _mm512_add_ps(f, y));
     __mmask16 zero = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_EQ_OQ);
     __mmask16 below = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
-    __mmask16 end = _mm512_cmp_ps_mask(x, vec_set(__builtin_inff()), _CMP_EQ_OQ);
-    y = _mm512_mask_mov_ps(y, zero, vec_set(-__builtin_inff()));
-    y = _mm512_mask_mov_ps(y, below, vec_set(__builtin_nanf("")));
+    __mmask16 end = _mm512_cmp_ps_mask(x, vec_set(INFINITY), _CMP_EQ_OQ);
+    y = _mm512_mask_mov_ps(y, zero, vec_set(-INFINITY));
+    y = _mm512_mask_mov_ps(y, below, vec_set(NAN));
     return _mm512_mask_mov_ps(y, end, x);
 }
 
