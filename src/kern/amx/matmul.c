@@ -5,7 +5,7 @@
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
 
-enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES, FETCH_BYTES = 16384 };
+enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES, FETCH_BYTES = 16384, NEXT_BYTES = 256 };
 
 /* What the tile registers are configured for. */
 typedef struct tile_state {
@@ -92,7 +92,8 @@ ALWAYS_INLINE void one_by_four(matmul_kind kind, bool stream, const matmul_tile 
 }
 
 /* 17 to 32 rows x 32 columns. */
-ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column) {
+ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column,
+                              const char *next) {
     const int64_t stride = t->a_stride;
     const char *a = t->a, *a2 = a + 16 * stride, *b = t->b + column * 4;
     float *c = t->c + column, *c2 = c + 16 * PANEL;
@@ -101,6 +102,8 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
     START(2, c2);
     START(3, c2 + 16);
     for (int64_t g = 0; g < t->groups; g += GROUP_FILL) {
+        if (next)
+            for (int i = 0; i < NEXT_BYTES; i += CACHE_LINE) _mm_prefetch(next + i, _MM_HINT_T1);
         _tile_loadd(6, b, GROUP_BYTES);
         _tile_loadd(4, a, stride);
         DOT(kind, 0, 4, 6);
@@ -112,6 +115,7 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
         a += 64;
         a2 += 64;
         b += STEP;
+        if (next) next += NEXT_BYTES;
     }
     _tile_stored(0, c, GROUP_BYTES);
     _tile_stored(1, c + 16, GROUP_BYTES);
@@ -122,8 +126,10 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
 ALWAYS_INLINE void tile_of(matmul_kind kind, const matmul_tile *t, tile_state *s) {
     configure(s, t->rows);
     if (t->rows > 16) {
-        two_by_two(kind, t, 0);
-        if (t->vectors > 2) two_by_two(kind, t, 32);
+        const char *next = t->next;
+        two_by_two(kind, t, 0, next);
+        if (next) next += t->groups / GROUP_FILL * NEXT_BYTES;
+        if (t->vectors > 2) two_by_two(kind, t, 32, next);
     } else if (t->stream) {
         one_by_four(kind, true, t);
     } else {
@@ -142,7 +148,7 @@ static void int8_tile(const matmul_tile *t, void *state) {
 static const matmul_family amx_bf16 = {.kind = MATMUL_BF16,
                                        .strip = STRIP,
                                        .block_rows = 256,
-                                       .block_groups = 256,
+                                       .block_groups = 1024,
                                        .unit_groups = GROUP_FILL,
                                        .max_chunk = 8,
                                        .tile = bf16_tile,
@@ -151,7 +157,7 @@ static const matmul_family amx_bf16 = {.kind = MATMUL_BF16,
 static const matmul_family amx_int8 = {.kind = MATMUL_INT8,
                                        .strip = STRIP,
                                        .block_rows = 256,
-                                       .block_groups = 256,
+                                       .block_groups = 1024,
                                        .unit_groups = GROUP_FILL,
                                        .max_chunk = 8,
                                        .tile = int8_tile,

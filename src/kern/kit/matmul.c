@@ -195,8 +195,7 @@ static matmul_plan plan_of(const matmul_family *f, const call *c) {
     x.b_bytes = x.panels * x.panel_bytes;
     x.pack_b = !tb->layout;
     bool same = is(ta->format, f->kind == MATMUL_F32 ? "f32" : "bf16");
-    x.pack_a = x.p->trans_a || !same || x.k % (x.per_group * f->unit_groups) ||
-               (f->pack_rows && x.m >= f->pack_rows);
+    x.pack_a = x.p->trans_a || !same || x.k % (x.per_group * f->unit_groups);
     x.a_stride = a.stride;
     if (x.pack_a) {
         /* An odd number of lines, so that rows do not fall on the same cache sets. */
@@ -279,9 +278,11 @@ int64_t matmul_units(const matmul_family *f, const call *c) {
 typedef struct walk {
     const matmul_plan *x;
     const char *a, *b; /* of the block's first row, of the chunk's first panel, behind the head */
-    float *acc;        /* [panel][block rows][64] */
+    float *acc;        /* [panel][block rows][64]; one panel's room if K is one block */
+    int64_t acc_step;  /* from panel to panel */
     void *state;
-    int64_t rows, panels, column; /* column: the chunk's first */
+    int64_t rows, panels;
+    int64_t row, column; /* the block's first, counted through the batch; the chunk's first */
 } walk;
 
 static void walk_panel(const walk *w, int64_t panel, int64_t g0, int64_t groups) {
@@ -296,38 +297,48 @@ static void walk_panel(const walk *w, int64_t panel, int64_t g0, int64_t groups)
                      .groups = groups,
                      .vectors = (int32_t)div_up(columns, 16),
                      .first = g0 == 0};
+    /* A strip covers an eighth of the panel that comes next. */
+    const char *next = panel + 1 < w->panels ? t.b + x->panel_bytes : NULL;
     int64_t row = 0;
     for (int64_t s = 0; s < strips; s++) {
         t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
         t.a = w->a + row * x->a_stride + g0 * 4;
-        t.c = w->acc + (panel * w->rows + row) * PANEL;
+        t.c = w->acc + panel * w->acc_step + row * PANEL;
         t.stream = s == 0;
+        t.next = next && s < 8 ? next + s * groups * (GROUP_BYTES / 8) : NULL;
         x->f->tile(&t, w->state);
         row += t.rows;
     }
 }
 
-static void finish(const walk *w, const call *c, int64_t at, int64_t row) {
+/* What is the same for all panels of a unit. */
+static matmul_epilogue epilogue_of(const walk *w, const call *c) {
     const matmul_plan *x = w->x;
-    const tensor *y = &c->out[0], *bias = NULL, *rest = NULL;
-    if (c->n_in > MATMUL_BIAS && c->in[MATMUL_BIAS].data) bias = &c->in[MATMUL_BIAS];
-    if (c->n_in > MATMUL_RESIDUAL && c->in[MATMUL_RESIDUAL].data) rest = &c->in[MATMUL_RESIDUAL];
-    bool out_bf16 = is(y->format, "bf16");
-    matmul_epilogue e = {.bias_bf16 = bias && is(bias->format, "bf16"),
-                         .rest_bf16 = rest && is(rest->format, "bf16"),
-                         .out_bf16 = out_bf16,
-                         .act = x->p->act,
-                         .stride = x->n};
-    if (x->f->kind == MATMUL_INT8)
-        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x)) + at * x->m + row;
-    for (int64_t p = 0; p < w->panels; p++) {
-        int64_t n = w->column + p * PANEL, first = (at * x->m + row) * x->n + n;
-        e.out = (char *)y->data + first * (out_bf16 ? 2 : 4);
-        if (rest) e.rest = (const char *)rest->data + first * (e.rest_bf16 ? 2 : 4);
-        if (bias) e.bias = (const char *)bias->data + n * (e.bias_bf16 ? 2 : 4);
-        if (e.row) e.scale = (const float *)(w->b + p * x->panel_bytes - INT8_HEAD);
-        matmul_finish(&e, w->acc + p * w->rows * PANEL, w->rows, MIN_OF(x->n - n, PANEL));
+    const tensor *bias = c->n_in > MATMUL_BIAS ? &c->in[MATMUL_BIAS] : NULL;
+    const tensor *rest = c->n_in > MATMUL_RESIDUAL ? &c->in[MATMUL_RESIDUAL] : NULL;
+    matmul_epilogue e = {
+        .out_bf16 = is(c->out[0].format, "bf16"), .act = x->p->act, .stride = x->n};
+    if (bias && bias->data) {
+        e.bias_bf16 = is(bias->format, "bf16");
+        e.bias = bias->data;
     }
+    if (rest && rest->data) {
+        e.rest_bf16 = is(rest->format, "bf16");
+        e.rest = (const char *)rest->data + w->row * x->n * (e.rest_bf16 ? 2 : 4);
+    }
+    e.out = (char *)c->out[0].data + w->row * x->n * (e.out_bf16 ? 2 : 4);
+    if (x->f->kind == MATMUL_INT8)
+        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x)) + w->row;
+    return e;
+}
+
+static void finish_panel(const walk *w, matmul_epilogue e, int64_t panel) {
+    int64_t n = w->column + panel * PANEL;
+    e.out += n * (e.out_bf16 ? 2 : 4);
+    if (e.rest) e.rest += n * (e.rest_bf16 ? 2 : 4);
+    if (e.bias) e.bias += n * (e.bias_bf16 ? 2 : 4);
+    if (e.row) e.scale = (const float *)(w->b + panel * w->x->panel_bytes - INT8_HEAD);
+    matmul_finish(&e, w->acc + panel * w->acc_step, w->rows, MIN_OF(w->x->n - n, PANEL));
 }
 
 static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *scratch) {
@@ -343,12 +354,17 @@ static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *sc
               .state = scratch,
               .rows = MIN_OF(x->block, x->m - row),
               .panels = MIN_OF(x->chunk, x->panels - chunk * x->chunk),
+              .row = at * x->m + row,
               .column = chunk * x->chunk * PANEL};
     int64_t parts = div_up(x->groups, x->f->block_groups);
     int64_t part = round_up(div_up(x->groups, parts), GROUP_FILL);
+    w.acc_step = parts > 1 ? w.rows * PANEL : 0;
+    matmul_epilogue e = epilogue_of(&w, c);
     for (int64_t g = 0; g < x->groups; g += part)
-        for (int64_t p = 0; p < w.panels; p++) walk_panel(&w, p, g, MIN_OF(part, x->groups - g));
-    finish(&w, c, at, row);
+        for (int64_t p = 0; p < w.panels; p++) {
+            walk_panel(&w, p, g, MIN_OF(part, x->groups - g));
+            if (g + part >= x->groups) finish_panel(&w, e, p);
+        }
 }
 
 void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch) {

@@ -29,6 +29,7 @@ typedef enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_INT8 } matmul_kind;
 /* One strip against one panel: c[row * 64 + column] += ..., starting from zero if `first`. */
 typedef struct matmul_tile {
     const char *a, *b; /* at the block's first group */
+    const char *next;  /* where this strip's share of the next panel begins; NULL: none */
     int64_t a_stride, groups;
     float *c;              /* or int32_t, for int8 */
     int32_t rows, vectors; /* vectors of 16 columns that exist */
@@ -41,7 +42,6 @@ typedef struct matmul_family {
     int32_t block_rows;   /* rows of a unit at most */
     int32_t block_groups; /* of K */
     int32_t unit_groups;  /* a's rows must be a multiple of this to be read in place */
-    int32_t pack_rows;    /* from this many rows on a is packed always; 0: never */
     int32_t max_chunk;    /* panels of a unit at most */
     void (*tile)(const matmul_tile *t, void *state);
     void (*begin)(void *state); /* before a range of units, on its thread; or NULL */

@@ -121,24 +121,37 @@ ALWAYS_INLINE __m256i to_bf16(vec x) {
     return _mm512_cvtepi32_epi16(_mm512_srli_epi32(up, 16));
 }
 
-void matmul_finish(const matmul_epilogue *e, const float *acc, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t n = 0; n < columns; n += 16) {
-            __mmask16 m = columns - n >= 16 ? 0xffff : (__mmask16)((1u << (columns - n)) - 1);
-            vec x = _mm512_loadu_ps(acc + r * PANEL + n);
-            if (e->row) {
-                __m512i sum = _mm512_sub_epi32((__m512i)x, _mm512_set1_epi32(e->row[r].sum128));
-                vec scale = _mm512_maskz_loadu_ps(m, e->scale + n);
-                x = _mm512_mul_ps(_mm512_cvtepi32_ps(sum),
-                                  _mm512_mul_ps(scale, all(e->row[r].scale)));
-            }
-            if (e->bias) x = _mm512_add_ps(x, load(e->bias, e->bias_bf16, n, m));
-            if (e->act) x = act_of(e->act, x);
-            int64_t at = r * e->stride + n;
-            if (e->rest) x = _mm512_add_ps(x, load(e->rest, e->rest_bf16, at, m));
-            if (e->out_bf16)
-                _mm256_mask_storeu_epi16(e->out + 2 * at, m, to_bf16(x));
-            else
-                _mm512_mask_storeu_ps(e->out + 4 * at, m, x);
+ALWAYS_INLINE void store(const matmul_epilogue *e, int64_t at, __mmask16 m, vec x) {
+    if (e->out_bf16)
+        _mm256_mask_storeu_epi16(e->out + 2 * at, m, to_bf16(x));
+    else
+        _mm512_mask_storeu_ps(e->out + 4 * at, m, x);
+}
+
+static void finish_row(const matmul_epilogue *e, const float *acc, int64_t r, int64_t columns) {
+    for (int64_t n = 0; n < columns; n += 16) {
+        __mmask16 m = columns - n >= 16 ? 0xffff : (__mmask16)((1u << (columns - n)) - 1);
+        vec x = _mm512_loadu_ps(acc + n);
+        if (e->row) {
+            __m512i sum = _mm512_sub_epi32((__m512i)x, _mm512_set1_epi32(e->row[r].sum128));
+            vec scale = _mm512_maskz_loadu_ps(m, e->scale + n);
+            x = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, all(e->row[r].scale)));
         }
+        if (e->bias) x = _mm512_add_ps(x, load(e->bias, e->bias_bf16, n, m));
+        if (e->act) x = act_of(e->act, x);
+        int64_t at = r * e->stride + n;
+        if (e->rest) x = _mm512_add_ps(x, load(e->rest, e->rest_bf16, at, m));
+        store(e, at, m, x);
+    }
+}
+
+void matmul_finish(const matmul_epilogue *e, const float *acc, int64_t rows, int64_t columns) {
+    bool bare = columns == PANEL && !e->row && !e->bias && !e->act && !e->rest;
+    for (int64_t r = 0; r < rows; r++, acc += PANEL) {
+        if (bare)
+            for (int64_t n = 0; n < PANEL; n += 16)
+                store(e, r * e->stride + n, 0xffff, _mm512_loadu_ps(acc + n));
+        else
+            finish_row(e, acc, r, columns);
+    }
 }
