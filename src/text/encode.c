@@ -95,7 +95,7 @@ static status encode_word(void *state, const char *word, int64_t length) {
     if (t->model == MODEL_UNIGRAM)
         return unigram_encode(&t->unigram, &e->unigram, word, length, e->out);
     if (t->model == MODEL_WORDPIECE) return wordpiece_encode(&t->wordpiece, word, length, e->out);
-    int32_t id = vocab_find(&t->names, word, length);
+    int32_t id = vocab_find(&t->words, word, length);
     if (id < 0) id = t->wordpiece.unknown;
     return id >= 0 ? token_append(e->out, id) : STATUS_OK;
 }

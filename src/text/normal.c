@@ -39,7 +39,7 @@ static uint32_t unit_offset(uint32_t unit) {
     return (unit >> 10) << ((unit & (1u << 9)) >> 6);
 }
 
-/* The replacement of the longest prefix that has one; *taken is its bytes, 0 where there is none. */
+/* The replacement of the longest prefix that has one; *taken is its bytes, 0 without one. */
 static const char *longest_match(const normal *n, const char *text, int64_t length,
                                  int64_t *taken) {
     uint32_t units = trie_units(n->text), node = 0;
@@ -184,8 +184,9 @@ static status replace(const normal *n, normal_work *w, const char *text, int64_t
 
 static status squeeze(const char *text, int64_t length, text_buffer *out) {
     TRY(text_reserve(out, length));
+    while (length && text[length - 1] == ' ') length--;
     for (int64_t i = 0; i < length; i++)
-        if (text[i] != ' ' || !i || text[i - 1] != ' ') out->bytes[out->length++] = text[i];
+        if (text[i] != ' ' || (i && text[i - 1] != ' ')) out->bytes[out->length++] = text[i];
     return STATUS_OK;
 }
 

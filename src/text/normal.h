@@ -14,7 +14,7 @@ typedef enum normal_kind {
     NORMAL_BERT,          /* BERT's cleaning */
     NORMAL_CHARSMAP,      /* SentencePiece's compiled map (charsmap.h) */
     NORMAL_NMT,           /* SentencePiece's control characters and spaces */
-    NORMAL_SQUEEZE,       /* runs of spaces become one */
+    NORMAL_SQUEEZE,       /* runs of spaces become one, at the ends none */
 } normal_kind;
 
 typedef struct normal {

@@ -1,5 +1,5 @@
 /* A regular expression of a tokenizer: the published ones are scanned by hand (scan.h), a plain
- * string is searched, and any other goes to PCRE2 with limits on its size, on steps and on memory. */
+ * string is searched, any other goes to PCRE2 with limits on its size, on steps and on memory. */
 #ifndef TEXT_PATTERN_H
 #define TEXT_PATTERN_H
 

@@ -9,7 +9,7 @@ status tokenizer_new(context *cx, tokenizer **out) {
     t->cx = cx;
     t->mem = arena_make(cx);
     vocab_init(&t->names, cx);
-    vocab_init(&t->bytes, cx);
+    vocab_init(&t->words, cx);
     vocab_init(&t->pieces, cx);
     vocab_init(&t->cut_joins, cx);
     bpe_init(&t->bpe, cx, &t->names);
@@ -27,7 +27,7 @@ void tokenizer_free(tokenizer *t) {
     for (int64_t i = 0; i < t->pretoken_count; i++)
         if (t->pretokens[i].kind == PRETOKEN_PATTERN) pattern_close(&t->pretokens[i].pattern);
     vocab_free(&t->names);
-    vocab_free(&t->bytes);
+    vocab_free(&t->words);
     vocab_free(&t->pieces);
     vocab_free(&t->cut_joins);
     bpe_free(&t->bpe);
@@ -51,23 +51,31 @@ bool tokenizer_is_special(const tokenizer *t, int32_t id) {
     return id >= 0 && id < t->names.size && t->special[id];
 }
 
-static status finish_bytes(tokenizer *t) {
+/* Special tokens are left out, so that text can never be taken for one. */
+static bool may_find(const tokenizer *t, int32_t id) {
+    return !t->special[id] && (!t->model_size || id < t->model_size);
+}
+
+static status finish_words(tokenizer *t) {
     text_buffer raw = {.cx = t->cx};
     status st = text_reserve(&raw, t->names.longest_bytes + 1);
     for (int32_t id = 0; id < t->names.size && st == STATUS_OK; id++) {
         int64_t length;
         const char *name = vocab_text(&t->names, id, &length);
-        if (!name) continue;
-        int64_t bytes = byte_level_decode(name, length, raw.bytes);
-        if (bytes >= 0) st = vocab_add(&t->bytes, raw.bytes, bytes, id);
+        if (!name || !may_find(t, id)) continue;
+        if (t->byte_level) {
+            length = byte_level_decode(name, length, raw.bytes);
+            name = raw.bytes;
+        }
+        if (length >= 0) st = vocab_add(&t->words, name, length, id);
     }
     text_free(&raw);
     TRY(st);
-    t->bpe.bytes = true;
-    t->bpe.words = &t->bytes;
-    for (int i = 0; i < 256; i++) {
+    t->bpe.words = t->wordpiece.words = &t->words;
+    t->bpe.bytes = t->byte_level;
+    for (int i = 0; i < 256 && t->byte_level; i++) {
         char byte = (char)i;
-        t->bpe.byte_id[i] = vocab_find(&t->bytes, &byte, 1);
+        t->bpe.byte_id[i] = vocab_find(&t->words, &byte, 1);
     }
     return STATUS_OK;
 }
@@ -142,7 +150,7 @@ static status append_piece(const tokenizer *t, int32_t id, text_buffer *out) {
     int64_t length, mark = (int64_t)strlen(t->decode.mark);
     const char *name = vocab_text(&t->names, id, &length);
     if (t->byte_level) {
-        const char *raw = vocab_text(&t->bytes, id, &length);
+        const char *raw = vocab_text(&t->words, id, &length);
         if (raw) return text_append(out, raw, length);
         name = vocab_text(&t->names, id, &length);
     }
@@ -184,7 +192,7 @@ static status finish_unigram(tokenizer *t) {
     for (int32_t id = 0; id < t->names.size; id++) {
         int64_t length;
         const char *name = vocab_text(&t->names, id, &length);
-        if (!name || !length || t->special[id]) continue;
+        if (!name || !length || !may_find(t, id)) continue;
         least = MIN_OF(least, t->scores[id]);
         strings[count++] = (trie_string){name, length, id};
     }
@@ -198,7 +206,7 @@ status tokenizer_finish(tokenizer *t) {
     t->special = ARENA_NEW(&t->mem, bool, t->names.size + 1);
     if (!t->special) return context_status(t->cx);
     for (int64_t i = 0; i < t->added_count; i++) t->special[t->added[i].id] = t->added[i].special;
-    if (t->byte_level) TRY(finish_bytes(t));
+    if (t->model != MODEL_UNIGRAM) TRY(finish_words(t));
     if (t->bpe.byte_fallback) find_byte_tokens(&t->names, t->bpe.byte_id);
     if (t->model == MODEL_UNIGRAM) TRY(finish_unigram(t));
     TRY(finish_added(t, false, &t->plain_added));

@@ -19,9 +19,13 @@ typedef struct tokenizer tokenizer;
 typedef struct encoder encoder;
 struct gguf;
 
+/* A folder with a tokenizer.json, such a file, a GGUF file, or a SentencePiece .model. */
+status tokenizer_open(context *cx, const char *path, tokenizer **out) MUST_USE;
 /* `name` is what the text is called in errors. */
 status tokenizer_open_json(context *cx, const char *name, const char *bytes, int64_t size_bytes,
                            tokenizer **out) MUST_USE;
+status tokenizer_open_model(context *cx, const char *name, const char *bytes, int64_t size_bytes,
+                            tokenizer **out) MUST_USE;
 /* `g` is not needed afterwards. */
 status tokenizer_open_gguf(context *cx, const struct gguf *g, tokenizer **out) MUST_USE;
 void tokenizer_free(tokenizer *t);

@@ -263,10 +263,7 @@ static status read_unigram(reader *r) {
         t->normals[t->normal_count++] =
             (normal){.kind = NORMAL_CHARSMAP, .text = copy, .length = map->count};
     }
-    if (squeeze) {
-        t->normals[t->normal_count++] = (normal){.kind = NORMAL_STRIP, .left = true, .right = true};
-        t->normals[t->normal_count++] = (normal){.kind = NORMAL_SQUEEZE};
-    }
+    if (squeeze) t->normals[t->normal_count++] = (normal){.kind = NORMAL_SQUEEZE};
     t->pretokens[t->pretoken_count++] =
         (pretoken){.kind = PRETOKEN_METASPACE,
                    .mark = "\u2581",

@@ -40,7 +40,9 @@ struct tokenizer {
     arena mem;
     unicode chars;
     vocab names; /* as the file writes them */
-    vocab bytes; /* the same as the bytes they stand for, of byte-level tokens */
+    vocab words; /* what the model may find: no special and no added tokens; as raw bytes where the
+                    file maps them */
+    int32_t model_size; /* ids from here on were added; 0: none were */
     token_model model;
     bpe bpe;
     unigram unigram;
