@@ -3,6 +3,7 @@
 B ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
+comma := ,
 
 .PHONY: all build deps test quick slow demo bench fuzz asan ubsan tsan sanitize clang format install help
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
@@ -30,9 +31,16 @@ demo: build ## the examples, from beginning to end
 bench: build ## speed of the ops beside this machine's own roofs
 	$(B)/hone bench ops
 
-# Each mutates its corpus for FUZZ_SECONDS; the corpus alone is replayed in `make test`.
-fuzz: build ## fuzz each parser for FUZZ_SECONDS (30)
-	$(B)/hone_test --fuzz $(FUZZ_SECONDS)
+# New finds stay in build-fuzz/; the committed seeds are replayed in `make test`.
+fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
+	@command -v clang >/dev/null || { echo "hone: make fuzz needs clang and its compiler-rt" >&2; exit 1; }
+	@$(MAKE) --no-print-directory build B=build-fuzz OPTIONS="-DCMAKE_C_COMPILER=clang \
+	    -DHONE_FUZZ=ON -DHONE_SANITIZE=address$(comma)undefined"
+	@for target in build-fuzz/fuzz/*; do \
+	    name=$$(basename $$target); mkdir -p build-fuzz/corpus/$$name fuzz/corpus/$$name; echo "fuzz $$name"; \
+	    $$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 \
+	        -verbosity=0 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
+	done
 
 asan: ## quick checks under the address sanitizer
 	@$(MAKE) --no-print-directory quick B=build-asan OPTIONS=-DHONE_SANITIZE=address

@@ -322,17 +322,32 @@ static status check_complete(options_reader *r, const verb_call *call) {
     return STATUS_OK;
 }
 
-status options_read(arena *memory, const verb_def *verb, int64_t n_words, const char *const *words,
-                    verb_call *out) {
+static status begin(arena *memory, const verb_def *verb, options_reader **out, verb_call *call) {
     options_reader *r = ARENA_NEW(memory, options_reader, 1);
     if (!r) return STATUS_NO_MEMORY;
     *r = (options_reader){.cx = memory->cx, .memory = memory, .verb = verb};
     r->values = arena_alloc(memory, MAX_OF(verb->options_bytes, 1));
     if (!r->values) return STATUS_NO_MEMORY;
-    *out = (verb_call){
+    *call = (verb_call){
         .cx = memory->cx, .memory = memory, .verb = verb, .options = r->values, .out = stdout};
-    TRY(set_defaults(r));
+    *out = r;
+    return set_defaults(r);
+}
+
+status options_read(arena *memory, const verb_def *verb, int64_t n_words, const char *const *words,
+                    verb_call *out) {
+    options_reader *r;
+    TRY(begin(memory, verb, &r, out));
     TRY(read_words(r, n_words, words, out));
     out->common = r->common;
     return out->common.help ? STATUS_OK : check_complete(r, out);
+}
+
+status options_read_job(arena *memory, const verb_def *verb, const char *name, const char *text,
+                        size_t length, verb_call *out) {
+    options_reader *r;
+    TRY(begin(memory, verb, &r, out));
+    TRY(options_read_yaml(r, name, text, length));
+    out->common = r->common;
+    return check_complete(r, out);
 }

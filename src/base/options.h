@@ -98,6 +98,10 @@ extern const verb_def *const registry_verb[];
 status options_read(arena *memory, const verb_def *verb, int64_t n_words, const char *const *words,
                     verb_call *out);
 
+/* The same for a job file's text alone, as it comes over a network; `name` is what errors call it. */
+status options_read_job(arena *memory, const verb_def *verb, const char *name, const char *text,
+                        size_t length, verb_call *out);
+
 /* Texts made from the table. */
 void options_print_help(FILE *out, const verb_def *verb);
 void options_print_man(FILE *out, const verb_def *verb, const char *version);
@@ -123,6 +127,7 @@ const option_def *options_find(const options_reader *r, const char *name, size_t
 const char *options_suggest(const options_reader *r, const char *name, size_t length);
 arena *options_memory(const options_reader *r);
 status options_read_file(options_reader *r, const char *path);
+status options_read_yaml(options_reader *r, const char *name, const char *text, size_t length);
 /* "0 .. 1", "above 0, at most 1", "a, b or c"; "" when any value of the kind is right. */
 void options_range_text(const option_def *def, char *out, size_t size);
 void options_flag_text(const option_def *def, char *out, size_t size);

@@ -97,9 +97,9 @@ static status read_document(yaml_input *in) {
     return expect(in, YAML_STREAM_END_EVENT, "the end: one document to a job file");
 }
 
-static status read_text(options_reader *r, const char *path, const char *text, size_t length) {
-    yaml_input in = {.r = r, .cx = options_memory(r)->cx, .path = path};
-    if (!yaml_parser_initialize(&in.parser)) FAIL(in.cx, STATUS_NO_MEMORY, "%s: no memory", path);
+status options_read_yaml(options_reader *r, const char *name, const char *text, size_t length) {
+    yaml_input in = {.r = r, .cx = options_memory(r)->cx, .path = name};
+    if (!yaml_parser_initialize(&in.parser)) FAIL(in.cx, STATUS_NO_MEMORY, "%s: no memory", name);
     yaml_parser_set_input_string(&in.parser, (const unsigned char *)text, length);
     status st = read_document(&in);
     if (in.has_event) yaml_event_delete(&in.event);
@@ -119,5 +119,5 @@ status options_read_file(options_reader *r, const char *path) {
     if (bad) FAIL(cx, STATUS_IO, "job file '%s': cannot be read", path);
     if (length > MOST_FILE_BYTES)
         FAIL(cx, STATUS_BAD_ARGUMENT, "job file '%s': more than 1 MiB", path);
-    return read_text(r, path, text, length);
+    return options_read_yaml(r, path, text, length);
 }
