@@ -5,8 +5,12 @@
 #include "base/file.h"
 #include "text/template.h"
 #include "text/template_json.h"
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define LLVMFuzzerTestOneInput fuzz_template
+#include "../fuzz/template.c"
 
 enum { NOW = 1700000000 };
 #define FOLDER "test/golden/templates"
@@ -202,9 +206,14 @@ static void bad_templates(test *t) {
          "chat template: line 1: the template takes more than 268435456 bytes of memory"},
         {"{% set n = namespace(x='aaaaaaaa') %}{% for i in range(40) %}{% set n.x = n.x + n.x %}{% "
          "endfor %}",
-         STATUS_BAD_DATA, "chat template: the text grows past 67108864 bytes"},
+         STATUS_BAD_DATA, "chat template: line 1: the text grows past 16777216 bytes"},
         {"{{ 'x' * 99999999999 }}", STATUS_BAD_DATA,
-         "chat template: line 1: the template takes more than 20000000 steps"},
+         "chat template: line 1: the text grows past 16777216 bytes"},
+        {"{% set n = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}"
+         "{% set n.y = [n.y, n.y] %}{% endfor %}{{ n.x == n.y }}",
+         STATUS_BAD_DATA, "chat template: line 1: the template takes more than 20000000 steps"},
+        {"{% set s = 'a' * 9000000 %}{% for i in range(9) %}{{ s.rfind('b' ~ s[1:]) }}{% endfor %}",
+         STATUS_BAD_DATA, "chat template: line 1: the template takes more than 20000000 steps"},
         {"{% for i in range(100000) %}{{ 'xxxxxxxxxx' * 100 }}{% endfor %}", STATUS_BAD_DATA,
          "chat template: "},
     };
@@ -300,7 +309,38 @@ static void bos(test *t) {
     context_free(cx);
 }
 
-const test_case suite_template[] = {
-    {"families", families},      {"snippets", snippets}, {"published", published, .slow = true},
-    {"bad", bad_templates},      {"nesting", nesting},   {"limits", small_limits},
-    {"memory", short_of_memory}, {"bos", bos},           {0}};
+/* Every seed of the fuzz target goes through it. */
+static void corpus(test *t) {
+    static const char *const folders[] = {"fuzz/corpus/template", FOLDER};
+    int64_t seeds = 0;
+    for (int64_t f = 0; f < COUNT_OF(folders); f++) {
+        struct dirent **names;
+        int count = scandir(folders[f], &names, NULL, alphasort);
+        for (int i = 0; i < count; i++) {
+            char path[512];
+            file_map map;
+            context *cx = context_new();
+            snprintf(path, sizeof path, "%s/%s", folders[f], names[i]->d_name);
+            if (names[i]->d_name[0] != '.' && file_map_open(cx, path, &map) == STATUS_OK) {
+                fuzz_template((const uint8_t *)map.bytes, (size_t)map.size_bytes);
+                file_map_close(&map);
+                seeds++;
+            }
+            context_free(cx);
+            free(names[i]);
+        }
+        if (count >= 0) free(names);
+    }
+    CHECK(t, seeds >= 40, "only %lld seeds", (long long)seeds);
+}
+
+const test_case suite_template[] = {{"families", families},
+                                    {"snippets", snippets},
+                                    {"published", published, .slow = true},
+                                    {"bad", bad_templates},
+                                    {"nesting", nesting},
+                                    {"limits", small_limits},
+                                    {"memory", short_of_memory},
+                                    {"bos", bos},
+                                    {"corpus", corpus},
+                                    {0}};

@@ -56,7 +56,7 @@ static status start_scope(evaluator *ev, const template_input *in) {
 
 static template_limits with_defaults(template_limits l) {
     if (!l.steps) l.steps = MOST_STEPS;
-    if (!l.output_bytes) l.output_bytes = (int64_t)64 << 20;
+    if (!l.output_bytes) l.output_bytes = (int64_t)16 << 20;
     if (!l.memory_bytes) l.memory_bytes = (int64_t)256 << 20;
     if (!l.depth) l.depth = MOST_DEPTH;
     return l;
@@ -84,6 +84,7 @@ status template_render(const template *t, arena *a, const template_input *in, te
                     .memory_start_bytes = a->used_bytes,
                     .now_seconds = in->now_seconds ? in->now_seconds : (int64_t)time(NULL),
                     .limits = limits};
+    text.line = &ev.line;
     TRY_NOTE(a->cx, render(&ev, t, in), "chat template");
     int64_t length = text.length_bytes - 1;
     size_t bos_bytes = in->bos_token ? strlen(in->bos_token) : 0;

@@ -22,7 +22,7 @@ typedef struct template template;
 /* Zero means the default. */
 typedef struct template_limits {
     int64_t steps;        /* nodes evaluated, and a step for each 64 bytes moved; 20 million */
-    int64_t output_bytes; /* of the text and of every string on its way; 64 MiB */
+    int64_t output_bytes; /* of the text and of every string on its way; 16 MiB */
     int64_t memory_bytes; /* taken from the arena; 256 MiB */
     int32_t depth;        /* of macros and nested nodes; 1000 */
 } template_limits;

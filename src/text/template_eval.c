@@ -89,7 +89,7 @@ static status open_scope(evaluator *ev, template_scope *outer) {
 }
 
 template_buffer template_buffer_make(evaluator *ev) {
-    return (template_buffer){.a = ev->a, .limit_bytes = ev->limits.output_bytes};
+    return (template_buffer){.a = ev->a, .limit_bytes = ev->limits.output_bytes, .line = &ev->line};
 }
 
 /* Runs a body in a scope of its own and catches its text. */
@@ -117,10 +117,12 @@ status template_eval_arguments(evaluator *ev, const template_node *items, templa
         if (n->kind == TEMPLATE_SPREAD) {
             template_list more;
             TRY(template_iterate(ev, v, &more));
+            TRY(template_step(ev, more.count));
             for (int64_t i = 0; i < more.count; i++)
                 TRY(template_list_append(ev->a, positional, more.items[i]));
         } else if (n->kind == TEMPLATE_SPREAD_NAMES) {
             if (v.kind != TEMPLATE_DICT) TEMPLATE_FAIL(ev, STATUS_BAD_DATA, "** needs a dict");
+            TRY(template_step(ev, v.dict->count));
             for (int64_t i = 0; i < v.dict->count; i++)
                 TRY(template_dict_put(ev->a, names, v.dict->entries[i].key,
                                       v.dict->entries[i].value));
@@ -274,8 +276,7 @@ static status print(evaluator *ev, template_value v) {
     template_value s;
     TRY(template_to_text(ev, v, &s));
     TRY(template_step(ev, s.length_bytes / 64));
-    status st = template_put(ev->out, s.text, s.length_bytes);
-    return st == STATUS_OK ? st : context_note(ev->cx, st, "line %d", ev->line);
+    return template_put(ev->out, s.text, s.length_bytes);
 }
 
 /* The items that pass the loop's condition. */

@@ -100,6 +100,7 @@ const template_value *template_look_up(evaluator *ev, const char *name);
 /* Operators. */
 status template_binary(evaluator *ev, template_op op, template_value x, template_value y,
                        template_value *out);
+status template_same(evaluator *ev, template_value x, template_value y, bool *out);
 /* For sorting: -1, 0 or 1. */
 status template_order(evaluator *ev, template_value x, template_value y, int *out);
 /* The stable order of `count` keys, descending where `reverse`; `order` has room for them twice. */

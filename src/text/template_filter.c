@@ -40,6 +40,7 @@ static status filter_title(template_call *c) {
     TRY(self_text(c));
     template_buffer b = template_buffer_make(c->ev);
     template_value s = c->self, word;
+    TRY(template_step(c->ev, s.length_bytes / 4));
     for (int64_t at = 0; at < s.length_bytes;) {
         int64_t end[2];
         int64_t p = at;
@@ -65,8 +66,10 @@ static status filter_title(template_call *c) {
 static status filter_trim(template_call *c) {
     TRY(self_text(c));
     if (given(c, 0)) TRY(template_need_text(c, 0));
+    TRY(template_step(c->ev, c->self.length_bytes / 64 *
+                                 (given(c, 0) ? 1 + c->arg[0].length_bytes / 8 : 1)));
     *c->out = template_strip(c->self, given(c, 0), true, true);
-    return template_step(c->ev, c->self.length_bytes / 64);
+    return STATUS_OK;
 }
 
 static status filter_replace(template_call *c) {

@@ -34,6 +34,7 @@ static status make_fields(template_call *c) {
         if (from.kind != TEMPLATE_DICT)
             TEMPLATE_FAIL(c->ev, STATUS_UNSUPPORTED, "a dict cannot be made from a %s",
                           template_type_name(from));
+        TRY(template_step(c->ev, from.dict->count));
         for (int64_t k = 0; k < from.dict->count; k++)
             TRY(template_dict_put(c->ev->a, *c->out, from.dict->entries[k].key,
                                   from.dict->entries[k].value));

@@ -35,8 +35,10 @@ static status give_text(template_call *c, const char *text, int64_t length_bytes
 
 static status strip(template_call *c, bool left, bool right) {
     if (!absent(c, 0)) TRY(template_need_text(c, 0));
+    TRY(template_step(c->ev, c->self.length_bytes / 64 *
+                                 (absent(c, 0) ? 1 : 1 + c->arg[0].length_bytes / 8)));
     *c->out = template_strip(c->self, absent(c, 0) ? NULL : &c->arg[0], left, right);
-    return template_step(c->ev, c->self.length_bytes / 64);
+    return STATUS_OK;
 }
 
 static status str_strip(template_call *c) {
@@ -72,6 +74,7 @@ static status str_title(template_call *c) {
     template_buffer b = template_buffer_make(c->ev);
     template_value s = c->self, word;
     int bytes;
+    TRY(template_step(c->ev, s.length_bytes / 4));
     for (int64_t at = 0; at < s.length_bytes;) {
         int64_t end = at;
         for (; end < s.length_bytes; end += bytes) {
@@ -159,11 +162,16 @@ static status str_split(template_call *c) {
 }
 
 /* The last place at or before `end` where the needle ends, as its start; -1 for none. */
-static int64_t find_last(template_value s, template_value needle, int64_t end) {
+static status find_last(evaluator *ev, template_value s, template_value needle, int64_t end,
+                        int64_t *out) {
+    TRY(template_step(ev, end / 16 * (1 + needle.length_bytes / 64)));
+    *out = -1;
     for (int64_t at = end - needle.length_bytes; at >= 0; at--) {
-        if (!memcmp(s.text + at, needle.text, (size_t)needle.length_bytes)) return at;
+        if (memcmp(s.text + at, needle.text, (size_t)needle.length_bytes)) continue;
+        *out = at;
+        break;
     }
-    return -1;
+    return STATUS_OK;
 }
 
 static status reverse_list(template_list *list) {
@@ -189,7 +197,8 @@ static status str_rsplit(template_call *c) {
     int64_t end = c->self.length_bytes;
     TRY(template_step(c->ev, end / 16));
     for (int64_t cuts = 0; cuts < most; cuts++) {
-        int64_t hit = find_last(c->self, c->arg[0], end);
+        int64_t hit;
+        TRY(find_last(c->ev, c->self, c->arg[0], end, &hit));
         if (hit < 0) break;
         int64_t from = hit + c->arg[0].length_bytes;
         TRY(template_add(c->ev, *c->out, template_string_of(c->self.text + from, end - from)));
@@ -262,8 +271,8 @@ static status str_removesuffix(template_call *c) {
 static status find_text(template_call *c, bool last, bool must) {
     TRY(template_need_text(c, 0));
     TRY(template_step(c->ev, c->self.length_bytes / 16));
-    int64_t hit = last ? find_last(c->self, c->arg[0], c->self.length_bytes)
-                       : template_find(c->self, c->arg[0], 0);
+    int64_t hit = last ? -1 : template_find(c->self, c->arg[0], 0);
+    if (last) TRY(find_last(c->ev, c->self, c->arg[0], c->self.length_bytes, &hit));
     if (hit < 0 && must) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "the substring is not there");
     *c->out = template_int(hit < 0 ? -1 : template_count_codes(c->self.text, hit));
     return STATUS_OK;
@@ -311,7 +320,8 @@ static status partition(template_call *c, bool last) {
         TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "partition needs a separator that is not empty");
     TRY(template_step(c->ev, c->self.length_bytes / 16));
     template_value s = c->self, empty = template_string("");
-    int64_t hit = last ? find_last(s, c->arg[0], s.length_bytes) : template_find(s, c->arg[0], 0);
+    int64_t hit = last ? -1 : template_find(s, c->arg[0], 0);
+    if (last) TRY(find_last(c->ev, s, c->arg[0], s.length_bytes, &hit));
     int64_t behind = hit + c->arg[0].length_bytes;
     TRY(template_new_list(c->ev, TEMPLATE_TUPLE, c->out));
     TRY(template_add(c->ev, *c->out,
@@ -445,19 +455,26 @@ static status refuse_change(template_call *c) {
 
 static status list_index(template_call *c) {
     const template_list *list = c->self.list;
+    bool same = false;
     int64_t i = 0;
-    while (i < list->count && !template_equal(list->items[i], c->arg[0])) i++;
-    if (i == list->count) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "the item is not in the list");
+    for (; i < list->count; i++) {
+        TRY(template_same(c->ev, list->items[i], c->arg[0], &same));
+        if (same) break;
+    }
+    if (!same) TEMPLATE_FAIL(c->ev, STATUS_BAD_DATA, "the item is not in the list");
     *c->out = template_int(i);
-    return template_step(c->ev, list->count);
+    return STATUS_OK;
 }
 
 static status list_count(template_call *c) {
     int64_t count = 0;
-    for (int64_t i = 0; i < c->self.list->count; i++)
-        count += template_equal(c->self.list->items[i], c->arg[0]);
+    for (int64_t i = 0; i < c->self.list->count; i++) {
+        bool same;
+        TRY(template_same(c->ev, c->self.list->items[i], c->arg[0], &same));
+        count += same;
+    }
     *c->out = template_int(count);
-    return template_step(c->ev, c->self.list->count);
+    return STATUS_OK;
 }
 
 static status loop_cycle(template_call *c) {
@@ -472,7 +489,9 @@ static status loop_changed(template_call *c) {
     for (int64_t i = 0; i < c->all->positional_count; i++)
         TRY(template_add(c->ev, values, c->all->positional[i]));
     template_loop *loop = c->self.loop;
-    *c->out = template_bool(!loop->changed_before || !template_equal(loop->last_changed, values));
+    bool same = false;
+    if (loop->changed_before) TRY(template_same(c->ev, loop->last_changed, values, &same));
+    *c->out = template_bool(!same);
     loop->changed_before = true;
     loop->last_changed = values;
     return STATUS_OK;

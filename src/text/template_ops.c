@@ -235,6 +235,12 @@ status template_binary(evaluator *ev, template_op op, template_value x, template
     return no_operation(ev, op_names[op], x, y);
 }
 
+status template_same(evaluator *ev, template_value x, template_value y, bool *out) {
+    int64_t before = ev->limits.steps - ev->steps, budget = before;
+    *out = template_equal_within(x, y, &budget);
+    return template_step(ev, before - budget);
+}
+
 status template_order(evaluator *ev, template_value x, template_value y, int *out) {
     if (template_is_number(x) && template_is_number(y)) {
         if (x.kind != TEMPLATE_FLOAT && y.kind != TEMPLATE_FLOAT) {
@@ -255,7 +261,9 @@ status template_order(evaluator *ev, template_value x, template_value y, int *ou
         return no_operation(ev, "<", x, y);
     TRY(template_descend(ev));
     for (int64_t i = 0; i < x.list->count && i < y.list->count; i++) {
-        if (template_equal(x.list->items[i], y.list->items[i])) continue;
+        bool same;
+        TRY(template_same(ev, x.list->items[i], y.list->items[i], &same));
+        if (same) continue;
         TRY(template_order(ev, x.list->items[i], y.list->items[i], out));
         ev->depth--;
         return STATUS_OK;
@@ -305,16 +313,17 @@ static status contains(evaluator *ev, template_value item, template_value in, bo
     template_list items;
     TRY(template_iterate(ev, in, &items));
     *out = false;
-    for (int64_t i = 0; i < items.count && !*out; i++) *out = template_equal(items.items[i], item);
-    return template_step(ev, items.count / 4);
+    for (int64_t i = 0; i < items.count && !*out; i++)
+        TRY(template_same(ev, items.items[i], item, out));
+    return STATUS_OK;
 }
 
 status template_compare(evaluator *ev, template_op op, template_value x, template_value y,
                         bool *out) {
     int order;
     if (op == TEMPLATE_EQ || op == TEMPLATE_NE) {
-        TRY(template_step(ev, x.kind == TEMPLATE_STRING ? x.length_bytes / 64 : 1));
-        *out = template_equal(x, y) == (op == TEMPLATE_EQ);
+        TRY(template_same(ev, x, y, out));
+        *out = *out == (op == TEMPLATE_EQ);
         return STATUS_OK;
     }
     if (op == TEMPLATE_IN || op == TEMPLATE_NOT_IN) {

@@ -6,7 +6,8 @@
 /* As in Jinja2, map, select and their kin take whatever is false for an empty sequence. */
 static status items_of(template_call *c, template_list *out) {
     *out = (template_list){0};
-    return template_truth(c->self) ? template_iterate(c->ev, c->self, out) : STATUS_OK;
+    if (template_truth(c->self)) TRY(template_iterate(c->ev, c->self, out));
+    return template_step(c->ev, out->count);
 }
 
 /* What `attribute=` names: parts with dots between them, numbers index. */
@@ -48,6 +49,7 @@ static template_value *named(const template_arguments *args, const char *name) {
 /* The keys by which items are compared: an attribute perhaps, in lower case unless case counts. */
 static status sort_keys(evaluator *ev, const template_list *items, template_value attribute,
                         bool exact, template_value **out) {
+    TRY(template_step(ev, items->count));
     template_value *keys = ARENA_NEW(ev->a, template_value, items->count);
     if (!keys) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < items->count; i++) {
@@ -131,6 +133,7 @@ static status filter_max(template_call *c) {
 static status filter_sum(template_call *c) {
     template_list items;
     TRY(template_iterate(c->ev, c->self, &items));
+    TRY(template_step(c->ev, items.count));
     *c->out = is_given(c->arg[1]) ? c->arg[1] : template_int(0);
     for (int64_t i = 0; i < items.count; i++) {
         template_value v = items.items[i];
@@ -254,7 +257,9 @@ static status groups_of(evaluator *ev, const template_list *items, const templat
     template_value group = {0}, members = {0};
     TRY(template_new_list(ev, TEMPLATE_PLAIN_LIST, out));
     for (int64_t i = 0; i < items->count; i++) {
-        if (!i || !template_equal(keys[order[i]], keys[order[i - 1]])) {
+        bool same = false;
+        if (i) TRY(template_same(ev, keys[order[i]], keys[order[i - 1]], &same));
+        if (!same) {
             TRY(template_new_list(ev, TEMPLATE_PLAIN_LIST, &members));
             TRY(template_new_list(ev, TEMPLATE_TUPLE, &group));
             TRY(template_add(ev, group, shown[order[i]]));

@@ -125,10 +125,9 @@ static status test_in(template_call *c) {
 
 static status test_same(template_call *c) {
     template_value x = c->self, y = c->arg[0];
-    bool same = x.kind == y.kind && template_equal(x, y);
-    if (x.kind == TEMPLATE_LIST || x.kind == TEMPLATE_DICT)
-        same = x.kind == y.kind && x.list == y.list;
-    return answer(c, same);
+    if (x.kind != y.kind) return answer(c, false);
+    if (x.kind == TEMPLATE_LIST || x.kind == TEMPLATE_DICT) return answer(c, x.list == y.list);
+    return compared(c, TEMPLATE_EQ);
 }
 
 static status test_case_of(template_call *c,

@@ -101,7 +101,7 @@ int template_format_float(double number, char out[32]) {
 
 status template_put(template_buffer *b, const char *text, int64_t length_bytes) {
     if (b->limit_bytes && length_bytes > b->limit_bytes - b->length_bytes)
-        FAIL(b->a->cx, STATUS_BAD_DATA, "the text grows past %lld bytes",
+        FAIL(b->a->cx, STATUS_BAD_DATA, "line %d: the text grows past %lld bytes", *b->line,
              (long long)b->limit_bytes);
     if (length_bytes > b->capacity_bytes - b->length_bytes) {
         int64_t capacity = MAX_OF(b->capacity_bytes * 2, b->length_bytes + length_bytes);

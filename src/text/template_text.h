@@ -23,6 +23,7 @@ typedef struct template_buffer {
     char *text;
     int64_t length_bytes, capacity_bytes;
     int64_t limit_bytes; /* 0: none */
+    const int32_t *line; /* of the node at work, for the error */
 } template_buffer;
 
 status template_put(template_buffer *b, const char *text, int64_t length_bytes);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SMALL_DICT = 8, DEEPEST_COMPARE = 200 };
+enum { SMALL_DICT = 8, DEEPEST_COMPARE = 200, HASHED_BYTES = 256, LARGEST_KEY = 16 };
 
 template_value template_undefined(const char *name) {
     return (template_value){.kind = TEMPLATE_UNDEFINED, .text = name};
@@ -64,7 +64,8 @@ status template_dict_new(arena *a, template_value *out) {
 }
 
 static uint64_t hash_bytes(const char *text, int64_t length_bytes) {
-    uint64_t h = 1469598103934665603u;
+    uint64_t h = 1469598103934665603u ^ (uint64_t)length_bytes;
+    if (length_bytes > HASHED_BYTES) length_bytes = HASHED_BYTES;
     for (int64_t i = 0; i < length_bytes; i++) h = (h ^ (unsigned char)text[i]) * 1099511628211u;
     return h ^ h >> 29;
 }
@@ -85,7 +86,7 @@ static bool hash_of(template_value v, uint64_t *hash) {
         return true;
     }
     case TEMPLATE_LIST:
-        if (v.list->flavour != TEMPLATE_TUPLE) return false;
+        if (v.list->flavour != TEMPLATE_TUPLE || v.list->count > LARGEST_KEY) return false;
         *hash = 7;
         for (int64_t i = 0; i < v.list->count; i++) {
             uint64_t item;
@@ -210,30 +211,33 @@ const char *template_type_name(template_value v) {
     return v.kind == TEMPLATE_LIST ? lists[v.list->flavour] : names[v.kind];
 }
 
-static bool equal_within(template_value x, template_value y, int depth);
+static bool equal_at(template_value x, template_value y, int depth, int64_t *budget);
 
-static bool lists_equal(const template_list *x, const template_list *y, int depth) {
+static bool lists_equal(const template_list *x, const template_list *y, int depth,
+                        int64_t *budget) {
     if (x == y) return true;
     if (x->flavour != y->flavour || x->flavour == TEMPLATE_GENERATOR ||
         x->flavour == TEMPLATE_VALUES || x->count != y->count)
         return false;
     for (int64_t i = 0; i < x->count; i++) {
-        if (!equal_within(x->items[i], y->items[i], depth + 1)) return false;
+        if (!equal_at(x->items[i], y->items[i], depth + 1, budget)) return false;
     }
     return true;
 }
 
-static bool dicts_equal(const template_dict *x, const template_dict *y, int depth) {
+static bool dicts_equal(const template_dict *x, const template_dict *y, int depth,
+                        int64_t *budget) {
     if (x->count != y->count) return false;
     for (int64_t i = 0; i < x->count; i++) {
         const template_value *other = template_dict_find(y, x->entries[i].key);
-        if (!other || !equal_within(x->entries[i].value, *other, depth + 1)) return false;
+        if (!other || !equal_at(x->entries[i].value, *other, depth + 1, budget)) return false;
     }
     return true;
 }
 
-static bool equal_within(template_value x, template_value y, int depth) {
-    if (depth > DEEPEST_COMPARE) return false;
+static bool equal_at(template_value x, template_value y, int depth, int64_t *budget) {
+    *budget -= x.kind == TEMPLATE_STRING ? 1 + x.length_bytes / 64 : 1;
+    if (depth > DEEPEST_COMPARE || *budget < 0) return false;
     if (template_is_number(x) && template_is_number(y)) {
         if (x.kind != TEMPLATE_FLOAT && y.kind != TEMPLATE_FLOAT)
             return (x.kind == TEMPLATE_BOOL ? x.truth : x.integer) ==
@@ -248,14 +252,19 @@ static bool equal_within(template_value x, template_value y, int depth) {
     case TEMPLATE_STRING:
         return x.length_bytes == y.length_bytes && !memcmp(x.text, y.text, (size_t)x.length_bytes);
     case TEMPLATE_LIST:
-        return lists_equal(x.list, y.list, depth);
+        return lists_equal(x.list, y.list, depth, budget);
     case TEMPLATE_DICT:
-        return dicts_equal(x.dict, y.dict, depth);
+        return dicts_equal(x.dict, y.dict, depth, budget);
     default:
         return x.dict == y.dict;
     }
 }
 
+bool template_equal_within(template_value x, template_value y, int64_t *budget) {
+    return equal_at(x, y, 0, budget);
+}
+
 bool template_equal(template_value x, template_value y) {
-    return equal_within(x, y, 0);
+    int64_t budget = INT64_MAX;
+    return equal_at(x, y, 0, &budget);
 }

@@ -97,7 +97,11 @@ status template_dict_set(arena *a, template_value dict, const char *key, templat
 template_value *template_dict_find(const template_dict *dict, template_value key);
 template_value *template_dict_find_text(const template_dict *dict, const char *key);
 
-/* Python's ==, deep. Nesting deeper than 200 compares as unequal. */
+/* Python's ==, deep. Nesting deeper than 200 compares as unequal, and so does what takes more than
+ * `*budget` steps, which are taken off it: lists that hold one list twice, many levels deep, have
+ * exponentially many items. */
+bool template_equal_within(template_value x, template_value y, int64_t *budget);
+/* For what cannot be large: keys. */
 bool template_equal(template_value x, template_value y);
 /* True for a string that holds exactly `text`. */
 bool template_is_text(template_value v, const char *text);
