@@ -12,9 +12,9 @@ static void unpack_block(const uint8_t *b, float *out) {
 
 static void pack_block(const float *x, uint8_t *b) {
     float inverse = quant_inverse(quant_store_f16(quant_fit_iq4(x, 32), b));
-    for (int i = 0; i < 16; i++)
-        b[2 + i] = (uint8_t)(quant_iq4_nearest(x[i] * inverse) |
-                             quant_iq4_nearest(x[i + 16] * inverse) << 4);
+    int32_t code[32];
+    quant_iq4_codes(x, 32, inverse, code);
+    for (int i = 0; i < 16; i++) b[2 + i] = (uint8_t)(code[i] | code[i + 16] << 4);
 }
 
 static void poison_block(uint8_t *b) {

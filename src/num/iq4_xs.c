@@ -29,9 +29,9 @@ static void pack_block(const float *x, uint8_t *b) {
         float inverse = quant_inverse(d * (float)scale);
         b[4 + j / 2] |= (uint8_t)((code & 15) << (j % 2 * 4));
         high |= (uint16_t)(code >> 4 << (2 * j));
-        for (int i = 0; i < 16; i++)
-            b[8 + 16 * j + i] = (uint8_t)(quant_iq4_nearest(x[32 * j + i] * inverse) |
-                                          quant_iq4_nearest(x[32 * j + 16 + i] * inverse) << 4);
+        int32_t group[32];
+        quant_iq4_codes(x + 32 * j, 32, inverse, group);
+        for (int i = 0; i < 16; i++) b[8 + 16 * j + i] = (uint8_t)(group[i] | group[i + 16] << 4);
     }
     memcpy(b + 2, &high, 2);
 }

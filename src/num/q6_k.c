@@ -4,18 +4,27 @@
  * value = d * scale * (code - 32). */
 #include "num/kit/quant.h"
 
+/* 32 values of two groups; the shifts are constants where this is inlined. */
+ALWAYS_INLINE void unpack_quarter(const uint8_t *low, const uint8_t *high, int low_shift,
+                                  int high_shift, float d, const uint8_t *scale, float *out) {
+    for (int k = 0; k < 2; k++) {
+        float step = d * (float)(int8_t)scale[k];
+        for (int i = 16 * k; i < 16 * k + 16; i++) {
+            int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
+            out[i] = step * (float)(code - 32);
+        }
+    }
+}
+
 static void unpack_block(const uint8_t *b, float *out) {
     float d = quant_load_f16(b + 208);
-    for (int q = 0; q < 8; q++) { /* quarters of 32 of the two halves */
-        const uint8_t *low = b + q / 4 * 64 + q % 2 * 32, *high = b + 128 + q / 4 * 32;
-        int low_shift = q / 2 % 2 * 4, high_shift = q % 4 * 2;
-        float step[2];
-        for (int k = 0; k < 2; k++) step[k] = d * (float)(int8_t)b[192 + 2 * q + k];
-        for (int k = 0; k < 2; k++)
-            for (int i = 16 * k; i < 16 * k + 16; i++) {
-                int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
-                out[32 * q + i] = step[k] * (float)(code - 32);
-            }
+    for (int h = 0; h < 2; h++) {
+        const uint8_t *low = b + 64 * h, *high = b + 128 + 32 * h, *scale = b + 192 + 8 * h;
+        float *to = out + 128 * h;
+        unpack_quarter(low, high, 0, 0, d, scale, to);
+        unpack_quarter(low + 32, high, 0, 2, d, scale + 2, to + 32);
+        unpack_quarter(low, high, 4, 4, d, scale + 4, to + 64);
+        unpack_quarter(low + 32, high, 4, 6, d, scale + 6, to + 96);
     }
 }
 

@@ -78,16 +78,18 @@ float quant_fit_symmetric(const float *x, int n, int half) {
 const int8_t quant_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                      1,    13,   25,  38,  53,  69,  89,  113};
 
-int quant_iq4_nearest(float v) {
-    int lo = 0, hi = 15;
-    while (hi - lo > 1) {
-        int mid = (lo + hi) / 2;
-        if (v < (float)quant_iq4_values[mid])
-            hi = mid;
-        else
-            lo = mid;
+/* The middle of two neighbours belongs to the lower one. One pass per boundary, over all values, is
+ * what compilers turn into vector code. */
+void quant_iq4_codes(const float *x, int n, float inverse, int32_t *code) {
+    float v[32];
+    for (int i = 0; i < n; i++) {
+        v[i] = x[i] * inverse;
+        code[i] = 0;
     }
-    return v - (float)quant_iq4_values[lo] <= (float)quant_iq4_values[hi] - v ? lo : hi;
+    for (int k = 0; k < 15; k++) {
+        float middle = 0.5f * (float)(quant_iq4_values[k] + quant_iq4_values[k + 1]);
+        for (int i = 0; i < n; i++) code[i] += v[i] > middle;
+    }
 }
 
 float quant_fit_iq4(const float *x, int n) {
@@ -97,8 +99,10 @@ float quant_fit_iq4(const float *x, int n) {
     for (int k = -8; k <= 7; k++) { /* the plain step first */
         float inverse = k < -7 ? 1 / plain : ((float)quant_iq4_values[0] + (float)k) / extreme;
         float sum_vv = 0, sum_xv = 0, value[32];
+        int32_t code[32];
+        quant_iq4_codes(x, n, inverse, code);
         for (int i = 0; i < n; i++) {
-            float v = value[i] = (float)quant_iq4_values[quant_iq4_nearest(x[i] * inverse)];
+            float v = value[i] = (float)quant_iq4_values[code[i]];
             sum_vv += v * v;
             sum_xv += x[i] * v;
         }

@@ -76,7 +76,8 @@ float quant_fit_symmetric(const float *x, int n, int half);
 
 /* Sixteen values of 4 bits, increasing, shared by IQ4_NL and IQ4_XS. */
 extern const int8_t quant_iq4_values[16];
-int quant_iq4_nearest(float v);
+/* Codes of the nearest values to x * inverse; n <= 32. */
+void quant_iq4_codes(const float *x, int n, float inverse, int32_t *code);
 /* x ~ step * value; no error above 16/127 of the largest magnitude. */
 float quant_fit_iq4(const float *x, int n);
 
