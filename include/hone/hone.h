@@ -67,8 +67,8 @@ HONE_API void hone_loss(hone_graph *g, hone_value v);
 /* Adds the gradient of the loss by every parameter, read as "grad.NAME". Values taken before no
  * longer count. */
 HONE_API int hone_differentiate(hone_graph *g);
-/* Adds an AdamW update of every parameter, after hone_differentiate. Each step sets the inputs "lr"
- * and "step" (one f32 each; steps count from 1). */
+/* Adds an AdamW update of every parameter, after hone_differentiate; it happens at each hone_run. The learning rate
+ * is the input "lr", one f32. */
 HONE_API int hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon,
                         double weight_decay);
 /* Folds chains of ops into single ones; after differentiating, before planning. */

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The input that counts updates, from 1; hone_run sets it. */
+#define STEP_INPUT "adamw.step"
+
 struct hone_context {
     context *cx;
 };
@@ -154,13 +157,13 @@ int hone_fuse(hone_graph *g) {
 int hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon, double weight_decay) {
     graph *to = g->g;
     char params[160], name[256];
-    snprintf(params, sizeof params, "beta1=%.17g, beta2=%.17g, eps=%.17g, weight_decay=%.17g",
-             beta1, beta2, epsilon, weight_decay);
+    snprintf(params, sizeof params, "beta1=%.17g, beta2=%.17g, eps=%.17g, decay=%.17g", beta1,
+             beta2, epsilon, weight_decay);
     if (!hone_check(g) && !(g->facts & GRAPH_DIFFERENTIATED))
         (void)graph_fail(to, STATUS_BAD_ARGUMENT, "hone_adamw comes after hone_differentiate");
     const num_format *f32 = num_find("f32");
-    type one = type_fixed(f32, 1, (int64_t[]){1});
-    value lr = graph_input(to, "lr", one), step = graph_input(to, "step", one);
+    value lr = graph_input(to, "lr", type_of(f32, 0, NULL));
+    value step = graph_input(to, STEP_INPUT, type_of(num_find("i32"), 0, NULL));
     int32_t n_marks = to->n_marks;
     to->phase = PHASE_UPDATE;
     for (int32_t i = 0; i < n_marks && !hone_check(g); i++) {
@@ -303,6 +306,8 @@ int hone_bind(hone_plan *p, const char *name, int64_t to) {
 int hone_run(hone_plan *p) {
     if (p->dirty && plan_load(p->p) != STATUS_OK) return 1;
     p->dirty = false;
+    value step = graph_find(p->g->g, STEP_INPUT);
+    if (!value_absent(step)) *(int32_t *)plan_tensor(p->p, step)->data = (int32_t)p->steps + 1;
     plan_run(p->p, p->steps++);
     return 0;
 }
