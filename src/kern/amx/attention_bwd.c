@@ -2,7 +2,8 @@
 #include "kern/kit/attention_amx.h"
 #include "kern/kit/attention_backward.h"
 
-static const attn_core core = {.pairs = true, .grain = ATTN_AMX_ROWS, .product = attn_amx_product};
+static const attn_core core = {
+    .pairs = true, .sub = 32, .grain = ATTN_AMX_ROWS, .product = attn_amx_product};
 
 static bool supports(const kernel_query *q, reason *why) {
     static const int32_t operands[] = {ATTENTION_Q, ATTENTION_K, ATTENTION_DOUT};

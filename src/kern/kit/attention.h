@@ -1,6 +1,6 @@
 /* How attention's kernels cut the work.
  *   flat row   (query, head of the group): r = query * group + head; all flat rows of one key head share keys
- *   block      up to 256 flat rows of one sequence and key head: one unit of work
+ *   block      up to 512 flat rows of one sequence and key head: one unit of work
  *   tile       64 keys at an absolute position of the sequence; a segment is 16 tiles
  * Each segment starts anew; its sums are then merged in ascending order. So the work of a short block over
  * many keys (decoding) can also be cut by segments, left in call.scratch as partial records, and be merged
@@ -14,8 +14,8 @@
 enum {
     ATTN_TILE = 64,
     ATTN_SEGMENT = 1024,
-    ATTN_BLOCK = 256, /* flat rows */
-    ATTN_SUB = 64,    /* flat rows that take a tile together */
+    ATTN_BLOCK = 512, /* flat rows */
+    ATTN_SUB = 64,    /* flat rows that take a tile together, at most */
     ATTN_CHUNK = 8,   /* tiles packed at a time; divides a segment */
     ATTN_HEAD_MAX = 256,
     ATTN_RECORD_HEAD =

@@ -1,6 +1,6 @@
 /* The backward pass, exact and in a fixed order, with memory for one block only. Scores are computed twice:
- *   queries  a block of 256 flat rows against every tile of 64 keys:  dq += ds . k
- *   keys     a block of 256 keys against every tile of 64 flat rows:  dv += p^T . dout,  dk += ds^T . q
+ *   queries  a block of 512 flat rows against every tile of 64 keys:  dq += ds . k
+ *   keys     a block of 512 keys against every tile of 64 flat rows:  dv += p^T . dout,  dk += ds^T . q
  * with p = exp(s - lse), ds = p * (dout.v - delta) * slope. Tiles go up; a gradient row depends on its own
  * sequence only. delta = out.dout - dlse of every row is found first, and lies in call.scratch. */
 #ifndef KERN_KIT_ATTENTION_BACKWARD_H
@@ -22,7 +22,7 @@ typedef struct attn_back {
     float *s, *dp, *acc[2];
     uint32_t *p_weights, *ds_weights;
     int64_t *tile_row, *block_row; /* rows in memory; -1: none */
-    int32_t *lo, *hi;              /* keys that the 256 or 64 flat rows at hand see */
+    int32_t *lo, *hi;              /* keys that the flat rows at hand see */
     float *lse, *delta;            /* of the same rows; lse in log2 */
 } attn_back;
 
@@ -175,7 +175,7 @@ static inline void attn_back_query_tile(const attn_core *core, attn_back *b, int
     attn_back_add(core, b, r, n, b->ds_weights, 0);
 }
 
-/* dq of flat rows [first, first + 256). */
+/* dq of flat rows [first, first + 512). */
 static inline void attn_back_queries(const attn_core *core, attn_back *b, int64_t first) {
     int64_t hp = b->shape.hp, head = b->shape.p->head, n = MIN_OF(ATTN_BLOCK, b->rows - first);
     int64_t lo = INT64_MAX, hi = 0;
@@ -192,8 +192,8 @@ static inline void attn_back_queries(const attn_core *core, attn_back *b, int64_
         attn_pack_keys(&b->k, core->pairs, b->tile_row, NULL, b->across[0], hp);
         attn_pack_keys(&b->v, core->pairs, b->tile_row, NULL, b->across[1], hp);
         attn_pack_values(&b->k, core->pairs, b->tile_row, NULL, b->along[0], hp);
-        for (int64_t r = 0; r < n; r += ATTN_SUB)
-            attn_back_query_tile(core, b, r, MIN_OF(ATTN_SUB, n - r), key0);
+        for (int64_t r = 0; r < n; r += core->sub)
+            attn_back_query_tile(core, b, r, MIN_OF(core->sub, n - r), key0);
     }
     for (int64_t r = 0; r < n; r++)
         attn_store_row(&b->c->out[ATTENTION_DQ], b->block_row[r] * head, head, b->acc[0] + r * hp,
@@ -236,7 +236,7 @@ static inline void attn_back_key_tile(const attn_core *core, attn_back *b, int64
     attn_back_add(core, b, r, n, b->p_weights, 1);
 }
 
-/* dk and dv of keys [first, first + 256). */
+/* dk and dv of keys [first, first + 512). */
 static inline void attn_back_block_of_keys(const attn_core *core, attn_back *b, int64_t first) {
     const attention_params *par = b->shape.p;
     int64_t hp = b->shape.hp, head = par->head, n = MIN_OF(ATTN_BLOCK, b->a.keys - first);
@@ -255,8 +255,8 @@ static inline void attn_back_block_of_keys(const attn_core *core, attn_back *b, 
         attn_pack_keys(&b->dout, core->pairs, b->tile_row, NULL, b->across[1], hp);
         attn_pack_values(&b->q, core->pairs, b->tile_row, NULL, b->along[0], hp);
         attn_pack_values(&b->dout, core->pairs, b->tile_row, NULL, b->along[1], hp);
-        for (int64_t r = 0; r < n; r += ATTN_SUB)
-            attn_back_key_tile(core, b, first, r, MIN_OF(ATTN_SUB, n - r));
+        for (int64_t r = 0; r < n; r += core->sub)
+            attn_back_key_tile(core, b, first, r, MIN_OF(core->sub, n - r));
     }
     const tensor *dk = &b->c->out[ATTENTION_DK], *dv = &b->c->out[ATTENTION_DV];
     for (int64_t r = 0; r < n; r++) {

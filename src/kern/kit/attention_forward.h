@@ -1,5 +1,5 @@
 /* The forward pass over a unit of work, around a small matrix product that each instruction set brings:
- * for every segment, for every 8 tiles of it (packed once for the whole block), for every 64 rows of the
+ * for every segment, for every 8 tiles of it (packed once for the whole block), for some rows of the
  * block and tile: scores, softmax, weighted values, each over all rows before the next. */
 #ifndef KERN_KIT_ATTENTION_FORWARD_H
 #define KERN_KIT_ATTENTION_FORWARD_H
@@ -164,9 +164,9 @@ static inline void attn_segment(const attn_core *core, const attn_block *b, attn
     for (int64_t tile = first; tile < end; tile += ATTN_CHUNK) {
         int64_t count = MIN_OF(ATTN_CHUNK, end - tile);
         attn_pack_chunk(core, b, s, tile, count);
-        for (int64_t r = 0; r < b->rows; r += ATTN_SUB)
+        for (int64_t r = 0; r < b->rows; r += core->sub)
             for (int64_t t = 0; t < count; t++)
-                attn_tile(core, b, s, r, MIN_OF(ATTN_SUB, b->rows - r), (tile + t) * ATTN_TILE, t);
+                attn_tile(core, b, s, r, MIN_OF(core->sub, b->rows - r), (tile + t) * ATTN_TILE, t);
     }
 }
 
