@@ -1,11 +1,11 @@
 /* bf16 by TDPBF16PS, int8 by TDPBSUD (a signed, b unsigned): 16 groups of K a step.
  * A strip of up to 16 rows is one tile of a against the four tiles of a panel; 17 to 32 rows are two
  * tiles of a against two of b, twice. Few rows stream the panel from memory, fetching FETCH_BYTES
- * ahead. */
+ * ahead; more rows bring the next panel near, each strip its share. */
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
 
-enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES, FETCH_BYTES = 16384, NEXT_BYTES = 256 };
+enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES, FETCH_BYTES = 16384 };
 
 /* What the tile registers are configured for. */
 typedef struct tile_state {
@@ -92,8 +92,8 @@ ALWAYS_INLINE void one_by_four(matmul_kind kind, bool stream, const matmul_tile 
 }
 
 /* 17 to 32 rows x 32 columns. */
-ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column,
-                              const char *next) {
+ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column, const char *next,
+                              int64_t step) {
     const int64_t stride = t->a_stride;
     const char *a = t->a, *a2 = a + 16 * stride, *b = t->b + column * 4;
     float *c = t->c + column, *c2 = c + 16 * PANEL;
@@ -102,8 +102,8 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
     START(2, c2);
     START(3, c2 + 16);
     for (int64_t g = 0; g < t->groups; g += GROUP_FILL) {
-        if (next)
-            for (int i = 0; i < NEXT_BYTES; i += CACHE_LINE) _mm_prefetch(next + i, _MM_HINT_T1);
+        for (int64_t i = 0; i < step; i += CACHE_LINE) _mm_prefetch(next + i, _MM_HINT_T1);
+        next += step;
         _tile_loadd(6, b, GROUP_BYTES);
         _tile_loadd(4, a, stride);
         DOT(kind, 0, 4, 6);
@@ -115,7 +115,6 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
         a += 64;
         a2 += 64;
         b += STEP;
-        if (next) next += NEXT_BYTES;
     }
     _tile_stored(0, c, GROUP_BYTES);
     _tile_stored(1, c + 16, GROUP_BYTES);
@@ -126,10 +125,10 @@ ALWAYS_INLINE void two_by_two(matmul_kind kind, const matmul_tile *t, int column
 ALWAYS_INLINE void tile_of(matmul_kind kind, const matmul_tile *t, tile_state *s) {
     configure(s, t->rows);
     if (t->rows > 16) {
-        const char *next = t->next;
-        two_by_two(kind, t, 0, next);
-        if (next) next += t->groups / GROUP_FILL * NEXT_BYTES;
-        if (t->vectors > 2) two_by_two(kind, t, 32, next);
+        int64_t steps = div_up(t->groups, GROUP_FILL);
+        int64_t step = round_up(div_up(t->next_bytes, 2 * steps), CACHE_LINE);
+        two_by_two(kind, t, 0, t->next, step);
+        if (t->vectors > 2) two_by_two(kind, t, 32, t->next + steps * step, step);
     } else if (t->stream) {
         one_by_four(kind, true, t);
     } else {

@@ -4,6 +4,7 @@
  * fetching FETCH_BYTES ahead; panels follow each other, so the next is on its way when one ends. */
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
+#include <string.h>
 
 enum { STRIP = 6, UNROLL = 4, FETCH_BYTES = 16384 };
 
@@ -25,7 +26,9 @@ ALWAYS_INLINE void groups_of(matmul_kind kind, int rows, int vectors, bool strea
         }
         for (int r = 0; r < rows; r++) {
             const char *at = (r < 3 ? a + r * stride : a3 + (r - 3) * stride) + g * 4;
-            __m512 y = (__m512)_mm512_set1_epi32(*(const int32_t *)at);
+            int32_t group; /* of bf16 or int8 it need not be aligned */
+            memcpy(&group, at, sizeof group);
+            __m512 y = (__m512)_mm512_set1_epi32(group);
             for (int v = 0; v < vectors; v++) acc[r][v] = dot(kind, acc[r][v], y, x[v]);
         }
     }

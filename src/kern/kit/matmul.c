@@ -189,7 +189,6 @@ static matmul_plan plan_of(const matmul_family *f, const call *c) {
     }
     x.per_group = per_group(f->kind);
     x.groups = div_up(x.k, x.per_group);
-    x.filled = round_up(x.groups, GROUP_FILL);
     x.panels = div_up(x.n, PANEL);
     x.panel_bytes = panel_bytes(f->kind, x.k);
     x.b_bytes = x.panels * x.panel_bytes;
@@ -297,15 +296,18 @@ static void walk_panel(const walk *w, int64_t panel, int64_t g0, int64_t groups)
                      .groups = groups,
                      .vectors = (int32_t)div_up(columns, 16),
                      .first = g0 == 0};
-    /* A strip covers an eighth of the panel that comes next. */
-    const char *next = panel + 1 < w->panels ? t.b + x->panel_bytes : NULL;
+    /* Behind a lone panel's block comes its next block, or the next panel. */
+    const char *next = x->chunk == 1           ? t.b + groups * GROUP_BYTES
+                       : panel + 1 < w->panels ? t.b + x->panel_bytes
+                                               : NULL;
+    t.next_bytes = next ? groups * GROUP_BYTES / strips : 0;
     int64_t row = 0;
     for (int64_t s = 0; s < strips; s++) {
         t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
         t.a = w->a + row * x->a_stride + g0 * 4;
         t.c = w->acc + panel * w->acc_step + row * PANEL;
         t.stream = s == 0;
-        t.next = next && s < 8 ? next + s * groups * (GROUP_BYTES / 8) : NULL;
+        t.next = next ? next + s * t.next_bytes : t.b;
         x->f->tile(&t, w->state);
         row += t.rows;
     }

@@ -28,8 +28,9 @@ typedef enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_INT8 } matmul_kind;
 
 /* One strip against one panel: c[row * 64 + column] += ..., starting from zero if `first`. */
 typedef struct matmul_tile {
-    const char *a, *b; /* at the block's first group */
-    const char *next;  /* where this strip's share of the next panel begins; NULL: none */
+    const char *a, *b;  /* at the block's first group */
+    const char *next;   /* this strip's share of what comes next, */
+    int64_t next_bytes; /* of this many bytes */
     int64_t a_stride, groups;
     float *c;              /* or int32_t, for int8 */
     int32_t rows, vectors; /* vectors of 16 columns that exist */
