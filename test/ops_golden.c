@@ -11,7 +11,7 @@ typedef struct golden {
     sample s; /* holds the operands as inputs */
     value in[MAX_IN];
     int32_t n_in;
-    unsigned char params[512];
+    double params[64]; /* of any op; aligned for each of their fields */
 } golden;
 
 static bool read_params(FILE *f, const op_def *op, void *params) {
