@@ -1,0 +1,73 @@
+/* What `hone bench` shares: measuring roofs, cases that are small graphs run as plans, peers. A case and its roof are
+ * sampled by turns, so that a machine that slows down slows both; values are medians, a share is the median of the
+ * pairs' ratios. */
+#ifndef CMD_KIT_BENCH_H
+#define CMD_KIT_BENCH_H
+
+#include "base/pool.h"
+#include "dev/roof.h"
+#include "exec/plan.h"
+
+/* A roof worse than what is measured under it by more than this is broken. */
+#define BENCH_MOST_SHARE 1.03
+
+typedef struct bench {
+    context *cx;
+    pool *workers;
+    int threads;
+    char *memory; /* for roofs, beyond any cache */
+    int64_t memory_bytes, window;
+    const roof_def *best[ROOF_KINDS]; /* NULL: not looked for yet, or none */
+    int64_t rounds[ROOF_KINDS];
+} bench;
+
+status bench_open(context *cx, int64_t threads, bench *out);
+void bench_close(bench *b);
+
+/* One sample of one loop on all threads: operations or bytes a second. */
+double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds);
+/* Rounds that take about 2 ms (arithmetic) or one pass over a window (memory). */
+int64_t bench_roof_rounds(bench *b, const roof_def *def);
+/* The best form on the instruction sets that may be used, by a few samples of each; NULL: none. */
+const roof_def *bench_roof_best(bench *b, roof_kind kind);
+
+typedef struct bench_result {
+    double value, roof, share; /* roof 0: none */
+    const char *peer;
+    double peer_value, ratio;
+} bench_result;
+
+typedef struct bench_case bench_case;
+struct bench_case {
+    const char *name;
+    const char *format;
+    int64_t m, n, k; /* extents, in the order in which the case prints them; 0: not there */
+    roof_kind roof;  /* ROOF_NONE: a time for each of `m` things */
+    void (*build)(graph *g, const bench_case *c);
+    int64_t ids_below; /* of index inputs that are drawn */
+    bool is_bytes;     /* the value is in bytes a second, else in operations */
+    status (*measure)(bench *b, const bench_case *c, bench_result *out); /* instead of a plan */
+};
+
+/* Closed by a case without a name. */
+extern const bench_case bench_cases[];
+
+status bench_case_run(bench *b, const bench_case *c, bool peers, bench_result *out);
+void bench_case_text(const bench_case *c, char *text, size_t size);
+const char *bench_case_unit(const bench_case *c);
+
+/* Fills the inputs and states of a plan, and binds its symbols to their bounds. */
+status bench_prepare(plan *p, const bench_case *c);
+
+/* ---- peers ---- */
+typedef struct bench_peer bench_peer;
+/* NULL where oneDNN cannot be loaded; `why` then says so. */
+bench_peer *bench_peer_open(bench *b, const bench_case *c, const char **why);
+/* Seconds for one product as in the case; negative where the peer refused. */
+double bench_peer_sample(bench_peer *p);
+void bench_peer_close(bench_peer *p);
+
+/* The median; sorts. */
+double bench_median(double *x, int64_t n);
+
+#endif

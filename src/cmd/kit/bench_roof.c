@@ -1,0 +1,103 @@
+/* Roofs measured on a pool. */
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "cmd/kit/bench.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOWS = 8 };
+#define WINDOW_BYTES ((int64_t)128 << 20)
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *x, int64_t n) {
+    qsort(x, (size_t)n, sizeof *x, ascending);
+    return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
+}
+
+static void touch(void *arg, int64_t from, int64_t to, int thread) {
+    const bench *b = arg;
+    int64_t part = b->memory_bytes / b->threads;
+    (void)thread;
+    memset(b->memory + from * part, 0, (size_t)((to - from) * part));
+}
+
+status bench_open(context *cx, int64_t threads, bench *out) {
+    *out = (bench){.cx = cx, .memory_bytes = WINDOWS * WINDOW_BYTES};
+    TRY(pool_new(cx, (int)threads, &out->workers));
+    out->threads = pool_threads(out->workers);
+    out->memory = context_alloc(cx, (size_t)out->memory_bytes);
+    if (!out->memory) {
+        pool_free(out->workers);
+        return context_note(cx, STATUS_NO_MEMORY, "memory to measure bandwidth with");
+    }
+    pool_run_static(out->workers, touch, out, out->threads);
+    return STATUS_OK;
+}
+
+void bench_close(bench *b) {
+    context_release(b->cx, b->memory);
+    pool_free(b->workers);
+}
+
+typedef struct sampling {
+    const roof_def *def;
+    char *memory;
+    int64_t bytes, rounds;
+    double work[POOL_MAX_THREADS];
+} sampling;
+
+static void sample_part(void *arg, int64_t from, int64_t to, int thread) {
+    sampling *s = arg;
+    (void)thread;
+    for (int64_t i = from; i < to; i++)
+        s->work[i] = s->def->run(s->memory + i * s->bytes, s->bytes, s->rounds);
+}
+
+double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds) {
+    int64_t slice = WINDOW_BYTES / b->threads / 65536 * 65536;
+    sampling s = {.def = def, .bytes = slice, .rounds = rounds};
+    s.memory = b->memory + b->window * WINDOW_BYTES;
+    if (roof_is_memory(def->kind)) b->window = (b->window + 1) % WINDOWS;
+    pool_enter_step(b->workers);
+    double begin = clock_seconds(), work = 0;
+    pool_run_static(b->workers, sample_part, &s, b->threads);
+    double seconds = clock_seconds() - begin;
+    pool_leave_step(b->workers);
+    for (int i = 0; i < b->threads; i++) work += s.work[i];
+    return work / seconds;
+}
+
+int64_t bench_roof_rounds(bench *b, const roof_def *def) {
+    if (roof_is_memory(def->kind)) return 1;
+    int64_t rounds = 1000;
+    for (double seconds = 0; seconds < 2e-3; rounds *= 2) {
+        double begin = clock_seconds();
+        bench_roof_sample(b, def, rounds);
+        seconds = clock_seconds() - begin;
+    }
+    return rounds;
+}
+
+const roof_def *bench_roof_best(bench *b, roof_kind kind) {
+    double best = 0;
+    if (b->best[kind]) return b->best[kind];
+    for (int32_t isa = 0; registry_roof[isa]; isa++) {
+        if (!cpu_isa_allowed(registry_roof_names[isa])) continue;
+        for (const roof_def *d = registry_roof[isa]; d->kind; d++) {
+            if (d->kind != kind) continue;
+            double sample[5];
+            int64_t rounds = bench_roof_rounds(b, d);
+            for (int i = 0; i < 5; i++) sample[i] = bench_roof_sample(b, d, rounds);
+            double rate = bench_median(sample, 5);
+            if (rate <= best) continue;
+            best = rate;
+            b->best[kind] = d;
+            b->rounds[kind] = rounds;
+        }
+    }
+    return b->best[kind];
+}
