@@ -33,6 +33,8 @@ const roof_def *bench_roof_best(bench *b, roof_kind kind);
 
 typedef struct bench_result {
     double value, roof, share; /* roof 0: none */
+    double most; /* share that is possible: a plain store also reads its line, so that work
+                                  which stores less than half of its bytes can pass plain copying */
     const char *peer;
     double peer_value, ratio;
 } bench_result;

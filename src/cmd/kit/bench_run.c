@@ -23,7 +23,8 @@ const char *bench_case_unit(const bench_case *c) {
 
 /* Numbers near 1 in size, repeating after PATTERN of them. */
 static void fill_floats(const tensor *t, const float *pattern) {
-    int64_t columns = t->rank ? t->dim[t->rank - 1] : 1, rows = tensor_elems(t) / MAX_OF(1, columns);
+    int64_t columns = t->rank ? t->dim[t->rank - 1] : 1,
+            rows = tensor_elems(t) / MAX_OF(1, columns);
     int64_t row_bytes = num_row_bytes(t->format, columns);
     for (int64_t r = 0; r < rows; r++) {
         char *row = (char *)t->data + r * row_bytes;
@@ -40,10 +41,11 @@ static void fill_floats(const tensor *t, const float *pattern) {
 static void fill_ids(const tensor *t, const char *name, const bench_case *c) {
     int32_t *ids = t->data;
     for (int64_t i = 0; i < tensor_elems(t); i++)
-        ids[i] = (int32_t)(!strcmp(name, "positions")   ? i
-                           : !strcmp(name, "offsets")   ? i * c->m
-                           : !strcmp(name, "k_offsets") ? i * c->n
-                                                        : (i * 7919 + 13) % MAX_OF(1, c->ids_below));
+        ids[i] =
+            (int32_t)(!strcmp(name, "positions")   ? i
+                      : !strcmp(name, "offsets")   ? i * c->m
+                      : !strcmp(name, "k_offsets") ? i * c->n
+                                                   : (i * 7919 + 13) % MAX_OF(1, c->ids_below));
 }
 
 status bench_prepare(plan *p, const bench_case *c) {
@@ -80,6 +82,16 @@ static double work_of(const plan *p, bool bytes) {
     return total;
 }
 
+/* Bytes on the bus for a byte counted: lines that are stored and not read by the op are read nevertheless. */
+static double bus_ratio(const plan *p, double counted) {
+    double stored = 0;
+    for (int32_t k = p->n_load; k < p->n_steps; k++)
+        for (int32_t o = 0; o < p->steps[k].c.n_out; o++)
+            if (!p->steps[k].node->op->writes[o] && p->steps[k].c.out[o].data)
+                stored += (double)tensor_bytes(&p->steps[k].c.out[o]);
+    return 1 + stored / counted;
+}
+
 static double seconds_of(plan *p, int64_t repeat) {
     double begin = clock_seconds();
     for (int64_t i = 0; i < repeat; i++) plan_run(p, (uint64_t)i);
@@ -111,6 +123,7 @@ static void by_turns(bench *b, const bench_case *c, plan *p, bench_peer *peer, b
     out->value = bench_median(value, samples) * unit;
     out->roof = bench_median(roof, samples) * unit;
     out->share = bench_median(share, samples);
+    out->most = c->roof == ROOF_COPY ? 1.5 / bus_ratio(p, work) : 1;
     if (peer) {
         out->peer_value = bench_median(other, samples) * unit;
         out->ratio = bench_median(ratio, samples);

@@ -132,9 +132,15 @@ ALWAYS_INLINE __m512 vec_log(__m512 x) {
     return _mm512_mask_mov_ps(y, end, x);
 }
 
+/* 1 / x for 1 <= x < inf, in a quarter of the time of a division. */
+ALWAYS_INLINE __m512 vec_recip(__m512 x) {
+    __m512 r = _mm512_rcp14_ps(x);
+    return _mm512_fmadd_ps(r, _mm512_fnmadd_ps(x, r, vec_set(1)), r);
+}
 ALWAYS_INLINE __m512 vec_sigmoid(__m512 x) {
+    x = _mm512_max_ps(vec_set(-88), x);
     __m512 e = vec_exp(_mm512_sub_ps(_mm512_setzero_ps(), x));
-    return _mm512_div_ps(vec_set(1), _mm512_add_ps(vec_set(1), e));
+    return vec_recip(_mm512_add_ps(vec_set(1), e));
 }
 
 /* Near 0 the polynomial of Cephes' tanhf, beyond 1 - 2 / (e^2|x| + 1). */
@@ -145,8 +151,9 @@ ALWAYS_INLINE __m512 vec_tanh(__m512 x) {
     p = _mm512_fmadd_ps(p, z, vec_set(1.33314422036e-1f));
     p = _mm512_fmadd_ps(p, z, vec_set(-3.33332819422e-1f));
     p = _mm512_fmadd_ps(_mm512_mul_ps(p, z), x, x);
-    __m512 e = _mm512_add_ps(vec_exp(_mm512_add_ps(a, a)), vec_set(1));
-    __m512 far = vec_sign(_mm512_sub_ps(vec_set(1), _mm512_div_ps(vec_set(2), e)), x);
+    __m512 near_one = _mm512_min_ps(vec_set(40), a);
+    __m512 e = _mm512_add_ps(vec_exp(_mm512_add_ps(near_one, near_one)), vec_set(1));
+    __m512 far = vec_sign(_mm512_fnmadd_ps(vec_set(2), vec_recip(e), vec_set(1)), x);
     __mmask16 near = _mm512_cmp_ps_mask(a, vec_set(0.625f), _CMP_LT_OQ);
     return _mm512_mask_mov_ps(far, near, p);
 }

@@ -1,0 +1,146 @@
+/* `hone bench roof`: what this machine can do at most. `hone bench ops`: what Hone's kernels reach of it, and what
+ * oneDNN reaches beside them. */
+#include "base/cpu.h"
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "cmd/kit/bench.h"
+#include <regex.h>
+#include <string.h>
+
+typedef struct bench_options {
+    int64_t threads;
+    const char *filter;
+    bool peers, json;
+} bench_options;
+
+static const option_def options[] = {
+    OPTION(bench_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
+           .help = "threads, 0 for all that can run at once"),
+    OPTION(bench_options, filter, OPTION_STRING, .value = "RE",
+           .help = "only names that this regular expression finds"),
+    OPTION(bench_options, peers, OPTION_BOOL, .help = "measure oneDNN too, where it is installed"),
+    OPTION(bench_options, json, OPTION_BOOL, .help = "print one JSON object a line"),
+    {0}};
+
+typedef struct row {
+    const char *name, *text, *unit;
+    bench_result result;
+} row;
+
+static status put_json(const verb_call *call, const bench *b, const row *r) {
+    const bench_options *o = call->options;
+    json_writer w = json_writer_to_file(call->cx, call->out, 0);
+    json_write_object(&w);
+    json_write_string_field(&w, "name", r->name);
+    json_write_string_field(&w, "case", r->text);
+    json_write_integer_field(&w, "threads", b->threads);
+    json_write_number_field(&w, "value", r->result.value);
+    json_write_string_field(&w, "unit", r->unit);
+    json_write_key(&w, "roof");
+    if (r->result.roof > 0)
+        json_write_number(&w, r->result.roof);
+    else
+        json_write_null(&w);
+    json_write_key(&w, "share");
+    if (r->result.roof > 0)
+        json_write_number(&w, r->result.share);
+    else
+        json_write_null(&w);
+    if (o->peers && r->result.ratio > 0) {
+        json_write_string_field(&w, "peer", r->result.peer);
+        json_write_number_field(&w, "peer_value", r->result.peer_value);
+        json_write_number_field(&w, "ratio", r->result.ratio);
+    }
+    json_write_object_end(&w);
+    return json_writer_finish(&w);
+}
+
+static status put(const verb_call *call, const bench *b, const row *r) {
+    const bench_options *o = call->options;
+    if (o->json) return put_json(call, b, r);
+    fprintf(call->out, "%-24s %-16s %2d %10.3f %-8s", r->name, r->text, b->threads, r->result.value,
+            r->unit);
+    if (r->result.roof > 0) fprintf(call->out, " %9.2f %5.2f", r->result.roof, r->result.share);
+    if (o->peers && r->result.ratio > 0)
+        fprintf(call->out, "   %s %.2f, ratio %.2f", r->result.peer, r->result.peer_value,
+                r->result.ratio);
+    fprintf(call->out, "\n");
+    fflush(call->out);
+    return STATUS_OK;
+}
+
+static status bench_roofs(const verb_call *call, bench *b, const regex_t *filter) {
+    for (int kind = ROOF_F32; kind < ROOF_KINDS; kind++) {
+        if (filter && regexec(filter, roof_name((roof_kind)kind), 0, NULL, 0)) continue;
+        const roof_def *best = bench_roof_best(b, (roof_kind)kind);
+        if (!best) {
+            log_warning("%s: no loop for this CPU", roof_name((roof_kind)kind));
+            continue;
+        }
+        double sample[15];
+        for (int i = 0; i < 15; i++) sample[i] = 1e-9 * bench_roof_sample(b, best, b->rounds[kind]);
+        double rate = bench_median(sample, 15);
+        row r = {roof_name((roof_kind)kind),
+                 best->form,
+                 roof_is_memory((roof_kind)kind) ? "GB/s" : "GFLOP/s",
+                 {rate, rate, 1, 1}};
+        TRY(put(call, b, &r));
+    }
+    return STATUS_OK;
+}
+
+static status bench_ops(const verb_call *call, bench *b, const regex_t *filter) {
+    const bench_options *o = call->options;
+    const char *missing = NULL, *broken = NULL;
+    for (const bench_case *c = bench_cases; c->name; c++) {
+        char text[64];
+        bench_case_text(c, text, sizeof text);
+        if (filter && regexec(filter, c->name, 0, NULL, 0)) continue;
+        row r = {c->name, text, bench_case_unit(c)};
+        TRY_NOTE(call->cx, bench_case_run(b, c, o->peers, &r.result), "%s %s", c->name, text);
+        TRY(put(call, b, &r));
+        if (o->peers && r.result.peer && r.result.ratio <= 0 && !missing &&
+            !strncmp(c->name, "matmul.", 7))
+            log_warning("%s: peer %s", c->name, missing = r.result.peer);
+        if (r.result.share > BENCH_MOST_SHARE * r.result.most && r.result.roof > 0)
+            broken = c->name;
+    }
+    if (broken)
+        FAIL(call->cx, STATUS_BUG, "%s: more than %.2f of its roof, so the roof is broken", broken,
+             BENCH_MOST_SHARE);
+    return STATUS_OK;
+}
+
+static status bench_run(const verb_call *call) {
+    const bench_options *o = call->options;
+    bool roof = !strcmp(call->args[0], "roof");
+    regex_t filter;
+    bench b;
+    if (!roof && strcmp(call->args[0], "ops"))
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "bench '%s': must be roof or ops", call->args[0]);
+    if (o->filter && regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--filter '%s' is not a regular expression", o->filter);
+    status st = bench_open(call->cx, o->threads, &b);
+    if (st == STATUS_OK) {
+        st = (roof ? bench_roofs : bench_ops)(call, &b, o->filter ? &filter : NULL);
+        bench_close(&b);
+    }
+    if (o->filter) regfree(&filter);
+    return st;
+}
+
+extern const verb_def verb_bench;
+const verb_def verb_bench = {
+    .name = "bench",
+    .summary = "measure this machine's roofs, and the share of them that kernels reach",
+    .help =
+        "roof measures what the machine can do at most: multiply-add and dot rates, bandwidths.\n"
+        "ops runs small graphs by turns with their roof and prints what share of it they reach.",
+    .positional = "roof|ops",
+    .min_args = 1,
+    .max_args = 1,
+    .options_bytes = sizeof(bench_options),
+    .options = options,
+    .run = bench_run,
+};

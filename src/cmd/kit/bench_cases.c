@@ -1,0 +1,269 @@
+/* The cases of `hone bench ops`, each a small graph. */
+#include "base/clock.h"
+#include "cmd/kit/bench.h"
+#include "ops/attention.h"
+#include "ops/binary.h"
+#include "ops/cast.h"
+#include "ops/cross_entropy.h"
+#include "ops/gated_mlp.h"
+#include "ops/matmul.h"
+#include "ops/norm.h"
+#include "ops/optimiser.h"
+#include "ops/rope.h"
+#include "ops/scale.h"
+#include "ops/unary.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static value input(graph *g, const char *name, const char *format, int64_t m, int64_t n) {
+    const int64_t dim[] = {m, n};
+    return graph_input(g, name, type_fixed(num_find(format), n ? 2 : m ? 1 : 0, dim));
+}
+static value parameter(graph *g, const char *name, const char *format, int64_t m, int64_t n) {
+    const int64_t dim[] = {m, n};
+    return graph_state(g, name, type_fixed(num_find(format), n ? 2 : 1, dim), TAG_PARAMETER);
+}
+static void output(graph *g, value v) {
+    char name[24];
+    snprintf(name, sizeof name, "y%d.%d", v.node, v.out);
+    graph_mark(g, MARK_OUTPUT, name, v, NO_VALUE);
+}
+static void outputs(graph *g, value y) {
+    for (int32_t o = 0; !value_absent(y) && o < value_node(g, y)->n_out; o++)
+        output(g, (value){y.node, o});
+}
+
+/* ---- matrix products; int8 gives f32 ---- */
+static const num_format *product_format(const bench_case *c) {
+    return num_find(!strcmp(c->format, "int8_row") ? "f32" : c->format);
+}
+static void packed(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->k), w = parameter(g, "w", c->format, c->n, c->k);
+    output(g, build_matmul(g, x, w, false, true, product_format(c)));
+}
+static void forward(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->k), w = input(g, "w", c->format, c->n, c->k);
+    output(g, build_matmul(g, x, w, false, true, product_format(c)));
+}
+static void dx(graph *g, const bench_case *c) {
+    value dy = input(g, "dy", c->format, c->m, c->k), w = input(g, "w", c->format, c->k, c->n);
+    output(g, build_matmul(g, dy, w, false, false, product_format(c)));
+}
+static void dw(graph *g, const bench_case *c) {
+    value dy = input(g, "dy", c->format, c->k, c->m), x = input(g, "x", c->format, c->k, c->n);
+    output(g, build_matmul(g, dy, x, true, false, product_format(c)));
+}
+/* A few rows through many weights, one after the other, 1 GiB in all. */
+static void rows(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->k);
+    for (int64_t left = (int64_t)1 << 30, i = 0; left > 0; left -= 2 * c->n * c->k, i++) {
+        char name[24];
+        snprintf(name, sizeof name, "w%lld", (long long)i);
+        value w = parameter(g, name, c->format, c->n, c->k);
+        output(g, build_matmul(g, x, w, false, true, num_find(c->format)));
+    }
+}
+
+/* ---- attention: m tokens; or m = 1 query on n keys ---- */
+static value attend(graph *g, int64_t tokens, int64_t keys, int32_t head, int32_t heads,
+                    int32_t group, value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
+    *p = (attention_params){
+        .head = head, .group = group, .scale = 1 / sqrt((double)head), .causal = true};
+    for (int i = 0; i < ATTENTION_BWD_OPERANDS; i++) in[i] = NO_VALUE;
+    in[ATTENTION_Q] = input(g, "q", "bf16", tokens, head * heads);
+    in[ATTENTION_K] = input(g, "k", "bf16", keys, head * heads / group);
+    in[ATTENTION_V] = input(g, "v", "bf16", keys, head * heads / group);
+    in[ATTENTION_Q_OFFSETS] = input(g, "offsets", "i32", 2, 0);
+    if (keys != tokens) in[ATTENTION_K_OFFSETS] = input(g, "k_offsets", "i32", 2, 0);
+    return build_attention(g, p, in);
+}
+static void attention_forward(graph *g, const bench_case *c) {
+    value in[ATTENTION_BWD_OPERANDS];
+    attention_params p;
+    output(g, attend(g, c->m, c->m, (int32_t)c->k, (int32_t)c->n, 1, in, &p));
+}
+static void attention_both(graph *g, const bench_case *c) {
+    value in[ATTENTION_BWD_OPERANDS];
+    attention_params p;
+    value y = attend(g, c->m, c->m, (int32_t)c->k, (int32_t)c->n, 1, in, &p);
+    in[ATTENTION_OUT] = y;
+    in[ATTENTION_LSE] = (value){y.node, 1};
+    in[ATTENTION_DOUT] = input(g, "dy", "bf16", c->m, c->n * c->k);
+    value d = graph_add(g, &op_attention_bwd, &p, ATTENTION_BWD_OPERANDS, in);
+    for (int32_t o = ATTENTION_DQ; !value_absent(d) && o <= ATTENTION_DV; o++)
+        output(g, (value){d.node, o});
+}
+static void attention_decode(graph *g, const bench_case *c) {
+    value in[ATTENTION_BWD_OPERANDS];
+    attention_params p;
+    output(g, attend(g, c->m, c->n, (int32_t)c->k, 8, 8, in, &p));
+}
+
+/* ---- memory-bound ---- */
+static void add(graph *g, const bench_case *c) {
+    output(g, build_add(g, input(g, "a", c->format, c->m, c->n),
+                        input(g, "b", c->format, c->m, c->n)));
+}
+static void silu(graph *g, const bench_case *c) {
+    output(g, build_silu(g, input(g, "x", c->format, c->m, c->n)));
+}
+static void cast_to_bf16(graph *g, const bench_case *c) {
+    output(g, build_cast(g, input(g, "x", c->format, c->m, c->n), num_find("bf16")));
+}
+static void cast_to_f32(graph *g, const bench_case *c) {
+    output(g, build_cast(g, input(g, "x", c->format, c->m, c->n), num_find("f32")));
+}
+static void gated_mlp(graph *g, const bench_case *c) {
+    value gate = input(g, "gate", c->format, c->m, c->n),
+          up = input(g, "up", c->format, c->m, c->n);
+    output(g, build_gated_mlp(g, gate, up, ACT_SILU));
+}
+static void gated_mlp_back(graph *g, const bench_case *c) {
+    value in[] = {input(g, "gate", c->format, c->m, c->n), input(g, "up", c->format, c->m, c->n),
+                  input(g, "dy", c->format, c->m, c->n)};
+    outputs(g, graph_add(g, &op_gated_mlp_bwd, &(gated_mlp_params){ACT_SILU}, 3, in));
+}
+static void rms_norm(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->n), w = parameter(g, "w", "f32", c->n, 0);
+    output(g, build_rms_norm(g, x, w, 1e-6));
+}
+static void rms_norm_back(graph *g, const bench_case *c) {
+    value in[] = {input(g, "x", c->format, c->m, c->n), parameter(g, "w", "f32", c->n, 0),
+                  input(g, "dy", c->format, c->m, c->n)};
+    outputs(g, graph_add(g, &op_rms_norm_bwd, &(norm_params){1e-6}, 3, in));
+}
+static void layer_norm(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->n), w = parameter(g, "w", "f32", c->n, 0);
+    output(g, build_layer_norm(g, x, w, parameter(g, "b", "f32", c->n, 0), 1e-6));
+}
+static void rope(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->n);
+    rope_params p = {.head = 128, .rotary = 128, .scale = 1};
+    output(g, build_rope(g, &p, x, input(g, "positions", "i32", c->m, 0),
+                         input(g, "f", "f32", 64, 0)));
+}
+static void cross_entropy(graph *g, const bench_case *c) {
+    value x = input(g, "x", c->format, c->m, c->n), at = input(g, "targets", "i32", c->m, 0);
+    outputs(g, build_cross_entropy(g, x, at, NO_VALUE, 0));
+}
+static void cross_entropy_back(graph *g, const bench_case *c) {
+    value in[CROSS_ENTROPY_BWD_OPERANDS];
+    for (int i = 0; i < CROSS_ENTROPY_BWD_OPERANDS; i++) in[i] = NO_VALUE;
+    in[CROSS_ENTROPY_LOGITS] = input(g, "x", c->format, c->m, c->n);
+    in[CROSS_ENTROPY_TARGETS] = input(g, "targets", "i32", c->m, 0);
+    in[CROSS_ENTROPY_LSE] = input(g, "lse", "f32", c->m, 0);
+    in[CROSS_ENTROPY_DLOSS] = input(g, "dloss", "f32", c->m, 0);
+    cross_entropy_params p = {0};
+    output(g, graph_add(g, &op_cross_entropy_bwd, &p, CROSS_ENTROPY_BWD_OPERANDS, in));
+}
+static void adamw(graph *g, const bench_case *c) {
+    adamw_params p = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1};
+    value in[ADAMW_OPERANDS] = {parameter(g, "w", "f32", c->m, c->n),
+                                parameter(g, "m", "f32", c->m, c->n),
+                                parameter(g, "v", "f32", c->m, c->n),
+                                input(g, "g", "f32", c->m, c->n),
+                                input(g, "lr", "f32", 0, 0),
+                                input(g, "step", "i32", 0, 0),
+                                NO_VALUE};
+    outputs(g, build_adamw(g, &p, in));
+}
+
+/* ---- small things: the time of one node, of binding, of planning ---- */
+static value small_chain(graph *g, type t, int64_t nodes) {
+    value x = graph_input(g, "x", t), y = x;
+    for (int64_t i = 0; i < nodes; i++)
+        y = i % 2 ? build_add(g, y, x) : build_scale(g, y, 0.5, 0.25);
+    output(g, y);
+    return y;
+}
+static void chain(graph *g, const bench_case *c) {
+    small_chain(g, type_fixed(num_find("f32"), 1, (int64_t[]){64}), c->m);
+}
+
+static status time_plans(bench *b, const bench_case *c, bool rebind, bench_result *out) {
+    graph *g = graph_new(b->cx);
+    if (!g) return STATUS_NO_MEMORY;
+    int32_t tokens = graph_symbol(g, "tokens", 64);
+    small_chain(g, type_of(num_find("f32"), 2, (extent[]){extent_symbol(tokens), extent_of(64)}),
+                c->m);
+    double seconds[31];
+    status st = graph_status(g);
+    for (int i = 0; i < 31 && st == STATUS_OK; i++) {
+        states *store = states_new(b->cx);
+        plan *p = NULL;
+        double begin = clock_seconds();
+        st = plan_new(b->cx, g, store, b->workers, &(plan_options){.isa_limit = ISA_COUNT - 1}, &p);
+        seconds[i] = clock_seconds() - begin;
+        begin = clock_seconds();
+        for (int64_t n = 1; n <= 50 && rebind && st == STATUS_OK; n++)
+            st = plan_bind(p, (int64_t[]){0, n});
+        if (rebind) seconds[i] = (clock_seconds() - begin) / 50;
+        plan_free(p);
+        states_free(store);
+    }
+    if (st == STATUS_OK) out->value = bench_median(seconds, 31) * 1e6;
+    graph_free(g);
+    return st;
+}
+static status time_rebind(bench *b, const bench_case *c, bench_result *out) {
+    return time_plans(b, c, true, out);
+}
+static status time_plan(bench *b, const bench_case *c, bench_result *out) {
+    return time_plans(b, c, false, out);
+}
+
+#define MATMUL_SIZES(format_, name_, how, roof_)                                                   \
+    {"matmul." name_, format_, 512, 2048, 2048, roof_, how},                                       \
+        {"matmul." name_, format_, 2048, 2048, 2048, roof_, how},                                  \
+        {"matmul." name_, format_, 256, 8192, 2048, roof_, how},                                   \
+        {"matmul." name_, format_, 256, 2048, 8192, roof_, how}, {                                 \
+        "matmul." name_, format_, 509, 2039, 2053, roof_, how                                      \
+    }
+#define MATMULS(format_, name_, roof_)                                                             \
+    MATMUL_SIZES(format_, name_ ".packed", packed, roof_),                                         \
+        MATMUL_SIZES(format_, name_ ".forward", forward, roof_),                                   \
+        MATMUL_SIZES(format_, name_ ".dx", dx, roof_),                                             \
+        MATMUL_SIZES(format_, name_ ".dw", dw, roof_)
+#define ROWS(m_, name_)                                                                            \
+    { "matmul.bf16." name_, "bf16", m_, 8192, 4096, ROOF_READ, rows, .is_bytes = true }
+#define MEMORY(name_, m_, n_, format_, how)                                                        \
+    { name_ "." format_, format_, m_, n_, 0, ROOF_COPY, how, .ids_below = n_, .is_bytes = true }
+
+const bench_case bench_cases[] = {
+    MATMULS("f32", "f32", ROOF_F32),
+    MATMULS("bf16", "bf16", ROOF_BF16),
+    MATMUL_SIZES("int8_row", "int8.packed", packed, ROOF_INT8),
+    MATMUL_SIZES("int8_row", "int8.forward", forward, ROOF_INT8),
+    ROWS(1, "m1"),
+    ROWS(2, "m2"),
+    ROWS(4, "m4"),
+    ROWS(8, "m8"),
+    {"attention.fwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_forward},
+    {"attention.fwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_forward},
+    {"attention.fwdbwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_both},
+    {"attention.fwdbwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_both},
+    {"attention.decode", "bf16", 1, 32768, 128, ROOF_READ, attention_decode, .is_bytes = true},
+    MEMORY("add", 16384, 4096, "f32", add),
+    MEMORY("add", 16384, 8192, "bf16", add),
+    MEMORY("silu", 16384, 8192, "f32", silu),
+    MEMORY("silu", 16384, 8192, "bf16", silu),
+    MEMORY("cast.to_bf16", 16384, 8192, "f32", cast_to_bf16),
+    MEMORY("cast.to_f32", 16384, 8192, "bf16", cast_to_f32),
+    MEMORY("gated_mlp", 16384, 4096, "f32", gated_mlp),
+    MEMORY("gated_mlp", 16384, 8192, "bf16", gated_mlp),
+    MEMORY("gated_mlp.bwd", 16384, 4096, "bf16", gated_mlp_back),
+    MEMORY("rms_norm", 16384, 4096, "f32", rms_norm),
+    MEMORY("rms_norm", 16384, 8192, "bf16", rms_norm),
+    MEMORY("rms_norm.bwd", 16384, 4096, "bf16", rms_norm_back),
+    MEMORY("layer_norm", 16384, 4096, "f32", layer_norm),
+    MEMORY("rope", 16384, 4096, "f32", rope),
+    MEMORY("rope", 16384, 8192, "bf16", rope),
+    {"cross_entropy.f32", "f32", 2048, 50257, 0, ROOF_READ, cross_entropy, 50257, true},
+    {"cross_entropy.bf16", "bf16", 4096, 50257, 0, ROOF_READ, cross_entropy, 50257, true},
+    MEMORY("cross_entropy.bwd", 2048, 50257, "f32", cross_entropy_back),
+    MEMORY("adamw", 8192, 4096, "f32", adamw),
+    {"chain.500", "f32", 500, .build = chain},
+    {"rebind.1000", "f32", 1000, .measure = time_rebind},
+    {"plan.1000", "f32", 1000, .measure = time_plan},
+    {0}};
