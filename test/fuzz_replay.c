@@ -14,6 +14,9 @@
 #define LLVMFuzzerTestOneInput fuzz_gguf
 #include "../fuzz/gguf.c"
 #undef LLVMFuzzerTestOneInput
+#define LLVMFuzzerTestOneInput fuzz_tokenizer
+#include "../fuzz/tokenizer.c"
+#undef LLVMFuzzerTestOneInput
 
 enum { LARGEST_SEED_BYTES = 65536 };
 
@@ -55,5 +58,12 @@ static void gguf_seeds(test *t) {
     replay(t, "gguf", fuzz_gguf);
 }
 
-const test_case suite_fuzz_replay[] = {
-    {"json", json_seeds}, {"safetensors", safetensors_seeds}, {"gguf", gguf_seeds}, {0}};
+static void tokenizer_seeds(test *t) {
+    replay(t, "tokenizer", fuzz_tokenizer);
+}
+
+const test_case suite_fuzz_replay[] = {{"json", json_seeds},
+                                       {"safetensors", safetensors_seeds},
+                                       {"gguf", gguf_seeds},
+                                       {"tokenizer", tokenizer_seeds},
+                                       {0}};

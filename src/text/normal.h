@@ -7,7 +7,7 @@
 typedef enum normal_kind {
     NORMAL_FORM, /* NFC, NFD, NFKC, NFKD */
     NORMAL_LOWER,
-    NORMAL_STRIP_ACCENTS, /* drops nonspacing marks */
+    NORMAL_STRIP_ACCENTS, /* drops marks */
     NORMAL_STRIP,         /* white space at the ends */
     NORMAL_REPLACE,       /* each match of a pattern by a string */
     NORMAL_PREPEND,       /* a string in front of text that is not empty */

@@ -92,7 +92,8 @@ static status finish_added(tokenizer *t, bool normalized, trie *out) {
         if (a->normalized != normalized || !a->length) continue;
         const char *text = a->text;
         int64_t length = a->length;
-        if (normalized) st = normal_run(&t->chars, t->normals, t->normal_count, &w, &text, &length);
+        if (normalized && !a->verbatim)
+            st = normal_run(&t->chars, t->normals, t->normal_count, &w, &text, &length);
         char *kept = st == STATUS_OK ? arena_strndup(&t->mem, text, (size_t)length) : NULL;
         if (!kept) {
             st = context_status(t->cx);

@@ -175,8 +175,12 @@ static status set_added(reader *r) {
         const char *name = vocab_text(&t->names, (int32_t)id, &length);
         char *text = arena_strndup(&t->mem, name, (size_t)length);
         if (!text) return context_status(r->cx);
-        t->added[t->added_count++] = (added_token){
-            .text = text, .length = length, .id = (int32_t)id, .special = type != TYPE_USER};
+        t->added[t->added_count++] = (added_token){.text = text,
+                                                   .length = length,
+                                                   .id = (int32_t)id,
+                                                   .special = type != TYPE_USER,
+                                                   .normalized = type == TYPE_USER,
+                                                   .verbatim = true};
         if (type == TYPE_UNKNOWN) t->bpe.unknown = t->unigram.unknown = (int32_t)id;
     }
     return STATUS_OK;

@@ -20,6 +20,7 @@ typedef struct added_token {
     bool lstrip, rstrip; /* takes the white space before, after it */
     bool single_word;    /* only where no word character touches it */
     bool normalized;     /* looked for in normalised text, itself normalised */
+    bool verbatim;       /* looked for there as it is written */
 } added_token;
 
 /* How the text of a token becomes the text it stands for. */
