@@ -1,6 +1,7 @@
 /* Attention's kernels of every instruction set here: against the reference with all options, and equal bits
  * for a row of a sequence however it is chunked, paged, batched and dealt out. */
 #include "test.h"
+#include "base/cpu.h"
 #include "kit/attention_case.h"
 #include <math.h>
 #include <stdlib.h>
@@ -312,10 +313,43 @@ static void backward_equal_bits(test *t) {
     if (!n) test_skip(t, "no attention kernel runs on this CPU");
 }
 
+/* At length 8192 what a call holds beside its tensors, for two threads, stays within 8 MiB. */
+static void workspace_is_small(test *t) {
+    static const int heads[] = {64, 128};
+    for (int i = 0; i < 2; i++) {
+        attention_params p = plain(heads[i], 1);
+        int64_t cols = 16 * heads[i];
+        tensor ids = {.rank = 1, .dim = {2}};
+        call c = {.params = &p, .n_in = ATTENTION_BWD_OPERANDS, .n_out = 4};
+        c.in[ATTENTION_Q] = (tensor){.format = num_find("bf16"), .rank = 2, .dim = {8192, cols}};
+        c.in[ATTENTION_K] = c.in[ATTENTION_V] = c.in[ATTENTION_Q];
+        c.in[ATTENTION_Q_OFFSETS] = c.in[ATTENTION_K_OFFSETS] = ids;
+        for (int f = 0; registry_kernel[f]; f++) {
+            for (const kernel_def *const *k = registry_kernel[f]; *k; k++) {
+                if ((*k)->op != &op_attention && (*k)->op != &op_attention_bwd) continue;
+                int64_t bytes = 2 * (*k)->scratch_bytes(&c) + (*k)->shared_bytes(&c);
+                CHECK(t, bytes <= 8 << 20, "%s, heads of %d: %lld", (*k)->name, heads[i],
+                      (long long)bytes);
+            }
+        }
+    }
+}
+
+/* Says aloud which kernels the cases above could not try. */
+static void every_instruction_set(test *t) {
+    for (int f = 0; registry_kernel[f]; f++)
+        for (const kernel_def *const *k = registry_kernel[f]; *k; k++)
+            if (((*k)->op == &op_attention || (*k)->op == &op_attention_bwd) &&
+                !cpu_isa_allowed((*k)->isa))
+                test_skip(t, "%s: this CPU lacks %s", (*k)->name, (*k)->isa);
+}
+
 const test_case suite_attention_kernels[] = {
     {"kernel_matches_reference", kernel_matches_reference},
     {"equal_bits", equal_bits},
     {"stale_pages", stale_pages},
     {"backward_matches_reference", backward_matches_reference},
     {"backward_equal_bits", backward_equal_bits},
+    {"workspace_is_small", workspace_is_small},
+    {"every_instruction_set", every_instruction_set},
     {0}};
