@@ -1,6 +1,7 @@
-/* Every op of the registry, on random cases of its own sampler, in double: shapes and declarations; the gradient
- * and the gradient of the gradient against central differences along one random direction; the expansion
- * against the reference; and the axis labels, by halving each and putting the results together. */
+/* Every op of the registry, on random cases of its own sampler, in double: shapes and declarations;
+ * the gradient and the gradient of the gradient against central differences along one random
+ * direction; the expansion against the reference; and the axis labels, by halving each and putting
+ * the results together. */
 #include "test.h"
 #include "kit/interpret.h"
 #include "kit/sweep.h"
@@ -91,7 +92,8 @@ static double *random_like(interpretation *run, sample *s, value v, double *into
     return into;
 }
 
-/* The derivative along a random direction by the sweep and by differences; their distance over their size. */
+/* The derivative along a random direction by the sweep and by differences; their distance over
+ * their size. */
 static double derivative_distance(lab *l, const problem *p, const sweep *s) {
     interpretation run;
     double *way[MAX_IN + MAX_OUT], exact = 0, size = 1e-3;
@@ -276,7 +278,8 @@ static int32_t axis_of(const axis_label *axes, const type *t, int label) {
     return -1;
 }
 
-/* Copies half `h` of `from` along the axis to `to` (join: from half `to` back into the whole `from`). */
+/* Copies half `h` of `from` along the axis to `to` (join: from half `to` back into the whole
+ * `from`). */
 static void copy_half(const tensor *whole, const tensor *half, int32_t axis, int h, bool join) {
     int64_t outer = 1, inner = whole->format->kind == NUM_INDEX ? whole->format->block_bytes : 8;
     for (int32_t d = 0; d < axis; d++) outer *= whole->dim[d];

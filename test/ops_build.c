@@ -1,4 +1,5 @@
-/* Building with ops: formats of gradients and expansions, symbolic extents, errors that stick, and what is refused. */
+/* Building with ops: formats of gradients and expansions, symbolic extents, errors that stick, and
+ * what is refused. */
 #include "test.h"
 #include "graph/op.h"
 #include "kit/sweep.h"
@@ -34,7 +35,8 @@ static value in_format(const sample *s, const num_format *format, graph *g) {
     return graph_add(g, n->op, n->params, n->n_in, in);
 }
 
-/* In bf16, gradients have the type of what they are gradients of, and expansions that of the node. */
+/* In bf16, gradients have the type of what they are gradients of, and expansions that of the
+ * node. */
 static void check_formats(test *t, const op_def *op, uint64_t seed, sweep *s) {
     context *cx = context_new();
     sample from = {.g = graph_new(cx), .state = seed};

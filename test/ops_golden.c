@@ -1,4 +1,5 @@
-/* Ops against what JAX and optax computed in double (tool/goldens/ops.py, which also tells the format). */
+/* Ops against what JAX and optax computed in double (tool/goldens/ops.py, which also tells the
+ * format). */
 #include "test.h"
 #include "kit/interpret.h"
 #include <math.h>
@@ -87,7 +88,8 @@ static bool read_operands(FILE *f, golden *c) {
     return true;
 }
 
-/* Largest distance of the outputs from those read, relative to 1 + their size; negative: malformed. */
+/* Largest distance of the outputs from those read, relative to 1 + their size; negative:
+ * malformed. */
 static double distance(FILE *f, const interpretation *run, value y, double spoil) {
     int count_out;
     double most = 0;

@@ -1,5 +1,6 @@
-/* Ops of two operands that treat every element alone. Operands broadcast by structure: shapes align right, and
- * a missing axis or one of the constant extent 1 is repeated. The result has the finer of the two formats. */
+/* Ops of two operands that treat every element alone. Operands broadcast by structure: shapes align
+ * right, and a missing axis or one of the constant extent 1 is repeated. The result has the finer
+ * of the two formats. */
 #ifndef OPS_BINARY_H
 #define OPS_BINARY_H
 

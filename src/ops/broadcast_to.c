@@ -1,5 +1,5 @@
-/* y = x repeated to the shape of another tensor (divided by the number of repeats if asked): the opposite of
- * sum and mean, and the gradient of both. */
+/* y = x repeated to the shape of another tensor (divided by the number of repeats if asked): the
+ * opposite of sum and mean, and the gradient of both. */
 #include "ops/kit/kit.h"
 #include "ops/reduce.h"
 

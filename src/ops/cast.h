@@ -1,4 +1,5 @@
-/* Between formats. Execution packs and unpacks around every op, so a change of format computes nothing. */
+/* Between formats. Execution packs and unpacks around every op, so a change of format computes
+ * nothing. */
 #ifndef OPS_CAST_H
 #define OPS_CAST_H
 

@@ -1,4 +1,5 @@
-/* y = 1 where a < b (or <=, =) holds, else 0. Flat wherever it has a derivative, so nothing flows back. */
+/* y = 1 where a < b (or <=, =) holds, else 0. Flat wherever it has a derivative, so nothing flows
+ * back. */
 #include "ops/kit/elementwise.h"
 
 static double lt(double a, double b) {

@@ -1,7 +1,7 @@
 /* The loss of predicting one class a row, straight from logits:
  *   lse = log of the sum of exp(logits);  loss = weight (lse - logits[target] + z lse^2)
- * A target outside 0 .. vocabulary - 1 (such as -1) is ignored: loss and gradient 0. z keeps lse near 0 (PaLM, section
- * 5). Probabilities exist one row at a time; the backward writes
+ * A target outside 0 .. vocabulary - 1 (such as -1) is ignored: loss and gradient 0. z keeps lse
+ * near 0 (PaLM, section 5). Probabilities exist one row at a time; the backward writes
  *   dlogits = a (p (1 + 2 z lse) - onehot) + dlse p,  a = dloss weight,  p = exp(logits - lse). */
 #ifndef OPS_CROSS_ENTROPY_H
 #define OPS_CROSS_ENTROPY_H

@@ -1,4 +1,5 @@
-/* The gradient of cross_entropy (ops/cross_entropy.h), from its lse; it may stand where the logits were. */
+/* The gradient of cross_entropy (ops/cross_entropy.h), from its lse; it may stand where the logits
+ * were. */
 #include "ops/binary.h"
 #include "ops/fill.h"
 #include "ops/gather.h"

@@ -1,5 +1,5 @@
-/* Dropout by counted random numbers. It is linear, and its gradient is itself. Elements are known by their place in
- * the whole tensor, so no axis can be split. */
+/* Dropout by counted random numbers. It is linear, and its gradient is itself. Elements are known
+ * by their place in the whole tensor, so no axis can be split. */
 #include "ops/dropout.h"
 #include "ops/kit/kit.h"
 

@@ -1,6 +1,6 @@
-/* y = x / (1 - p) with probability 1 - p, else 0 (Srivastava et al.). Whether element i lives is a function of the
- * step's seed, the stream and i alone: word i % 4 of the block at position i / 4, so that a gradient or a
- * recomputation that names the same stream repeats it. */
+/* y = x / (1 - p) with probability 1 - p, else 0 (Srivastava et al.). Whether element i lives is a
+ * function of the step's seed, the stream and i alone: word i % 4 of the block at position i / 4,
+ * so that a gradient or a recomputation that names the same stream repeats it. */
 #ifndef OPS_DROPOUT_H
 #define OPS_DROPOUT_H
 

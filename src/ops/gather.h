@@ -1,4 +1,5 @@
-/* Picking by ids, and adding back. An id that is negative or past the end picks zeros and adds nothing. */
+/* Picking by ids, and adding back. An id that is negative or past the end picks zeros and adds
+ * nothing. */
 #ifndef OPS_GATHER_H
 #define OPS_GATHER_H
 

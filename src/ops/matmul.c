@@ -1,4 +1,5 @@
-/* y[.., M, N] = act(a[.., M, K] . b[.., K, N] + bias[N]) + residual[.., M, N]. With dz the gradient at the product,
+/* y[.., M, N] = act(a[.., M, K] . b[.., K, N] + bias[N]) + residual[.., M, N]
+ * With dz the gradient at the product,
  *   da = dz . b^T,  db = a^T . dz,  dbias = sum of dz over rows,  dresidual = dy.
  * A b of rank 2 is shared by the batch, and then db sums over it. */
 #include "ops/kit/act.h"

@@ -1,4 +1,5 @@
-/* y = the mean of x over some axes. Means of halves do not add up to the mean, so reduced axes stay whole. */
+/* y = the mean of x over some axes. Means of halves do not add up to the mean, so reduced axes stay
+ * whole. */
 #include "ops/kit/reduction.h"
 
 static void label(const graph *g, const node *n, labels *l) {

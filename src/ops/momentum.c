@@ -1,4 +1,4 @@
-/* Gradient descent with momentum: g += decay w;  m = mu m + g;  w -= lr (nesterov ? g + mu m : m). */
+/* Gradient descent with momentum (the equations are in ops/optimiser.h). */
 #include "ops/kit/update.h"
 
 static status shape(const graph *g, const node *n, type *out) {

@@ -1,7 +1,7 @@
 /* Normalisation of rows (the innermost axis, of C elements), in f32 or finer:
  *   rms_norm:   y = x / sqrt(mean(x^2) + eps) * w
  *   layer_norm: y = (x - mean(x)) / sqrt(var(x) + eps) * w + b
- * (Zhang and Sennrich; Ba, Kiros and Hinton). With h the normalised row, r its factor and q = dy * w,
+ * (Zhang and Sennrich; Ba, Kiros and Hinton). With h the normalised row, r its factor, q = dy * w,
  *   dx = r (q - [mean(q)] - h mean(q h)),  dw = sum over rows of dy h,  db = sum over rows of dy;
  * the bracket is layer_norm's only. */
 #ifndef OPS_NORM_H

@@ -1,9 +1,11 @@
-/* Ops that write states: each output is the next version of the operand in its place. lr, step and scale are inputs
- * of every step; scale (optional) multiplies the gradient first, for clipping and loss scaling.
+/* Ops that write states: each output is the next version of the operand in its place. lr, step and
+ * scale are inputs of every step; scale (optional) multiplies the gradient first, for clipping and
+ * loss scaling.
  *   sgd:      g += decay w;  w -= lr g
  *   momentum: g += decay w;  m = mu m + g;  w -= lr (nesterov ? g + mu m : m)
  *   adamw:    m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
- *             w -= lr (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)),  t = step, from 1
+ *             w -= lr (decay w + (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps))
+ *             with t = step, counted from 1
  *   assign:   target = x
  * (Sutskever et al. 2013; Loshchilov and Hutter, "Decoupled weight decay regularization".) */
 #ifndef OPS_OPTIMISER_H

@@ -1,4 +1,5 @@
-/* y = 0 in the shape of another tensor, with x from `start` on along one axis: the gradient of slice. */
+/* y = 0 in the shape of another tensor, with x from `start` on along one axis: the gradient of
+ * slice. */
 #include "ops/kit/lane.h"
 #include "ops/shape.h"
 #include <string.h>

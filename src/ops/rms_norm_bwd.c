@@ -1,4 +1,5 @@
-/* The gradient of rms_norm (ops/norm.h), which measures each row again instead of keeping what it measured. */
+/* The gradient of rms_norm (ops/norm.h), which measures each row again instead of keeping what it
+ * measured. */
 #include "ops/kit/rows.h"
 
 NORM_BWD_PARTS(false)

@@ -1,6 +1,7 @@
-/* Rotary positions (Su et al., RoFormer): in each head the first `rotary` elements are taken in pairs, and pair j of
- * a row at position p is turned by the angle p * frequency[j] and multiplied by `scale`. All published scalings of
- * the frequencies (linear, NTK, YaRN, Llama 3) are thus data; YaRN's factor of attention is `scale`. */
+/* Rotary positions (Su et al., RoFormer): in each head the first `rotary` elements are taken in
+ * pairs, and pair j of a row at position p is turned by the angle p * frequency[j] and multiplied
+ * by `scale`. All published scalings of the frequencies (linear, NTK, YaRN, Llama 3) are thus data;
+ * YaRN's factor of attention is `scale`. */
 #ifndef OPS_ROPE_H
 #define OPS_ROPE_H
 

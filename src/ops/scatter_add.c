@@ -1,4 +1,5 @@
-/* y = 0 in the shape of another tensor, and y[ids[i], ..] += x[i, ..], in the order of i: the gradient of gather. */
+/* y = 0 in the shape of another tensor, and y[ids[i], ..] += x[i, ..], in the order of i: the
+ * gradient of gather. */
 #include "ops/kit/pick.h"
 #include <string.h>
 

@@ -4,8 +4,8 @@
 
 #include "graph/op.h"
 
-/* Axes axis .. axis + take - 1 become `give` axes. A size of 0 is what remains (at most one); all others are
- * constants. Nothing moves: it is a view. */
+/* Axes axis .. axis + take - 1 become `give` axes. A size of 0 is what remains (at most one); all
+ * others are constants. Nothing moves: it is a view. */
 typedef struct reshape_params {
     int32_t axis, take, give;
     int64_t size[MAX_RANK];

@@ -1,4 +1,5 @@
-/* y = exp(x) / sum of exp(x), over the innermost axis; dx = y (dy - sum(dy y)). The largest x is taken off first. */
+/* y = exp(x) / sum of exp(x), over the innermost axis; dx = y (dy - sum(dy y)). The largest x is
+ * taken off first. */
 #include "ops/binary.h"
 #include "ops/kit/kit.h"
 #include "ops/reduce.h"

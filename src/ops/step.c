@@ -1,5 +1,5 @@
-/* y = 1 where x > 0, else 0: the derivative of relu and its like. Its own derivative is 0 wherever there is one, so
- * nothing flows back. */
+/* y = 1 where x > 0, else 0: the derivative of relu and its like. Its own derivative is 0 wherever
+ * there is one, so nothing flows back. */
 #include "ops/kit/elementwise.h"
 
 static double at(double x) {

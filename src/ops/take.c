@@ -1,4 +1,5 @@
-/* y[.., j] = x[.., ids[.., j]]: elements of each row, or one of each where ids have one axis less. */
+/* y[.., j] = x[.., ids[.., j]]: elements of each row, or one of each where ids have one axis
+ * less. */
 #include "ops/kit/pick.h"
 
 static status shape(const graph *g, const node *n, type *out) {

@@ -8,8 +8,8 @@ typedef struct topk_params {
     int32_t k;
 } topk_params;
 
-/* Output 0: values [.., k], largest first (NaN before all); output 1: their positions, i32 [.., k]. Of equal
- * values the one with the lowest position comes first. */
+/* Output 0: values [.., k], largest first (NaN before all); output 1: their positions, i32 [.., k].
+ * Of equal values the one with the lowest position comes first. */
 value build_topk(graph *g, value x, int32_t k);
 extern const op_def op_topk;
 

@@ -1,4 +1,5 @@
-/* y = a where the mask is not 0, else b. The other one is not looked at, so its NaN does no harm. */
+/* y = a where the mask is not 0, else b. The other one is not looked at, so its NaN does no
+ * harm. */
 #include "ops/fill.h"
 #include "ops/kit/elementwise.h"
 

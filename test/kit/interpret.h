@@ -1,5 +1,6 @@
-/* Runs a graph in doubles through the references of its ops: the oracle for ops, rewrites and execution. Floats of
- * every format are held as doubles and never rounded; ids are raw, in their own format. */
+/* Runs a graph in doubles through the references of its ops: the oracle for ops, rewrites and
+ * execution. Floats of every format are held as doubles and never rounded; ids are raw, in their
+ * own format. */
 #ifndef TEST_KIT_INTERPRET_H
 #define TEST_KIT_INTERPRET_H
 
@@ -12,8 +13,8 @@ typedef struct interpretation {
     uint64_t step_seed;
 } interpretation;
 
-/* Allocates every value at these symbols (indexed by symbol; may be NULL where there are none). A writer's
- * output and a view get storage of their own. */
+/* Allocates every value at these symbols (indexed by symbol; may be NULL where there are none). A
+ * writer's output and a view get storage of their own. */
 status interpret_begin(const graph *g, const int64_t *symbols, interpretation *run);
 void interpret_end(interpretation *run);
 static inline tensor *interpret_at(const interpretation *run, value v) {

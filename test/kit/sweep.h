@@ -1,5 +1,5 @@
-/* Reverse differentiation small enough to be seen through, for checking ops: gradients are nodes of the same
- * graph; an op without a gradient of its own goes through its expansion. */
+/* Reverse differentiation small enough to be seen through, for checking ops: gradients are nodes of
+ * the same graph; an op without a gradient of its own goes through its expansion. */
 #ifndef TEST_KIT_SWEEP_H
 #define TEST_KIT_SWEEP_H
 

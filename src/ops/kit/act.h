@@ -1,4 +1,5 @@
-/* The activations that other ops fold in (matmul epilogues, gated MLP), in double and as graph nodes. */
+/* The activations that other ops fold in (matmul epilogues, gated MLP), in double and as graph
+ * nodes. */
 #ifndef OPS_KIT_ACT_H
 #define OPS_KIT_ACT_H
 

@@ -1,10 +1,11 @@
-/* Ops that treat every element alone. A file gives the equation in double and the pull-back as graph nodes; the
- * rest follows.
- *   unary:  static double at(double x);           static value pull(graph *, value x, value y, value dy);
- *   binary: static double at(double a, double b); static void pull(graph *, value y, value dy, uint32_t want,
- *                                                                  value a, value b, value *dx);
- * Operands of a binary op broadcast by structure: shapes align right, and a missing axis or one of the constant
- * extent 1 is repeated. The result has the finer format. */
+/* Ops that treat every element alone. A file gives the equation in double and the pull-back as
+ * graph nodes; the rest follows.
+ *   unary:  double at(double x);
+ *           value pull(graph *, value x, value y, value dy);
+ *   binary: double at(double a, double b);
+ *           void pull(graph *, value y, value dy, uint32_t want, value a, value b, value *dx);
+ * Operands of a binary op broadcast by structure: shapes align right, and a missing axis or one of
+ * the constant extent 1 is repeated. The result has the finer format. */
 #ifndef OPS_KIT_ELEMENTWISE_H
 #define OPS_KIT_ELEMENTWISE_H
 

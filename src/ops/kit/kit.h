@@ -1,4 +1,5 @@
-/* What op files share: walking tensors by strides, reading ids, costs, labels and checks of shape. */
+/* What op files share: walking tensors by strides, reading ids, costs, labels and checks of
+ * shape. */
 #ifndef OPS_KIT_KIT_H
 #define OPS_KIT_KIT_H
 
@@ -31,7 +32,8 @@ typedef struct kit_walk {
 kit_walk kit_walk_over(const tensor *t);
 /* Tensor `slot` moves as `t` does when it is broadcast to what is walked (aligned right). */
 void kit_walk_broadcast(kit_walk *w, int slot, const tensor *t);
-/* Tensor `slot` is dense over the axes in `kept` (bits), of extents `t`, and stands still on the others. */
+/* Tensor `slot` is dense over the axes in `kept` (bits), of extents `t`, and stands still on the
+ * others. */
 void kit_walk_kept(kit_walk *w, int slot, const tensor *t, int64_t kept);
 void kit_walk_next(kit_walk *w);
 

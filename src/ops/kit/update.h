@@ -1,5 +1,5 @@
-/* What optimisers share: operands 0 .. tensors - 1 are of one shape, the rest are scalars, and output o is the next
- * version of operand o. */
+/* What optimisers share: operands 0 .. tensors - 1 are of one shape, the rest are scalars, and
+ * output o is the next version of operand o. */
 #ifndef OPS_KIT_UPDATE_H
 #define OPS_KIT_UPDATE_H
 
