@@ -1,8 +1,10 @@
 /* Plans: memory that never overlaps while alive, extents bound per step, errors that say what is
  * wrong. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "exec/place.h"
 #include "exec/plan.h"
+#include "exec/trace.h"
 #include "ops/binary.h"
 #include "ops/fill.h"
 #include "ops/unary.h"
@@ -132,7 +134,41 @@ static void thousand_nodes(test *t) {
     context_free(cx);
 }
 
-const test_case suite_exec[] = {{"thousand_nodes", thousand_nodes},
+/* The trace of a run is JSON with one event a node. */
+static void traced(test *t) {
+    context *cx = context_new();
+    graph *g = make_chain(cx, 20);
+    states *store = states_new(cx);
+    plan *p;
+    char path[512];
+    snprintf(path, sizeof path, "%s/trace.json", test_folder(t));
+    CHECK_OK(t, cx, plan_new(cx, g, store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &p));
+    CHECK_OK(t, cx, plan_bind(p, (int64_t[]){0, 3}));
+    CHECK_OK(t, cx, plan_load(p));
+    p->trace = true;
+    plan_run(p, 0);
+    FILE *to = fopen(path, "w+");
+    CHECK(t, to, "%s", path);
+    CHECK_OK(t, cx, trace_write(p, to));
+    char text[8192] = "";
+    rewind(to);
+    size_t length = fread(text, 1, sizeof text - 1, to);
+    fclose(to);
+    int events = 0;
+    for (const char *at = text; (at = strstr(at, "\"ph\":\"X\"")); at++) events++;
+    CHECK(t, events == 20, "%d events in %zu bytes", events, length);
+    json j = json_make(cx, "trace", text, (int64_t)length, NULL);
+    CHECK_OK(t, cx, json_skip(&j));
+    CHECK_OK(t, cx, json_finish(&j));
+    json_free(&j);
+    plan_free(p);
+    states_free(store);
+    graph_free(g);
+    context_free(cx);
+}
+
+const test_case suite_exec[] = {{"traced", traced},
+                                {"thousand_nodes", thousand_nodes},
                                 {"placement", placement},
                                 {"bound_per_step", bound_per_step},
                                 {"wrong_graphs", wrong_graphs},

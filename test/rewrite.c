@@ -3,11 +3,14 @@
 #include "exec/plan.h"
 #include "graph/rewrite.h"
 #include "ops/binary.h"
+#include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
 #include "rewrite/autodiff.h"
 #include "test.h"
 #include <math.h>
+
+extern const rewrite_def rewrite_fuse;
 
 enum { ROWS = 3, COLUMNS = 5, ELEMS = ROWS * COLUMNS };
 
@@ -134,5 +137,94 @@ static void allocation_failures(test *t) {
     CHECK(t, n > 10, "only %lld allocations were tried", (long long)n);
 }
 
+/* Random chains around matrix products, which fuse folds where it may. */
+static graph *random_products(context *cx, sample *s) {
+    graph *g = graph_new(cx);
+    const num_format *f64 = num_find("f64");
+    type row = type_fixed(f64, 2, (int64_t[]){ROWS, COLUMNS}),
+         bias = type_fixed(f64, 1, (int64_t[]){COLUMNS});
+    type square = type_fixed(f64, 2, (int64_t[]){COLUMNS, COLUMNS});
+    value x = graph_input(g, "x", row), w = graph_state(g, "a", square, TAG_PARAMETER);
+    value b = graph_state(g, "b", bias, TAG_PARAMETER), before = x;
+    for (int32_t i = 0; i < 12; i++) {
+        value now = x;
+        switch (sample_int(s, 0, 6)) {
+        case 0:
+            x = build_add(g, x, b);
+            break;
+        case 1:
+            x = build_silu(g, x);
+            break;
+        case 2:
+            x = build_add(g, before, x);
+            break;
+        case 3:
+            x = build_mul(g, build_sigmoid(g, before), x);
+            break;
+        case 4:
+            x = build_tanh(g, x);
+            break;
+        default:
+            x = build_matmul(g, x, w, false, sample_int(s, 0, 1), NULL);
+            break;
+        }
+        before = now;
+    }
+    graph_mark(g, MARK_LOSS, "loss", build_mean(g, x, 3, true), NO_VALUE);
+    return g;
+}
+
+static status loss_of(context *cx, const graph *g, double *loss) {
+    states *store = states_new(cx);
+    plan *p = NULL;
+    sample s = {.state = 99};
+    TRY(plan_new(cx, g, store, NULL, &(plan_options){.isa_limit = ISA_AMX, .poison = true}, &p));
+    for (int32_t i = 0; i < 3; i++) {
+        static const char *const names[] = {"x", "a", "b"};
+        value v = graph_find(g, names[i]);
+        for (int64_t j = 0; j < COLUMNS * COLUMNS; j++) {
+            double number = sample_real(&s, -1, 1);
+            if (!value_absent(v) && j < tensor_elems(plan_tensor(p, v)))
+                ((double *)plan_tensor(p, v)->data)[j] = number;
+        }
+    }
+    TRY(plan_bind(p, (int64_t[]){0}));
+    TRY(plan_load(p));
+    *loss = run_loss(p);
+    plan_free(p);
+    states_free(store);
+    return STATUS_OK;
+}
+
+static void fused(test *t) {
+    sample s = {.state = 8};
+    int32_t folded = 0;
+    for (int round = 0; round < 200; round++) {
+        context *cx = context_new();
+        graph *g = random_products(cx, &s), *once, *twice;
+        uint32_t facts = 0;
+        double plain, after, again;
+        CHECK_OK(t, cx, rewrite_run(&rewrite_fuse, g, NULL, &facts, &once));
+        CHECK_OK(t, cx, rewrite_run(&rewrite_fuse, once, NULL, &facts, &twice));
+        CHECK_OK(t, cx, loss_of(cx, g, &plain));
+        CHECK_OK(t, cx, loss_of(cx, once, &after));
+        CHECK_OK(t, cx, loss_of(cx, twice, &again));
+        CHECK(t, fabs(after - plain) <= 1e-12 * (1 + fabs(plain)), "round %d: %.17g, before %.17g",
+              round, after, plain);
+        CHECK(t, fabs(again - plain) <= 1e-12 * (1 + fabs(plain)),
+              "round %d, twice: %.17g, before %.17g", round, again, plain);
+        CHECK(t, twice->n_nodes <= once->n_nodes && once->n_nodes <= g->n_nodes,
+              "round %d: more nodes", round);
+        folded += g->n_nodes - once->n_nodes;
+        graph_free(twice);
+        graph_free(once);
+        graph_free(g);
+        CHECK(t, context_live_allocations(cx) == 0, "%lld left",
+              (long long)context_live_allocations(cx));
+        context_free(cx);
+    }
+    CHECK(t, folded > 200, "only %d nodes were folded in 200 graphs", folded);
+}
+
 const test_case suite_rewrite[] = {
-    {"gradients", gradients}, {"allocation_failures", allocation_failures}, {0}};
+    {"gradients", gradients}, {"fused", fused}, {"allocation_failures", allocation_failures}, {0}};
