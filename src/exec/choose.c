@@ -20,31 +20,35 @@ static status keep(arena *mem, refusal ***tail, const kernel_def *kernel, const 
     return STATUS_OK;
 }
 
-static status try_isa(const kernel_query *q, const char *isa, const char *masked, arena *mem,
-                      refusal ***tail, const kernel_def **chosen) {
-    for (int32_t f = 0; registry_kernel[f]; f++) {
-        for (const kernel_def *const *k = registry_kernel[f]; *k; k++) {
-            reason why = {""};
-            if ((*k)->op != q->node->op || strcmp((*k)->isa, isa)) continue;
-            if (!masked && (*k)->supports(q, &why)) {
-                *chosen = *k;
-                return STATUS_OK;
-            }
+/* Takes the first of a list that runs on `isa` (NULL: any) and supports the node. `masked`: why none may. */
+static status try_list(const kernel_query *q, const kernel_def *const *k, const char *isa,
+                       const char *masked, arena *mem, refusal ***tail, const kernel_def **chosen) {
+    for (; *k && !*chosen; k++) {
+        reason why = {""};
+        if ((*k)->op != q->node->op || (isa && strcmp((*k)->isa, isa))) continue;
+        if (!masked && (*k)->supports(q, &why))
+            *chosen = *k;
+        else
             TRY(keep(mem, tail, *k, masked ? masked : why.text));
-        }
     }
     return STATUS_OK;
 }
 
-status choose_kernel(const kernel_query *q, cpu_isa isa_limit, arena *mem, choice *out) {
+status choose_kernel(const kernel_query *q, cpu_isa isa_limit, const plugin_table *const *plugins,
+                     arena *mem, choice *out) {
     *out = (choice){0};
     refusal **tail = &out->refused;
+    for (; plugins && *plugins && !out->kernel; plugins++)
+        if ((*plugins)->kernels)
+            TRY(try_list(q, (*plugins)->kernels, NULL, NULL, mem, &tail, &out->kernel));
     for (int32_t isa = ISA_COUNT - 1; isa >= 0 && !out->kernel; isa--) {
+        bool over = isa > (int32_t)cpu_isa_best() || isa > (int32_t)isa_limit;
         const char *masked = isa > (int32_t)cpu_get()->isa ? "this CPU lacks the instruction set"
-                             : isa > (int32_t)cpu_isa_best() || isa > (int32_t)isa_limit
-                                 ? "the instruction set is masked"
-                                 : NULL;
-        TRY(try_isa(q, cpu_isa_name((cpu_isa)isa), masked, mem, &tail, &out->kernel));
+                             : over                        ? "the instruction set is masked"
+                                                           : NULL;
+        for (int32_t f = 0; registry_kernel[f] && !out->kernel; f++)
+            TRY(try_list(q, registry_kernel[f], cpu_isa_name((cpu_isa)isa), masked, mem, &tail,
+                         &out->kernel));
     }
     return STATUS_OK;
 }

@@ -4,7 +4,7 @@
 #define EXEC_CHOOSE_H
 
 #include "base/cpu.h"
-#include "dev/kernel.h"
+#include "dev/plugin.h"
 
 typedef struct refusal {
     const kernel_def *kernel;
@@ -17,7 +17,8 @@ typedef struct choice {
     refusal *refused;         /* those that would have come first */
 } choice;
 
-/* `isa_limit`: the best instruction set that may be used. */
-status choose_kernel(const kernel_query *q, cpu_isa isa_limit, arena *mem, choice *out);
+/* `isa_limit`: the best instruction set that may be used. `plugins`: their tables, closed by NULL, or NULL. */
+status choose_kernel(const kernel_query *q, cpu_isa isa_limit, const plugin_table *const *plugins,
+                     arena *mem, choice *out);
 
 #endif

@@ -48,7 +48,7 @@ static status pick_kernel(plan *p, plan_step *s, const int32_t *reads) {
         if (is_read(p, reads, (value){s->node->id, o}) || s->node->op->writes[o])
             q.out[o] = &s->node->out[o];
     if (p->options.reference_only) return STATUS_OK;
-    return choose_kernel(&q, p->options.isa_limit, &p->mem, &s->chosen);
+    return choose_kernel(&q, p->options.isa_limit, p->options.plugins, &p->mem, &s->chosen);
 }
 
 static void set_tensor(plan *p, tensor *t, const type *from) {

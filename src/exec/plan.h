@@ -15,6 +15,7 @@
 #include "exec/states.h"
 
 typedef struct plan_options {
+    const plugin_table *const *plugins; /* closed by NULL; NULL: none */
     cpu_isa isa_limit;   /* best instruction set that may be used */
     bool reference_only; /* no kernels at all: the oracle */
     bool keep_order;     /* run in the graph's order, even if another needs less memory */
