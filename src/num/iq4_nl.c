@@ -2,7 +2,7 @@
  * denser near zero; byte i holds code i below and code i + 16 above. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *b, float *out) {
+static void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b);
     for (int i = 0; i < 16; i++) {
         out[i] = d * (float)quant_iq4_values[b[2 + i] & 15];

@@ -4,7 +4,7 @@
  * of value 32 j + i below and of value 32 j + 16 + i above. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *b, float *out) {
+static void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b);
     uint16_t high;
     memcpy(&high, b + 2, 2);

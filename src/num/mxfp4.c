@@ -12,7 +12,7 @@ static float scale_of(uint8_t e) {
     return half_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
 }
 
-static void unpack_block(const uint8_t *b, float *out) {
+static void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = scale_of(b[0]);
     for (int i = 0; i < 16; i++) {
         out[i] = d * (float)values[b[1 + i] & 15];
