@@ -27,6 +27,7 @@ bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why)
         if (!is(b->format, want)) return refuse(why, "b is %s, not %s", b->format->name, want);
         if (!is_plain(a->format)) return refuse(why, "a is %s, not f32 or bf16", a->format->name);
     }
+    if (!q->out[0]) return refuse(why, "nobody reads the output");
     if (!is_plain(q->out[0]->format))
         return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
     for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
@@ -167,8 +168,8 @@ const pack_def *matmul_wants(const matmul_family *f, const kernel_query *q, int3
 /* Blocks of about equal height, whole strips but for the last. */
 static void plan_units(matmul_plan *x) {
     const matmul_family *f = x->f;
-    x->blocks = div_up(x->m, f->block_rows);
-    x->block = round_up(div_up(x->m, x->blocks), f->strip);
+    x->blocks = MAX_OF(1, div_up(x->m, f->block_rows));
+    x->block = MAX_OF(1, round_up(div_up(x->m, x->blocks), f->strip));
     x->blocks = div_up(x->m, x->block);
     x->chunk = x->m <= 2 * f->strip ? 1 : MAX_OF(1, MIN_OF(f->max_chunk, x->panels / 8));
     x->chunks = div_up(x->panels, x->chunk);
