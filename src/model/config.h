@@ -1,9 +1,10 @@
 /* What a model folder's config.json and generation_config.json say, as one typed description.
  *
- * Both forms of today are read: `torch_dtype` and `rope_theta` with `rope_scaling`, and `dtype` with
- * `rope_parameters`. Sizes must be there; heads of keys, head size, tied embeddings and activations that a file
- * leaves out follow from the rest or from the architecture, as in transformers. An architecture that is not in the table, a key that no table knows (unless its value is null), and a
- * rope type without a rule are refused by name. */
+ * Both forms of today are read: `torch_dtype` and `rope_theta` with `rope_scaling`, and `dtype`
+ * with `rope_parameters`. Sizes must be there; heads of keys, head size, tied embeddings and
+ * activations that a file leaves out follow from the rest or from the architecture, as in
+ * transformers. An architecture that is not in the table, a key that no table knows (unless its
+ * value is null), and a rope type without a rule are refused by name. */
 #ifndef MODEL_CONFIG_H
 #define MODEL_CONFIG_H
 
