@@ -5,8 +5,10 @@
  *     hone_value x = hone_input(g, "x", "f32", 2, (int64_t[]){64, 2});
  *     hone_value w = hone_parameter(g, "w", "f32", 2, (int64_t[]){2, 1});
  *     hone_output(g, "y", hone_apply(g, "matmul", "", 2, (hone_value[]){x, w}));
- *     hone_plan *p = hone_plan_new(g, NULL);          // NULL after an error: hone_error(h) says
- * which hone_set(p, "x", numbers, 128); hone_run(p); hone_get(p, "y", out, 64);
+ *     hone_plan *p = hone_plan_new(g, NULL);     // NULL after an error, which hone_error(h) tells
+ *     hone_set(p, "x", numbers, 128);
+ *     hone_run(p);
+ *     hone_get(p, "y", out, 64);
  *
  * Errors stick: after the first one, building calls do nothing and return an absent value, so a
  * program may ask once, when it plans. hone_error gives the words; nothing here exits or aborts.
