@@ -13,7 +13,7 @@ deps:
 
 build: deps
 	@cmake -S . -B $(B) -G Ninja $(OPTIONS) >/dev/null
-	@ninja -C $(B)
+	@ninja -C $(B) $(GOAL)
 
 quick: build ## checks while working, within 20 seconds
 	$(B)/hone_test --quick
@@ -34,7 +34,7 @@ bench: build ## speed of the ops beside this machine's own roofs
 # New finds stay in build-fuzz/; the committed seeds are replayed in `make test`.
 fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
 	@command -v clang >/dev/null || { echo "hone: make fuzz needs clang and its compiler-rt" >&2; exit 1; }
-	@$(MAKE) --no-print-directory build B=build-fuzz OPTIONS="-DCMAKE_C_COMPILER=clang \
+	@$(MAKE) --no-print-directory build B=build-fuzz GOAL=fuzzers OPTIONS="-DCMAKE_C_COMPILER=clang \
 	    -DHONE_FUZZ=ON -DHONE_SANITIZE=address$(comma)undefined"
 	@for target in build-fuzz/fuzz/*; do \
 	    name=$$(basename $$target); mkdir -p build-fuzz/corpus/$$name fuzz/corpus/$$name; echo "fuzz $$name"; \
