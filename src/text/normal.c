@@ -217,7 +217,7 @@ static status run_one(const unicode *u, const normal *n, normal_work *w, const c
     case NORMAL_LOWER:
         return unicode_lower(text, length, out);
     case NORMAL_STRIP_ACCENTS:
-        return drop_class(u, UNICODE_NONSPACING, text, length, out);
+        return drop_class(u, UNICODE_MARK, text, length, out);
     case NORMAL_REPLACE:
         return replace(n, w, text, length, out);
     case NORMAL_PREPEND:
