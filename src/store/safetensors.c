@@ -207,10 +207,11 @@ static int by_name(const void *a, const void *b) {
     return order ? order : x->file - y->file;
 }
 
-/* The tensors of one file fill its data. */
-static status check_cover(header *h, safetensors_tensor *t, int64_t n) {
+/* The tensors of one file, which are those from `first` on, fill its data. */
+static status check_cover(header *h, int64_t first) {
     context *cx = h->s->cx;
-    int64_t reached = 0;
+    int64_t reached = 0, n = h->s->n_tensors - first;
+    safetensors_tensor *t = n ? h->s->tensors + first : NULL;
     if (n) qsort(t, (size_t)n, sizeof *t, by_offset);
     for (int64_t i = 0; i < n; i++) {
         if (t[i].begin < reached)
@@ -253,7 +254,7 @@ static status read_file(safetensors *s, int32_t file, file_map map, int64_t *cap
     json_free(&j);
     *capacity = h.capacity;
     TRY(st);
-    return check_cover(&h, s->tensors + first, s->n_tensors - first);
+    return check_cover(&h, first);
 }
 
 static status sort_by_name(safetensors *s) {
