@@ -1,0 +1,48 @@
+/* y = act(gate) up. */
+#include "kern/kit/flat_avx512.h"
+#include "ops/gated_mlp.h"
+
+ALWAYS_INLINE void run_span(vec_format f, int32_t act, const call *c, int64_t from, int64_t to) {
+    const void *gate = c->in[GATED_MLP_GATE].data, *up = c->in[GATED_MLP_UP].data;
+    for (int64_t i = from; i < to; i += 16) {
+        __mmask16 keep = vec_mask(to - i);
+        __m512 x = vec_load_some(f, gate, i, keep), u = vec_load_some(f, up, i, keep);
+        x = act == ACT_SILU ? vec_silu(x) : act == ACT_GELU ? vec_gelu(x) : vec_gelu_tanh(x);
+        vec_store_some(f, c->out[0].data, i, keep, _mm512_mul_ps(x, u));
+    }
+}
+
+static void run(const call *c, int64_t from, int64_t to, void *scratch) {
+    int32_t act = ((const gated_mlp_params *)c->params)->act;
+    vec_format f = vec_format_of(c->out[0].format);
+    (void)scratch;
+    from *= FLAT_UNIT;
+    to = MIN_OF(to * FLAT_UNIT, flat_elems(&c->out[0]));
+    if (act == ACT_SILU && f == VEC_F32)
+        run_span(VEC_F32, ACT_SILU, c, from, to);
+    else if (act == ACT_SILU && f == VEC_BF16)
+        run_span(VEC_BF16, ACT_SILU, c, from, to);
+    else
+        run_span(f, act, c, from, to);
+}
+
+static bool supports(const kernel_query *q, reason *why) {
+    int32_t act = ((const gated_mlp_params *)q->node->params)->act;
+    if (!flat_supports(q, why)) return false;
+    if (act != ACT_SILU && act != ACT_GELU && act != ACT_GELU_TANH)
+        return refuse(why, "activation %d", act);
+    if (!q->out[0]) return refuse(why, "nobody reads the output");
+    return (q->in[0]->format == q->out[0]->format && q->in[1]->format == q->out[0]->format) ||
+           refuse(why, "gate, up and y differ in format");
+}
+
+static const kernel_def kernel = {.name = "avx512.gated_mlp",
+                                  .op = &op_gated_mlp,
+                                  .isa = "avx512",
+                                  .order = 1,
+                                  .supports = supports,
+                                  .units = flat_units,
+                                  .run = run,
+                                  .tolerance = 0x1p-20};
+
+const kernel_def *const kernels_avx512_gated_mlp[] = {&kernel, NULL};
