@@ -6,7 +6,7 @@
 #include <string.h>
 
 ALWAYS_INLINE float row_lse(vec_format f, const void *x, int64_t at, int64_t n) {
-    const __m512 least = vec_set(-__builtin_inff());
+    const __m512 least = vec_set(-INFINITY);
     __m512 top[4], sum[4];
     for (int k = 0; k < 4; k++) top[k] = least, sum[k] = _mm512_setzero_ps();
     int64_t i = 0;
