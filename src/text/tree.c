@@ -46,7 +46,7 @@ static status read_value(json *j, arena *a, int64_t *left, tree **out) {
     t->kind = kind;
     if (kind == JSON_OBJECT) return read_object(j, a, left, t);
     if (kind == JSON_ARRAY) return read_array(j, a, left, t);
-    json_token token;
+    json_token token = {0}; /* the reader sets what the kind has */
     TRY(json_next(j, &token));
     t->truth = token.truth;
     t->number = token.number;
