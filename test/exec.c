@@ -1,6 +1,6 @@
 /* Plans: memory that never overlaps while alive, extents bound per step, errors that say what is
  * wrong. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "base/json.h"
 #include "exec/place.h"
 #include "exec/plan.h"
@@ -109,16 +109,16 @@ static void thousand_nodes(test *t) {
     CHECK_OK(t, cx, graph_status(g));
     states *store = states_new(cx);
     plan *p;
-    double start = clock_seconds();
+    double start = time_seconds();
     CHECK_OK(t, cx, plan_new(cx, g, store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &p));
-    double planned = clock_seconds() - start;
+    double planned = time_seconds() - start;
     CHECK_OK(t, cx, plan_load(p));
     int64_t before = context_allocations(cx);
     double best = 1;
     for (int64_t i = 0; i < 200; i++) {
-        start = clock_seconds();
+        start = time_seconds();
         CHECK_OK(t, cx, plan_bind(p, (int64_t[]){0, 1 + i % 8}));
-        double bound = clock_seconds() - start;
+        double bound = time_seconds() - start;
         best = MIN_OF(best, bound);
         if (i % 50 == 0) plan_run(p, (uint64_t)i);
     }

@@ -1,6 +1,6 @@
 /* Text on its way through a tokenizer: streams, hostile input, shortage of memory, bad files. */
 #include "test.h"
-#include "base/clock.h"
+#include "base/time.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 #include <stdio.h>
@@ -84,9 +84,9 @@ static double seconds_for(context *cx, encoder *e, const char *unit, int64_t tim
     double best = 1e9;
     for (int round = 0; round < 2; round++) {
         ids.count = 0;
-        double start = clock_seconds();
+        double start = time_seconds();
         status st = encoder_run(e, text.bytes, text.length, (encode_options){0}, &ids);
-        double took = clock_seconds() - start;
+        double took = time_seconds() - start;
         if (st != STATUS_OK) best = -1;
         if (took < best) best = took;
     }

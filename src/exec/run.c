@@ -1,6 +1,6 @@
 /* Running a plan: patch the extents, then call one kernel after the other. Where there is no
  * kernel, the op's reference runs on doubles that are unpacked before and packed behind it. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "exec/plan.h"
 #include <string.h>
 
@@ -88,12 +88,12 @@ void plan_run_reference(plan *p, const call *c) {
 void plan_run_step(plan *p, plan_step *s) {
     if (s->skipped) return;
     s->c.step_seed = p->step_seed;
-    if (p->trace) s->began_seconds = clock_seconds();
+    if (p->trace) s->began_seconds = time_seconds();
     if (s->chosen.kernel)
         run_kernel(p, s->chosen.kernel, &s->c);
     else
         plan_run_reference(p, &s->c);
-    if (p->trace) s->seconds = clock_seconds() - s->began_seconds;
+    if (p->trace) s->seconds = time_seconds() - s->began_seconds;
 }
 
 typedef struct packing {

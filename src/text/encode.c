@@ -61,7 +61,7 @@ static status encode_bpe(encoder *e, const char *word, int64_t length) {
     int64_t count = e->out->count - before;
     if (count > MEMORY_IDS) return STATUS_OK;
     memcpy(r->key, word, (size_t)length);
-    memcpy(r->ids, e->out->ids + before, (size_t)count * sizeof *r->ids);
+    if (count) memcpy(r->ids, e->out->ids + before, (size_t)count * sizeof *r->ids);
     r->length = (uint8_t)length;
     r->count = (uint8_t)count;
     return STATUS_OK;

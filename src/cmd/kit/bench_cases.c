@@ -1,5 +1,5 @@
 /* The cases of `hone bench ops`, each a small graph. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "cmd/kit/bench.h"
 #include "ops/attention.h"
 #include "ops/binary.h"
@@ -192,13 +192,13 @@ static status time_plans(bench *b, const bench_case *c, bool rebind, bench_resul
     for (int i = 0; i < 31 && st == STATUS_OK; i++) {
         states *store = states_new(b->cx);
         plan *p = NULL;
-        double begin = clock_seconds();
+        double begin = time_seconds();
         st = plan_new(b->cx, g, store, b->workers, &(plan_options){.isa_limit = ISA_COUNT - 1}, &p);
-        seconds[i] = clock_seconds() - begin;
-        begin = clock_seconds();
+        seconds[i] = time_seconds() - begin;
+        begin = time_seconds();
         for (int64_t n = 1; n <= 50 && rebind && st == STATUS_OK; n++)
             st = plan_bind(p, (int64_t[]){0, n});
-        if (rebind) seconds[i] = (clock_seconds() - begin) / 50;
+        if (rebind) seconds[i] = (time_seconds() - begin) / 50;
         plan_free(p);
         states_free(store);
     }

@@ -1,7 +1,7 @@
 /* oneDNN 2 as a peer for matrix products, loaded through its C API when it is installed. Descriptors are opaque here:
  * room that is more than large enough. Where the case packs its weight beforehand, oneDNN may choose the weight's
  * layout too. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "cmd/kit/bench.h"
 #include <dlfcn.h>
 #include <string.h>
@@ -151,16 +151,16 @@ static bool run(bench_peer *p, int64_t repeat) {
 }
 
 double bench_peer_sample(bench_peer *p) {
-    double begin = clock_seconds();
+    double begin = time_seconds();
     if (!p->repeat) {
         if (!run(p, 1)) return -1;
-        begin = clock_seconds();
+        begin = time_seconds();
         if (!run(p, 1)) return -1;
-        p->repeat = MAX_OF(1, (int64_t)(2e-3 / (clock_seconds() - begin + 1e-9)));
-        begin = clock_seconds();
+        p->repeat = MAX_OF(1, (int64_t)(2e-3 / (time_seconds() - begin + 1e-9)));
+        begin = time_seconds();
     }
     if (!run(p, p->repeat)) return -1;
-    return (clock_seconds() - begin) / (double)p->repeat;
+    return (time_seconds() - begin) / (double)p->repeat;
 }
 
 void bench_peer_close(bench_peer *p) {

@@ -1,5 +1,5 @@
 /* Roofs measured on a pool. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "base/cpu.h"
 #include "cmd/kit/bench.h"
 #include <stdlib.h>
@@ -63,9 +63,9 @@ double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds) {
     s.memory = b->memory + b->window * WINDOW_BYTES;
     if (roof_is_memory(def->kind)) b->window = (b->window + 1) % WINDOWS;
     pool_enter_step(b->workers);
-    double begin = clock_seconds(), work = 0;
+    double begin = time_seconds(), work = 0;
     pool_run_static(b->workers, sample_part, &s, b->threads);
-    double seconds = clock_seconds() - begin;
+    double seconds = time_seconds() - begin;
     pool_leave_step(b->workers);
     for (int i = 0; i < b->threads; i++) work += s.work[i];
     return work / seconds;
@@ -75,9 +75,9 @@ int64_t bench_roof_rounds(bench *b, const roof_def *def) {
     if (roof_is_memory(def->kind)) return 1;
     int64_t rounds = 1000;
     for (double seconds = 0; seconds < 2e-3; rounds *= 2) {
-        double begin = clock_seconds();
+        double begin = time_seconds();
         bench_roof_sample(b, def, rounds);
-        seconds = clock_seconds() - begin;
+        seconds = time_seconds() - begin;
     }
     return rounds;
 }

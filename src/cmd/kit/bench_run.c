@@ -1,5 +1,5 @@
 /* Running a case: a graph becomes a plan, which runs by turns with its roof and its peer. */
-#include "base/clock.h"
+#include "base/time.h"
 #include "cmd/kit/bench.h"
 #include <math.h>
 #include <stdio.h>
@@ -93,9 +93,9 @@ static double bus_ratio(const plan *p, double counted) {
 }
 
 static double seconds_of(plan *p, int64_t repeat) {
-    double begin = clock_seconds();
+    double begin = time_seconds();
     for (int64_t i = 0; i < repeat; i++) plan_run(p, (uint64_t)i);
-    return (clock_seconds() - begin) / (double)repeat;
+    return (time_seconds() - begin) / (double)repeat;
 }
 
 static void by_turns(bench *b, const bench_case *c, plan *p, bench_peer *peer, bench_result *out) {
