@@ -1,0 +1,205 @@
+/* Part after part: weights, formats, configuration, tokenizer, chat template. */
+#include "base/json.h"
+#include "cmd/kit/inspect.h"
+#include "text/template.h"
+#include "text/tokenizer_parts.h"
+#include <string.h>
+
+/* Turns a failure into a refusal, unless it is Hone's own. */
+static status judge(inspection *in, const char *part, status st) {
+    if (st == STATUS_OK || st == STATUS_NO_MEMORY || st == STATUS_CANCELLED || st == STATUS_BUG)
+        return st;
+    inspect_refusal *r = ARENA_NEW(in->memory, inspect_refusal, 1);
+    if (!r) return STATUS_NO_MEMORY;
+    *r = (inspect_refusal){.code = st, .part = part};
+    r->why = arena_strdup(in->memory, context_error(in->cx));
+    if (!r->why) return STATUS_NO_MEMORY;
+    inspect_refusal **end = &in->refusals;
+    while (*end) end = &(*end)->next;
+    *end = r;
+    context_clear(in->cx);
+    return STATUS_OK;
+}
+
+static status read_weights(inspection *in) {
+    status st = modelfile_open(in->cx, in->path, &in->file);
+    in->is_open = st == STATUS_OK;
+    TRY(judge(in, "weights", st));
+    for (int64_t i = 0; i < in->file.n_tensors; i++) {
+        const modelfile_tensor *t = &in->file.tensors[i];
+        inspect_total **at = &in->totals;
+        while (*at && strcmp((*at)->first->format_name, t->format_name) != 0) at = &(*at)->next;
+        if (!*at) {
+            *at = ARENA_NEW(in->memory, inspect_total, 1);
+            if (!*at) return STATUS_NO_MEMORY;
+            (*at)->first = t;
+        }
+        (*at)->n_tensors++;
+        (*at)->elems += modelfile_elems(t);
+        (*at)->size_bytes += t->size_bytes;
+    }
+    for (const inspect_total *f = in->totals; f; f = f->next) {
+        if (f->first->format) continue;
+        TRY(judge(in, "format",
+                  context_fail(in->cx, STATUS_UNSUPPORTED,
+                               "the format '%s' of tensor '%s' is not known (%lld tensors)",
+                               f->first->format_name, f->first->name, (long long)f->n_tensors)));
+    }
+    return STATUS_OK;
+}
+
+/* A file of the model's folder, empty where it is not there. */
+static status map_beside(inspection *in, const char *name, const char **path, file_map *map) {
+    *map = (file_map){0};
+    *path = arena_printf(in->memory, "%s/%s", in->path, name);
+    if (!*path) return STATUS_NO_MEMORY;
+    return file_exists(*path) ? file_map_open(in->cx, *path, map) : STATUS_OK;
+}
+
+static status read_folder_config(inspection *in) {
+    const char *path;
+    file_map map;
+    TRY(map_beside(in, "config.json", &path, &map));
+    if (!map.bytes)
+        FAIL(in->cx, STATUS_UNSUPPORTED,
+             "'%s' holds no config.json, so its architecture is not known", in->path);
+    status st = model_config_read(in->cx, path, map.bytes, map.size_bytes, &in->config);
+    file_map_close(&map);
+    TRY(st);
+    in->has_config = true;
+    TRY(map_beside(in, "generation_config.json", &path, &map));
+    if (!map.bytes) return STATUS_OK;
+    st = model_generation_read(in->cx, path, map.bytes, map.size_bytes, &in->config);
+    file_map_close(&map);
+    return st;
+}
+
+static status describe_tokenizer(inspection *in, tokenizer *t) {
+    static const char *const kinds[] = {[MODEL_BPE] = "BPE",
+                                        [MODEL_UNIGRAM] = "unigram",
+                                        [MODEL_WORDPIECE] = "WordPiece",
+                                        [MODEL_WORDS] = "words"};
+    in->tokenizer = t->model == MODEL_BPE && t->byte_level ? "byte-level BPE" : kinds[t->model];
+    in->tokenizer_size = tokenizer_size(t);
+    tokenizer_free(t);
+    return STATUS_OK;
+}
+
+static status read_folder_tokenizer(inspection *in) {
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "spiece.model"};
+    tokenizer *t;
+    bool found = false;
+    for (int64_t i = 0; i < COUNT_OF(names) && !found; i++) {
+        const char *path = arena_printf(in->memory, "%s/%s", in->path, names[i]);
+        if (!path) return STATUS_NO_MEMORY;
+        found = file_exists(path);
+    }
+    if (!found) return STATUS_OK;
+    TRY(tokenizer_open(in->cx, in->path, &t));
+    return describe_tokenizer(in, t);
+}
+
+static status check_template(inspection *in, const char *name, const char *text, int64_t length) {
+    template *t;
+    in->has_template = true;
+    TRY_NOTE(in->cx, template_parse(in->cx, text, length, &t), "chat template of '%s'", name);
+    template_free(t);
+    return STATUS_OK;
+}
+
+/* One template, or a list of {"name", "template"}. */
+static status read_templates(inspection *in, json *j, const char *path) {
+    json_kind kind;
+    json_text text, key;
+    bool more;
+    TRY(json_peek(j, &kind));
+    if (kind == JSON_NULL) return json_skip(j);
+    if (kind == JSON_STRING) {
+        TRY(json_string(j, &text));
+        return check_template(in, path, text.bytes, text.length);
+    }
+    TRY(json_enter_array(j));
+    for (;;) {
+        TRY(json_next_item(j, &more));
+        if (!more) return STATUS_OK;
+        TRY(json_enter_object(j));
+        for (;;) {
+            TRY(json_next_key(j, &more, &key));
+            if (!more) break;
+            if (!json_is(key, "template")) {
+                TRY(json_skip(j));
+                continue;
+            }
+            TRY(json_string(j, &text));
+            TRY(check_template(in, path, text.bytes, text.length));
+        }
+    }
+}
+
+static status read_tokenizer_config(inspection *in, json *j, const char *path) {
+    json_text key;
+    bool more;
+    TRY(json_enter_object(j));
+    for (;;) {
+        TRY(json_next_key(j, &more, &key));
+        if (!more) return json_finish(j);
+        if (json_is(key, "chat_template"))
+            TRY(read_templates(in, j, path));
+        else
+            TRY(json_skip(j));
+    }
+}
+
+static status read_folder_template(inspection *in) {
+    const char *path;
+    file_map map;
+    TRY(map_beside(in, "chat_template.jinja", &path, &map));
+    if (map.bytes) {
+        status st = check_template(in, path, map.bytes, map.size_bytes);
+        file_map_close(&map);
+        return st;
+    }
+    TRY(map_beside(in, "tokenizer_config.json", &path, &map));
+    if (!map.bytes) return STATUS_OK;
+    json j = json_make(in->cx, path, map.bytes, map.size_bytes, NULL);
+    status st = read_tokenizer_config(in, &j, path);
+    json_free(&j);
+    file_map_close(&map);
+    return st;
+}
+
+static status read_gguf_tokenizer(inspection *in) {
+    tokenizer *t;
+    if (!gguf_find(&in->file.gguf, "tokenizer.ggml.model")) return STATUS_OK;
+    TRY_NOTE(in->cx, tokenizer_open_gguf(in->cx, &in->file.gguf, &t), "'%s'", in->path);
+    return describe_tokenizer(in, t);
+}
+
+static status read_gguf_template(inspection *in) {
+    gguf_string text;
+    if (!gguf_find(&in->file.gguf, "tokenizer.chat_template")) return STATUS_OK;
+    TRY(gguf_text(&in->file.gguf, "tokenizer.chat_template", &text));
+    return check_template(in, in->path, text.bytes, text.length);
+}
+
+status inspect_read(context *cx, arena *memory, const char *path, inspection *out) {
+    *out = (inspection){.cx = cx, .memory = memory, .path = path};
+    if (!file_exists(path)) FAIL(cx, STATUS_IO, "'%s' is not there", path);
+    TRY(read_weights(out));
+    if (file_is_folder(path)) {
+        TRY(judge(out, "config", read_folder_config(out)));
+        TRY(judge(out, "tokenizer", read_folder_tokenizer(out)));
+        return judge(out, "template", read_folder_template(out));
+    }
+    if (!out->is_open || out->file.kind != MODELFILE_GGUF) return STATUS_OK;
+    status st = inspect_gguf_config(cx, path, &out->file.gguf, &out->config);
+    out->has_config = st == STATUS_OK;
+    TRY(judge(out, "config", st));
+    TRY(judge(out, "tokenizer", read_gguf_tokenizer(out)));
+    return judge(out, "template", read_gguf_template(out));
+}
+
+void inspect_close(inspection *in) {
+    modelfile_close(&in->file);
+    *in = (inspection){0};
+}
