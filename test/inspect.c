@@ -188,6 +188,69 @@ static void gguf_file_of(test *t) {
     context_free(cx);
 }
 
+/* Each architecture's metadata comes through the one reader. */
+static void gguf_architectures(test *t) {
+    static const struct {
+        const char *arch, *extra, *said;
+        int64_t value;
+    } cases[] = {
+        {"llama", "expert_used_count", "config: llama, 46 layers, ", 0},
+        {"llama", "expert_count", "config: mixtral, 46 layers, ", 8},
+        {"qwen3moe", "expert_count", ", 0 of 8 experts", 8},
+        {"gemma2", "attention.key_length", "(4 of keys) of 32, ", 32},
+        {"gemma", "attention.sliding_window", "config: gemma, 46 layers, ", 0},
+    };
+    static const char *const names[] = {"block_count",          "embedding_length",
+                                        "attention.head_count", "feed_forward_length",
+                                        "context_length",       "vocab_size"};
+    static const int64_t sizes[] = {46, 64, 4, 96, 128, 50};
+    context *cx = context_new();
+    for (int i = 0; i < COUNT_OF(cases); i++) {
+        char key[COUNT_OF(names) + 1][64], path[512], *text;
+        gguf_pair pairs[COUNT_OF(names) + 2];
+        for (int k = 0; k <= COUNT_OF(names); k++) {
+            bool last = k == COUNT_OF(names);
+            snprintf(key[k], sizeof key[k], "%s.%s", cases[i].arch,
+                     last ? cases[i].extra : names[k]);
+            pairs[k] = (gguf_pair)WHOLE(key[k], last ? cases[i].value : sizes[k]);
+        }
+        pairs[COUNT_OF(names) + 1] = (gguf_pair)TEXT("general.architecture", "");
+        pairs[COUNT_OF(names) + 1].value.text =
+            (gguf_string){cases[i].arch, (int64_t)strlen(cases[i].arch)};
+        const gguf_contents c = {.pairs = pairs, .n_pairs = COUNT_OF(pairs)};
+        snprintf(path, sizeof path, "%s/a.gguf", test_folder(t));
+        CHECK_OK(t, cx, gguf_write(cx, path, &c));
+        CHECK_OK(t, cx, inspect(t, cx, "a.gguf", NULL, &text));
+        SAYS(t, text, cases[i].said);
+        CHECK(t, !strstr(text, "tied"), "%s", text);
+        free(text);
+    }
+    context_free(cx);
+}
+
+static void template_lists(test *t) {
+    context *cx = context_new();
+    char *text;
+    CHECK_OK(t, cx, put_weights(t, cx, "m", "BF16"));
+    CHECK_OK(t, cx, put(t, cx, "m/config.json", config));
+    CHECK_OK(t, cx, put(t, cx, "m/tokenizer_config.json", "{\"chat_template\":null}"));
+    CHECK_OK(t, cx, inspect(t, cx, "m", NULL, &text));
+    SAYS(t, text, "chat template: no\n");
+    free(text);
+    CHECK_OK(t, cx,
+             put(t, cx, "m/tokenizer_config.json",
+                 "{\"chat_template\":[{\"name\":\"default\",\"template\":\"{{ 1 }}\"}]}"));
+    CHECK_OK(t, cx, inspect(t, cx, "m", NULL, &text));
+    SAYS(t, text, "chat template: yes\n");
+    free(text);
+    CHECK_OK(t, cx,
+             put(t, cx, "m/tokenizer_config.json",
+                 "{\"chat_template\":[{\"template\":\"{{ 1 }}\"},{\"template\":\"{% x %}\"}]}"));
+    CHECK_FAILS(t, cx, inspect(t, cx, "m", NULL, &text), STATUS_UNSUPPORTED, "chat template of");
+    free(text);
+    context_free(cx);
+}
+
 static void allocation_failures(test *t) {
     context *cx = context_new();
     CHECK_OK(t, cx, put_weights(t, cx, "m", "BF16"));
@@ -211,5 +274,7 @@ static void allocation_failures(test *t) {
 const test_case suite_inspect[] = {{"folder", folder},
                                    {"refusals", refusals},
                                    {"gguf", gguf_file_of},
+                                   {"gguf_architectures", gguf_architectures},
+                                   {"template_lists", template_lists},
                                    {"allocation_failures", allocation_failures},
                                    {0}};

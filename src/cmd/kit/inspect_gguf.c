@@ -1,6 +1,7 @@
 /* A GGUF file's metadata as a config.json, so that one reader judges both: keys `ARCH.key` become
- * the keys of transformers. GGUF says `llama` for mistral and mixtral too, whose graphs are the
- * same; and it leaves out gemma2's attention scale, which follows from its size. */
+ * the keys of transformers. GGUF says `llama` for mistral, whose graph is the same, and for
+ * mixtral, which has experts; it leaves out gemma2's attention scale, which follows from its size.
+ */
 #include "base/json_write.h"
 #include "cmd/kit/inspect.h"
 #include <stdio.h>
@@ -28,6 +29,11 @@ static const struct {
     {"attn_logit_softcapping", "attn_logit_softcapping", false},
     {"final_logit_softcapping", "final_logit_softcapping", false},
 };
+
+static bool is_text(gguf_string text, const char *literal) {
+    return text.length == (int64_t)strlen(literal) &&
+           !memcmp(text.bytes, literal, (size_t)text.length);
+}
 
 /* `ARCH.key`, and whether the file has it. */
 static bool key_of(const gguf *g, gguf_string arch, const char *key, char out[KEY_BYTES]) {
@@ -63,7 +69,7 @@ static status write_rope(const gguf *g, gguf_string arch, json_writer *w) {
     int64_t positions;
     if (!key_of(g, arch, "rope.scaling.type", key)) return STATUS_OK;
     TRY(gguf_text(g, key, &type));
-    if (type.length == 4 && !memcmp(type.bytes, "none", 4)) return STATUS_OK;
+    if (is_text(type, "none")) return STATUS_OK;
     json_write_key(w, "rope_scaling");
     json_write_object(w);
     json_write_key(w, "rope_type");
@@ -98,17 +104,30 @@ static status write_gemma2(const gguf *g, gguf_string arch, json_writer *w) {
     return STATUS_OK;
 }
 
+static status write_type(const gguf *g, gguf_string arch, json_writer *w) {
+    int64_t experts = 0;
+    if (gguf_find(g, "llama.expert_count"))
+        TRY(gguf_integer(g, "llama.expert_count", 0, INT32_MAX, &experts));
+    json_write_key(w, "model_type");
+    if (is_text(arch, "qwen3moe"))
+        json_write_string(w, "qwen3_moe");
+    else if (is_text(arch, "llama") && experts)
+        json_write_string(w, "mixtral");
+    else
+        json_write_text(w, arch.bytes, arch.length);
+    return STATUS_OK;
+}
+
 static status write_all(const gguf *g, json_writer *w) {
     gguf_string arch;
     TRY(gguf_text(g, "general.architecture", &arch));
-    bool moe = arch.length == 8 && !memcmp(arch.bytes, "qwen3moe", 8);
     json_write_object(w);
-    json_write_key(w, "model_type");
-    json_write_text(w, moe ? "qwen3_moe" : arch.bytes, moe ? 9 : arch.length);
+    TRY(write_type(g, arch, w));
     TRY(write_sizes(g, arch, w));
     TRY(write_rope(g, arch, w));
-    if (arch.length == 6 && !memcmp(arch.bytes, "gemma2", 6)) TRY(write_gemma2(g, arch, w));
-    json_write_bool_field(w, "tie_word_embeddings", !gguf_find_tensor(g, "output.weight"));
+    if (is_text(arch, "gemma2")) TRY(write_gemma2(g, arch, w));
+    bool tied = g->n_tensors && !gguf_find_tensor(g, "output.weight");
+    json_write_bool_field(w, "tie_word_embeddings", tied);
     json_write_object_end(w);
     return json_writer_finish(w);
 }
