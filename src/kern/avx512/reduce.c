@@ -5,7 +5,7 @@
 #include "kern/kit/flat_avx512.h"
 #include "ops/reduce.h"
 
-enum { BLOCK_LINE = 16384, BLOCK_ROWS = 64, COLUMNS = 128, UNIT_ELEMS = 2 * FLAT_UNIT };
+enum { BLOCK_LINE = 16384, BLOCK_ROWS = 64, COLUMNS = 256, UNIT_ELEMS = 2 * FLAT_UNIT };
 
 /* A piece of work is one block of one chunk of columns. */
 typedef struct work {
