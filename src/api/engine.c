@@ -129,20 +129,17 @@ int hone_check(const hone_graph *g) {
 }
 
 static int run_rewrite(hone_graph *g, const char *name) {
-    if (hone_check(g)) return 1;
-    for (int32_t i = 0; registry_rewrite[i]; i++) {
-        graph *next;
-        if (strcmp(registry_rewrite[i]->name, name)) continue;
-        status st = rewrite_run(registry_rewrite[i], g->g, NULL, &g->facts, &next);
-        if (st != STATUS_OK) {
-            g->g->st = st;
-            return 1;
-        }
-        graph_free(g->g);
-        g->g = next;
-        return 0;
+    const rewrite_def *def = rewrite_find(name);
+    if (hone_check(g) || !def) return 1;
+    graph *next;
+    status st = rewrite_run(def, g->g, NULL, &g->facts, &next);
+    if (st != STATUS_OK) {
+        g->g->st = st;
+        return 1;
     }
-    return 1;
+    graph_free(g->g);
+    g->g = next;
+    return 0;
 }
 
 int hone_differentiate(hone_graph *g) {

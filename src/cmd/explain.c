@@ -48,16 +48,15 @@ static status explain_rewrites(const verb_call *call, graph **g, text_sink sink)
     const explain_options *o = call->options;
     uint32_t facts = 0;
     for (int32_t i = o->forward; i < COUNT_OF(order); i++) {
-        for (int32_t r = 0; registry_rewrite[r]; r++) {
-            graph *next;
-            if (strcmp(registry_rewrite[r]->name, order[i])) continue;
-            TRY(rewrite_run(registry_rewrite[r], *g, NULL, &facts, &next));
-            graph_free(*g);
-            *g = next;
-            if (o->dot) continue;
-            fprintf(call->out, "\n== after %s\n", order[i]);
-            graph_print(*g, sink);
-        }
+        graph *next;
+        const rewrite_def *def = rewrite_find(order[i]);
+        if (!def) continue;
+        TRY(rewrite_run(def, *g, NULL, &facts, &next));
+        graph_free(*g);
+        *g = next;
+        if (o->dot) continue;
+        fprintf(call->out, "\n== after %s\n", order[i]);
+        graph_print(*g, sink);
     }
     return STATUS_OK;
 }

@@ -76,8 +76,7 @@ static void visit_step(lifetimes *l, plan_step *s, int32_t at, int32_t *uses) {
     visit_outputs(l, s, at, uses);
     for (int32_t i = 0; i < s->node->n_in; i++) {
         value v = s->node->in[i];
-        if (value_absent(v) || (s->node->op->n_in >= 0 && s->node->op->shape_only >> i & 1))
-            continue;
+        if (!node_reads(s->node, i)) continue;
         int32_t root = root_of(l, v);
         uses[root]--;
         if (l->piece[root] >= 0)
@@ -172,8 +171,7 @@ static int32_t *count_uses(const lifetimes *l, arena *mem) {
     for (int32_t k = 0; uses && k < l->p->n_steps; k++) {
         const node *n = l->p->steps[k].node;
         for (int32_t i = 0; i < n->n_in; i++)
-            if (!value_absent(n->in[i]) && !(n->op->n_in >= 0 && n->op->shape_only >> i & 1))
-                uses[root_of(l, n->in[i])]++;
+            if (node_reads(n, i)) uses[root_of(l, n->in[i])]++;
     }
     return uses;
 }

@@ -21,10 +21,6 @@ static int32_t storage_slot(const graph *g, value v) {
     return root.node * MAX_OUT + root.out;
 }
 
-static bool is_used(const node *n, int32_t operand) {
-    return !value_absent(n->in[operand]) && !(n->op->n_in >= 0 && n->op->shape_only >> operand & 1);
-}
-
 static void add_edge(scheduler *s, int32_t from, int32_t to) {
     s->edge[s->n_edges] = to;
     s->edge_next[s->n_edges] = s->first_edge[from];
@@ -47,7 +43,7 @@ static void add_state_edges(scheduler *s, int32_t *last_reader_of, int32_t *read
             last_reader_of[slot] = -1;
         }
         for (int32_t i = 0; i < n->n_in; i++) {
-            if (!is_used(n, i)) continue;
+            if (!node_reads(n, i)) continue;
             int32_t slot = storage_slot(g, n->in[i]);
             reader[n_readers] = id;
             reader_next[n_readers] = last_reader_of[slot];
@@ -81,7 +77,7 @@ static status start(scheduler *s, const graph *g, arena *mem) {
         for (int32_t i = 0; i < n->n_in; i++) {
             if (value_absent(n->in[i])) continue;
             add_edge(s, n->in[i].node, id);
-            if (is_used(n, i)) s->uses[storage_slot(g, n->in[i])]++;
+            if (node_reads(n, i)) s->uses[storage_slot(g, n->in[i])]++;
         }
     }
     for (int32_t i = 0; i < g->n_marks; i++) s->uses[storage_slot(g, g->marks[i].at)]++;
@@ -98,10 +94,10 @@ static int64_t growth(const scheduler *s, int32_t id) {
         if (storage_slot(s->g, (value){id, o}) == slot && s->uses[slot]) change += s->bytes[slot];
     }
     for (int32_t i = 0; i < n->n_in; i++) {
-        if (!is_used(n, i)) continue;
+        if (!node_reads(n, i)) continue;
         int32_t slot = storage_slot(s->g, n->in[i]), here = 0;
         for (int32_t j = 0; j <= i; j++)
-            here += is_used(n, j) && storage_slot(s->g, n->in[j]) == slot;
+            here += node_reads(n, j) && storage_slot(s->g, n->in[j]) == slot;
         if (here == s->uses[slot]) change -= s->bytes[slot];
     }
     return change;
@@ -123,7 +119,7 @@ static int32_t best_ready(const scheduler *s) {
 static void finish_node(scheduler *s, int32_t id) {
     const node *n = s->g->nodes[id];
     for (int32_t i = 0; i < n->n_in; i++)
-        if (is_used(n, i)) s->uses[storage_slot(s->g, n->in[i])]--;
+        if (node_reads(n, i)) s->uses[storage_slot(s->g, n->in[i])]--;
     for (int32_t e = s->first_edge[id]; e >= 0; e = s->edge_next[e])
         if (--s->waits[s->edge[e]] == 0) s->ready[s->n_ready++] = s->edge[e];
 }

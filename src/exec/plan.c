@@ -15,8 +15,7 @@ static int32_t *count_reads(const graph *g, arena *mem) {
     for (int32_t id = 0; id < g->n_nodes; id++) {
         const node *n = g->nodes[id];
         for (int32_t i = 0; i < n->n_in; i++)
-            if (!value_absent(n->in[i]) && !(n->op->n_in >= 0 && n->op->shape_only >> i & 1))
-                reads[n->in[i].node * MAX_OUT + n->in[i].out]++;
+            if (node_reads(n, i)) reads[n->in[i].node * MAX_OUT + n->in[i].out]++;
     }
     for (int32_t i = 0; i < g->n_marks; i++)
         reads[g->marks[i].at.node * MAX_OUT + g->marks[i].at.out]++;
@@ -40,14 +39,18 @@ static bool *find_constants(const graph *g, arena *mem) {
     return constant;
 }
 
+static kernel_query query_of(const plan *p, const node *n, const int32_t *reads) {
+    kernel_query q = {.g = p->g, .node = n};
+    for (int32_t i = 0; i < n->n_in; i++)
+        if (!value_absent(n->in[i])) q.in[i] = value_type(p->g, n->in[i]);
+    for (int32_t o = 0; o < n->n_out; o++)
+        if (is_read(p, reads, (value){n->id, o}) || n->op->writes[o]) q.out[o] = &n->out[o];
+    return q;
+}
+
 static status pick_kernel(plan *p, plan_step *s, const int32_t *reads) {
-    kernel_query q = {.g = p->g, .node = s->node};
-    for (int32_t i = 0; i < s->node->n_in; i++)
-        if (!value_absent(s->node->in[i])) q.in[i] = value_type(p->g, s->node->in[i]);
-    for (int32_t o = 0; o < s->node->n_out; o++)
-        if (is_read(p, reads, (value){s->node->id, o}) || s->node->op->writes[o])
-            q.out[o] = &s->node->out[o];
     if (p->options.reference_only) return STATUS_OK;
+    kernel_query q = query_of(p, s->node, reads);
     return choose_kernel(&q, p->options.isa_limit, p->options.plugins, &p->mem, &s->chosen);
 }
 
@@ -91,16 +94,13 @@ static plan_pack *find_pack(plan *p, value of, const pack_def *def) {
     return NULL;
 }
 
-static status want_packs(plan *p, const bool *constant) {
+static status want_packs(plan *p, const bool *constant, const int32_t *reads) {
     p->packs = ARENA_NEW(&p->mem, plan_pack, (int64_t)p->n_steps * 2 + 1);
     if (!p->packs) return STATUS_NO_MEMORY;
     for (int32_t k = 0; k < p->n_steps; k++) {
         plan_step *s = &p->steps[k];
-        kernel_query q = {.g = p->g, .node = s->node};
         if (!s->chosen.kernel || !s->chosen.kernel->wants) continue;
-        for (int32_t i = 0; i < s->node->n_in; i++)
-            if (!value_absent(s->node->in[i])) q.in[i] = value_type(p->g, s->node->in[i]);
-        for (int32_t o = 0; o < s->node->n_out; o++) q.out[o] = &s->node->out[o];
+        kernel_query q = query_of(p, s->node, reads);
         for (int32_t i = 0; i < s->node->n_in && i < MAX_IN; i++) {
             value of = s->node->in[i];
             if (value_absent(of) || !constant[graph_storage(p->g, of).node]) continue;
@@ -156,7 +156,7 @@ static status build(plan *p, arena *mem) {
         if (pass == 0) p->n_load = p->n_steps;
     }
     TRY(plan_build_memory(p, reads));
-    TRY(want_packs(p, constant));
+    TRY(want_packs(p, constant, reads));
     return make_scratch(p);
 }
 

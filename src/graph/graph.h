@@ -166,9 +166,6 @@ static inline const type *value_type(const graph *g, value v) {
 /* Everything that must hold: operands before users, versions of state in order, shape rules agree.
  */
 status graph_verify(const graph *g);
-/* last_use[node] = the last node that reads any of its outputs; n_nodes for values that are marked.
- */
-status graph_liveness(const graph *g, arena *mem, int32_t **last_use);
 /* Follows views and writes back to the value that owns the storage. */
 value graph_storage(const graph *g, value v);
 

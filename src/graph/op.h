@@ -106,6 +106,12 @@ struct op_def {
     status (*sample)(sample *s);
 };
 
+/* Whether the node reads the contents of this operand: it is there, and more than its extents matter. */
+static inline bool node_reads(const node *n, int32_t operand) {
+    bool shape_only = n->op->n_in >= 0 && (n->op->shape_only >> operand & 1);
+    return !value_absent(n->in[operand]) && !shape_only;
+}
+
 extern const op_def *const registry_op[];
 const op_def *op_find(const char *name);
 
@@ -127,8 +133,9 @@ struct sample {
     graph *g;
     uint64_t state; /* of the random numbers */
     bool even;      /* asked for: extents that halve (the label check) */
-    int32_t wide;   /* asked for: now and then, extents up to so many times larger (the kernel check) */
-    value y;        /* set by the sampler: the node under test */
+    int32_t
+        wide; /* asked for: now and then, extents up to so many times larger (the kernel check) */
+    value y;  /* set by the sampler: the node under test */
     int64_t symbols[MAX_SYMBOLS];
     sample_input inputs[MAX_IN + 8];
     int32_t n_inputs;

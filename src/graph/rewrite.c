@@ -5,6 +5,12 @@
 #include <assert.h>
 #include <string.h>
 
+const rewrite_def *rewrite_find(const char *name) {
+    for (int32_t i = 0; registry_rewrite[i]; i++)
+        if (!strcmp(registry_rewrite[i]->name, name)) return registry_rewrite[i];
+    return NULL;
+}
+
 value rewriting_get(const rewriting *r, value from) {
     return value_absent(from) ? from : r->map[r->first[from.node] + from.out];
 }

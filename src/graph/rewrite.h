@@ -36,6 +36,8 @@ struct rewrite_def {
     status (*finish)(rewriting *r);
 };
 extern const rewrite_def *const registry_rewrite[];
+/* NULL if there is none of that name. */
+const rewrite_def *rewrite_find(const char *name);
 
 /* `facts` holds what is known of `from` and is updated. On success *out is a new graph of its own.
  */

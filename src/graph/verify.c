@@ -1,4 +1,4 @@
-/* What must hold of a graph, and how long each value lives.
+/* What must hold of a graph.
  *
  * State: each write takes the newest version of its storage; a node that reads an older version
  * must come before the writer, since both live in the same memory. Views are reads of what they
@@ -45,8 +45,7 @@ static status verify_versions(const graph *g, arena *mem) {
     for (int32_t id = 0; id < g->n_nodes; id++) {
         const node *n = g->nodes[id];
         for (int32_t i = 0; i < n->n_in; i++) {
-            if (value_absent(n->in[i]) || (n->op->n_in >= 0 && n->op->shape_only >> i & 1))
-                continue;
+            if (!node_reads(n, i)) continue;
             value root = graph_storage(g, n->in[i]);
             if (version_of(g, made_at, n->in[i]) != newest[root.node * MAX_OUT + root.out])
                 return op_fail(
@@ -77,19 +76,4 @@ status graph_verify(const graph *g) {
     status st = verify_versions(g, &scratch);
     arena_free(&scratch);
     return st;
-}
-
-status graph_liveness(const graph *g, arena *mem, int32_t **last_use) {
-    int32_t *last = ARENA_NEW(mem, int32_t, g->n_nodes + 1);
-    if (!last) return STATUS_NO_MEMORY;
-    for (int32_t id = 0; id < g->n_nodes; id++) {
-        const node *n = g->nodes[id];
-        last[id] = id;
-        for (int32_t i = 0; i < n->n_in; i++)
-            if (!value_absent(n->in[i]) && !(n->op->n_in >= 0 && n->op->shape_only >> i & 1))
-                last[n->in[i].node] = id;
-    }
-    for (int32_t i = 0; i < g->n_marks; i++) last[g->marks[i].at.node] = g->n_nodes;
-    *last_use = last;
-    return STATUS_OK;
 }

@@ -52,33 +52,7 @@ ALWAYS_INLINE void run_rows(vec_format f, const call *c, int64_t from, int64_t t
     }
 }
 
-static bool supports(const kernel_query *q, reason *why) {
-    if (!flat_supports(q, why)) return false;
-    if (!q->out[0]) return refuse(why, "nobody reads the output");
-    return q->in[0]->format == q->out[0]->format || refuse(why, "x and y differ in format");
-}
-
-#define NORM(id, layer)                                                                            \
-    static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
-        vec_format f = vec_format_of(c->out[0].format);                                            \
-        (void)scratch;                                                                             \
-        if (f == VEC_F32)                                                                          \
-            run_rows(VEC_F32, c, from, to, layer);                                                 \
-        else if (f == VEC_BF16)                                                                    \
-            run_rows(VEC_BF16, c, from, to, layer);                                                \
-        else                                                                                       \
-            run_rows(VEC_F16, c, from, to, layer);                                                 \
-    }                                                                                              \
-    static const kernel_def kernel_##id = {.name = "avx512." #id,                                  \
-                                           .op = &op_##id,                                         \
-                                           .isa = "avx512",                                        \
-                                           .order = 1,                                             \
-                                           .supports = supports,                                   \
-                                           .units = rows_units,                                    \
-                                           .run = run_##id,                                        \
-                                           .tolerance = 0x1p-18};
-
-NORM(rms_norm, false)
-NORM(layer_norm, true)
+ROWS_KERNEL(rms_norm, false)
+ROWS_KERNEL(layer_norm, true)
 
 const kernel_def *const kernels_avx512_norm[] = {&kernel_rms_norm, &kernel_layer_norm, NULL};

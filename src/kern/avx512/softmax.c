@@ -33,33 +33,7 @@ ALWAYS_INLINE void run_rows(vec_format f, const call *c, int64_t from, int64_t t
         run_row(f, c->in[0].data, c->out[0].data, r * n, n, logarithm);
 }
 
-static bool supports(const kernel_query *q, reason *why) {
-    if (!flat_supports(q, why)) return false;
-    if (!q->out[0]) return refuse(why, "nobody reads the output");
-    return q->in[0]->format == q->out[0]->format || refuse(why, "x and y differ in format");
-}
-
-#define SOFTMAX(id, logarithm)                                                                     \
-    static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
-        vec_format f = vec_format_of(c->out[0].format);                                            \
-        (void)scratch;                                                                             \
-        if (f == VEC_F32)                                                                          \
-            run_rows(VEC_F32, c, from, to, logarithm);                                             \
-        else if (f == VEC_BF16)                                                                    \
-            run_rows(VEC_BF16, c, from, to, logarithm);                                            \
-        else                                                                                       \
-            run_rows(VEC_F16, c, from, to, logarithm);                                             \
-    }                                                                                              \
-    static const kernel_def kernel_##id = {.name = "avx512." #id,                                  \
-                                           .op = &op_##id,                                         \
-                                           .isa = "avx512",                                        \
-                                           .order = 1,                                             \
-                                           .supports = supports,                                   \
-                                           .units = rows_units,                                    \
-                                           .run = run_##id,                                        \
-                                           .tolerance = 0x1p-18};
-
-SOFTMAX(softmax, false)
-SOFTMAX(log_softmax, true)
+ROWS_KERNEL(softmax, false)
+ROWS_KERNEL(log_softmax, true)
 
 const kernel_def *const kernels_avx512_softmax[] = {&kernel_softmax, &kernel_log_softmax, NULL};

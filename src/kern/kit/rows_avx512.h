@@ -23,4 +23,33 @@ static inline void rows_range(const tensor *t, int64_t *from, int64_t *to) {
     *to = MIN_OF(*to * step, rows_count(t));
 }
 
+/* An output that is read, in the format of operand 0. */
+static inline bool rows_supports(const kernel_query *q, reason *why) {
+    if (!flat_supports(q, why)) return false;
+    if (!q->out[0]) return refuse(why, "nobody reads the output");
+    return q->in[0]->format == q->out[0]->format || refuse(why, "x and y differ in format");
+}
+
+/* The kernel of an op of that name, through the file's run_rows(format, call, from, to, option), which gets a
+ * loop of its own for each format. */
+#define ROWS_KERNEL(id, option)                                                                    \
+    static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
+        vec_format f = vec_format_of(c->out[0].format);                                            \
+        (void)scratch;                                                                             \
+        if (f == VEC_F32)                                                                          \
+            run_rows(VEC_F32, c, from, to, option);                                                \
+        else if (f == VEC_BF16)                                                                    \
+            run_rows(VEC_BF16, c, from, to, option);                                               \
+        else                                                                                       \
+            run_rows(VEC_F16, c, from, to, option);                                                \
+    }                                                                                              \
+    static const kernel_def kernel_##id = {.name = "avx512." #id,                                  \
+                                           .op = &op_##id,                                         \
+                                           .isa = "avx512",                                        \
+                                           .order = 1,                                             \
+                                           .supports = rows_supports,                              \
+                                           .units = rows_units,                                    \
+                                           .run = run_##id,                                        \
+                                           .tolerance = 0x1p-18};
+
 #endif
