@@ -1,0 +1,242 @@
+/* The HTTP thread against raw sockets: whole and streamed answers, connections that are kept, clients
+ * that leave, stall or write nonsense, and limits. */
+#include "base/time.h"
+#include "serve/http.h"
+#include "test.h"
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct place {
+    http_server *server;
+    pthread_t thread;
+    atomic_int handled, gone;
+    _Atomic(http_exchange *) waiting;
+} place;
+
+/* /echo answers with the body; /stream with three pieces; /flood with more than a client reads at once;
+ * /wait keeps the exchange for the test to answer. */
+static void on_request(void *user, http_exchange *x) {
+    place *p = user;
+    const http_request *r = http_request_of(x);
+    atomic_fetch_add(&p->handled, 1);
+    if (!strcmp(r->path, "/stream")) {
+        http_stream(x, 200, "text/event-stream", NULL);
+        for (int i = 0; i < 3; i++) http_send(x, "data: piece\n\n", 13);
+        http_end(x);
+    } else if (!strcmp(r->path, "/flood")) {
+        static const char block[64 << 10] = {'x'};
+        http_stream(x, 200, "text/plain", NULL);
+        for (int i = 0; i < 64 && http_send(x, block, sizeof block); i++) {
+        }
+        http_end(x);
+    } else if (!strcmp(r->path, "/wait")) {
+        http_hold(x);
+        atomic_store(&p->waiting, x);
+    } else {
+        http_reply(x, 200, "text/plain", NULL, r->body, r->body_bytes);
+    }
+}
+static void on_gone(void *user, http_exchange *x) {
+    (void)x;
+    atomic_fetch_add(&((place *)user)->gone, 1);
+}
+static void *serve(void *arg) {
+    http_run(((place *)arg)->server);
+    return NULL;
+}
+
+static status place_open(context *cx, place *p) {
+    *p = (place){0};
+    TRY(http_open(cx,
+                  &(http_options){.host = "127.0.0.1",
+                                  .most_body_bytes = 1 << 20,
+                                  .most_connections = 64,
+                                  .most_unread_bytes = 2 << 20,
+                                  .idle_seconds = 2,
+                                  .handlers = {on_request, on_gone, p}},
+                  &p->server));
+    return pthread_create(&p->thread, NULL, serve, p) ? STATUS_IO : STATUS_OK;
+}
+static void place_close(place *p) {
+    http_stop(p->server);
+    pthread_join(p->thread, NULL);
+    http_release(atomic_exchange(&p->waiting, NULL));
+    http_close(p->server);
+}
+
+static int dial(const place *p) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)http_port(p->server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+static bool say(int fd, const char *text, size_t length) {
+    return send(fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
+}
+/* Reads until `words` have come; false at the connection's end. */
+static bool hear(int fd, const char *words, char *out, size_t size) {
+    size_t n = 0;
+    while (n + 1 < size) {
+        ssize_t got = recv(fd, out + n, size - 1 - n, 0);
+        if (got <= 0) break;
+        out[n += (size_t)got] = 0;
+        if (strstr(out, words)) return true;
+    }
+    out[n] = 0;
+    return false;
+}
+static bool soon(atomic_int *count, int wanted, double seconds) {
+    for (double until = time_seconds() + seconds; time_seconds() < until; time_sleep_ns(1000000))
+        if (atomic_load(count) >= wanted) return true;
+    return false;
+}
+
+static void answers(test *t) {
+    context *cx = context_new();
+    place p;
+    char heard[4096];
+    CHECK_OK(t, cx, place_open(cx, &p));
+    int fd = dial(&p);
+    CHECK(t, fd >= 0);
+    const char post[] =
+        "POST /echo HTTP/1.1\r\nHost: x\r\nX-Request-Id: seven\r\nContent-Length: 5\r\n\r\n"
+        "hello";
+    for (int i = 0; i < 3; i++) { /* one connection, kept */
+        CHECK(t, say(fd, post, sizeof post - 1));
+        CHECK(t, hear(fd, "\r\n\r\nhello", heard, sizeof heard), "%s", heard);
+        CHECK(t, strstr(heard, "HTTP/1.1 200 OK") && strstr(heard, "x-request-id: seven"), "%s",
+              heard);
+    }
+    CHECK(t, say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", 33));
+    CHECK(t, hear(fd, "0\r\n\r\n", heard, sizeof heard), "%s", heard);
+    CHECK(t, strstr(heard, "d\r\ndata: piece\n\n\r\nd\r\n"), "%s", heard);
+    close(fd);
+    fd = dial(&p);
+    char *large = calloc(1, (1 << 20) + 200);
+    int n = sprintf(large, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1 << 20);
+    memset(large + n, 'y', 1 << 20);
+    CHECK(t, say(fd, large, (size_t)n + (1 << 20)));
+    CHECK(t, hear(fd, "\r\n\r\nyyyy", heard, sizeof heard), "%s", heard);
+    close(fd);
+    free(large);
+    place_close(&p);
+    context_free(cx);
+}
+
+static void refusals(test *t) {
+    static const struct {
+        const char *says, *hears;
+    } cases[] = {
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n", " 413 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\n\r\n", " 411 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+         " 411 "},
+    };
+    context *cx = context_new();
+    place p;
+    char heard[4096];
+    CHECK_OK(t, cx, place_open(cx, &p));
+    for (int64_t i = 0; i < COUNT_OF(cases); i++) {
+        int fd = dial(&p);
+        CHECK(t, say(fd, cases[i].says, strlen(cases[i].says)));
+        CHECK(t, hear(fd, "}", heard, sizeof heard) && strstr(heard, cases[i].hears), "%s\n%s",
+              cases[i].says, heard);
+        close(fd);
+    }
+    CHECK(t, atomic_load(&p.handled) == 0);
+    place_close(&p);
+    context_free(cx);
+}
+
+static void leaving(test *t) {
+    context *cx = context_new();
+    place p;
+    char heard[4096];
+    CHECK_OK(t, cx, place_open(cx, &p));
+    const char post[] = "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+    int fd = dial(&p);
+    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 1, 2));
+    CHECK(t, !soon(&p.gone, 1, 0.1)); /* control: it is still there */
+    close(fd);
+    CHECK(t, soon(&p.gone, 1, 0.5), "a client that left while it waited was not noticed");
+    http_exchange *x = atomic_exchange(&p.waiting, NULL);
+    http_stream(x, 200, "text/plain", NULL);
+    CHECK(t, http_is_gone(x) && !http_send(x, "a", 1));
+    http_release(x);
+    fd = dial(&p); /* answered by another thread, after a while */
+    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 2, 2));
+    x = atomic_exchange(&p.waiting, NULL);
+    http_reply(x, 200, "text/plain", NULL, "late", 4);
+    http_release(x);
+    CHECK(t, hear(fd, "\r\n\r\nlate", heard, sizeof heard), "%s", heard);
+    close(fd);
+    int slow = dial(&p); /* asks for 4 MiB and does not read */
+    CHECK(t, say(slow, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n", 32));
+    CHECK(t, soon(&p.gone, 2, 2), "a client that does not read was not dropped");
+    close(slow);
+    int half = dial(&p); /* half a request: closed when it has idled */
+    CHECK(t, say(half, "POST /echo HTT", 14));
+    CHECK(t, !hear(half, "HTTP/1.1 200", heard, sizeof heard));
+    close(half);
+    place_close(&p);
+    context_free(cx);
+}
+
+static void nonsense(test *t) {
+    context *cx = context_new();
+    place p;
+    char heard[4096], noise[600];
+    uint32_t seed = 1;
+    CHECK_OK(t, cx, place_open(cx, &p));
+    const char get[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok";
+    for (int i = 0; i < 2000; i++) {
+        int fd = dial(&p), n = (int)(seed >> 8) % 500 + 1;
+        CHECK(t, fd >= 0);
+        memcpy(noise, get, sizeof get);
+        for (int k = i % 2 ? 0 : 6; k < n; k++)
+            if (i % 3 || k > 60 || (seed >> 20) % 8 == 0)
+                noise[k] = (char)((seed = seed * 1664525u + 1013904223u) >> 24);
+        (void)!send(fd, noise, (size_t)n, MSG_NOSIGNAL);
+        close(fd);
+        seed = seed * 1664525u + 1013904223u;
+    }
+    int fd = -1;
+    for (int tries = 0; tries < 50 && fd < 0; tries++, time_sleep_ns(20000000)) fd = dial(&p);
+    CHECK(t, say(fd, get, sizeof get - 1) && hear(fd, "\r\n\r\nok", heard, sizeof heard), "%s",
+          heard);
+    close(fd);
+    place_close(&p);
+    context_free(cx);
+}
+
+static void bad_places(test *t) {
+    context *cx = context_new();
+    place p;
+    http_server *s;
+    CHECK_OK(t, cx, place_open(cx, &p));
+    http_options o = {.host = "127.0.0.1", .most_connections = 4, .port = http_port(p.server)};
+    CHECK_FAILS(t, cx, http_open(cx, &o, &s), STATUS_IO, "is the port in use");
+    o.port = 0;
+    o.certificate = o.key = "/nowhere.pem";
+    CHECK_FAILS(t, cx, http_open(cx, &o, &s), STATUS_IO, "readable PEM files");
+    place_close(&p);
+    context_free(cx);
+}
+
+const test_case suite_http[] = {{"answers", answers},       {"refusals", refusals},
+                                {"leaving", leaving, true}, {"nonsense", nonsense, true},
+                                {"bad_places", bad_places}, {0}};
