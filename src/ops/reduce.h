@@ -10,6 +10,7 @@ typedef struct reduce_params {
 } reduce_params;
 
 value build_sum(graph *g, value x, int64_t axes, bool keep);
+value build_sum_squares(graph *g, value x, int64_t axes, bool keep);
 value build_mean(graph *g, value x, int64_t axes, bool keep);
 value build_amax(graph *g, value x, int64_t axes, bool keep);
 
@@ -21,6 +22,6 @@ typedef struct broadcast_to_params {
 /* Repeats x until it has the shape of `like`, whose contents do not matter. */
 value build_broadcast_to(graph *g, value x, value like, int64_t axes);
 
-extern const op_def op_sum, op_mean, op_amax, op_broadcast_to;
+extern const op_def op_sum, op_sum_squares, op_mean, op_amax, op_broadcast_to;
 
 #endif
