@@ -75,8 +75,8 @@ static bool keeps_bound(const num_format *f, const double *x, int64_t count, dou
 static void bounds(test *t) {
     double x[1100];
     for (int i = 0; i < 1100; i++) x[i] = sin(i * 1.7) * exp(cos(i * 0.3) * 4);
-    for (int i = 0; registry_format[i]; i++) {
-        const num_format *f = registry_format[i];
+    const num_format *f;
+    for (int64_t i = 0; (f = num_at(i)); i++) {
         CHECK(t, num_find(f->name) == f && f->block_elems <= 512, "%s", f->name);
         if (f->kind == NUM_INDEX) continue;
         CHECK(t, !f->row_head_bytes || f->pack_f64, "%s", f->name);

@@ -13,6 +13,14 @@
 #define ALIGNED(n) __attribute__((aligned(n)))
 #define NOINLINE __attribute__((noinline))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+/* Compiled for each generation of vector units, and picked when the program is loaded: for loops that compilers turn
+ * into vector code by themselves, on floors below the kernels. */
+#if defined(__x86_64__)
+#define VECTOR_CLONES                                                                              \
+    __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#else
+#define VECTOR_CLONES
+#endif
 #define PREFETCH(p) __builtin_prefetch((p), 0, 3)
 
 #define COUNT_OF(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))

@@ -38,8 +38,12 @@ typedef struct num_format {
     void (*pack_tensor)(const float *in, int64_t rows, int64_t count, void *out);
 } num_format;
 
+/* One format a file, and tables of formats that differ in numbers only, each closed by {0}. */
 extern const num_format *const registry_format[];
+extern const num_format *const registry_format_family[];
 
+/* Every format once, by a counter from 0; NULL behind the last. */
+const num_format *num_at(int64_t index);
 /* NULL if there is none of that name. */
 const num_format *num_find(const char *name);
 

@@ -1,4 +1,4 @@
-/* Symmetric int8 in groups and rows (the equations are in the header). */
+/* Symmetric int8 rows (the equations are in the header). */
 #include "num/kit/int8.h"
 #include "num/kit/half.h"
 #include <math.h>
@@ -56,25 +56,5 @@ void int8_row_pack_f64(const double *in, int64_t count, void *row) {
     for (int64_t i = 0; i < count; i++) {
         float x = (float)in[i];
         int8_encode(&x, 1, scale, (int8_t *)row + 4 + i);
-    }
-}
-
-void int8_group_unpack(int64_t group, const void *row, int64_t first, int64_t count, float *out) {
-    const char *block = (const char *)row + first / group * (4 + group);
-    for (int64_t done = 0; done < count; done += group, block += 4 + group) {
-        float scale;
-        memcpy(&scale, block, 4);
-        int8_decode((const int8_t *)block + 4, MIN_OF(group, count - done), scale, out + done);
-    }
-}
-
-void int8_group_pack(int64_t group, const float *in, int64_t count, void *row) {
-    char *block = row;
-    for (int64_t done = 0; done < count; done += group, block += 4 + group) {
-        int64_t n = MIN_OF(group, count - done);
-        float scale = int8_scale(int8_amax(in + done, n));
-        memcpy(block, &scale, 4);
-        int8_encode(in + done, n, scale, (int8_t *)block + 4);
-        memset(block + 4 + n, 0, (size_t)(group - n));
     }
 }

@@ -19,28 +19,6 @@ void int8_row_pack_f64(const double *in, int64_t count, void *row);
 /* The same with a given scale. */
 void int8_row_pack_scaled(const float *in, int64_t count, float scale, void *row);
 
-/* Blocks as [f32 scale][`group` codes]; the last one is filled up with zeros. */
-void int8_group_unpack(int64_t group, const void *row, int64_t first, int64_t count, float *out);
-void int8_group_pack(int64_t group, const float *in, int64_t count, void *row);
-
 #define INT8_ERROR (0.5 / 127 + 0x1p-20)
-
-/* A whole format with groups of N. */
-#define INT8_GROUP_FORMAT(N)                                                                       \
-    static void unpack(const void *row, int64_t first, int64_t count, float *out) {                \
-        int8_group_unpack(N, row, first, count, out);                                              \
-    }                                                                                              \
-    static void pack(const float *in, int64_t count, void *row) {                                  \
-        int8_group_pack(N, in, count, row);                                                        \
-    }                                                                                              \
-    const num_format format_int8_g##N = {                                                          \
-        .name = "int8_g" #N,                                                                       \
-        .kind = NUM_BLOCK,                                                                         \
-        .block_elems = N,                                                                          \
-        .block_bytes = 4 + N,                                                                      \
-        .error = INT8_ERROR,                                                                       \
-        .unpack = unpack,                                                                          \
-        .pack = pack,                                                                              \
-    }
 
 #endif

@@ -9,9 +9,22 @@
 
 enum { STRIP = 512 }; /* no format has longer blocks */
 
+const num_format *num_at(int64_t index) {
+    int64_t i = 0;
+    while (registry_format[i] && i < index) i++;
+    if (registry_format[i]) return registry_format[i];
+    for (int64_t f = 0; registry_format_family[f]; f++)
+        for (const num_format *at = registry_format_family[f]; at->name; at++, i++)
+            if (i == index) return at;
+    return NULL;
+}
+
 const num_format *num_find(const char *name) {
     for (int64_t i = 0; registry_format[i]; i++)
         if (!strcmp(registry_format[i]->name, name)) return registry_format[i];
+    for (int64_t f = 0; registry_format_family[f]; f++)
+        for (const num_format *at = registry_format_family[f]; at->name; at++)
+            if (!strcmp(at->name, name)) return at;
     return NULL;
 }
 

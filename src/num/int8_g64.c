@@ -1,4 +1,0 @@
-/* int8 with a scale for each 64 values along the row. */
-#include "num/kit/int8.h"
-
-INT8_GROUP_FORMAT(64);
