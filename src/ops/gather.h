@@ -19,7 +19,10 @@ value build_scatter_add(graph *g, value rows, value ids, value like);
 value build_take(graph *g, value x, value ids);
 /* y = 0 in the shape of `like`, and y[.., ids[.., j]] += x[.., j]. */
 value build_put(graph *g, value x, value ids, value like);
+/* Writes a state: the next version of `target`, in any format, has rows[i, ..] at ids[i]. An id that is negative
+ * or past the end writes nothing; no two may name the same row. */
+value build_put_rows(graph *g, value target, value ids, value rows);
 
-extern const op_def op_embedding, op_gather, op_scatter_add, op_take, op_put;
+extern const op_def op_embedding, op_gather, op_scatter_add, op_take, op_put, op_put_rows;
 
 #endif
