@@ -8,18 +8,30 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, MOST_VERBS = 256 };
 
-static const verb_def *find(const char *name) {
+/* The verbs that the word begins, where they have more words: `hone data` alone. */
+static bool list_family(const char *name) {
+    size_t length = strlen(name);
+    bool any = false;
     for (int64_t i = 0; registry_verb[i]; i++) {
-        if (!strcmp(registry_verb[i]->name, name)) return registry_verb[i];
+        const verb_def *v = registry_verb[i];
+        if (strncmp(v->name, name, length) || v->name[length] != ' ') continue;
+        if (!any) log_error("'hone %s' needs one more word; the verbs are:", name);
+        any = true;
+        log_error("hone %s: %s", v->name, v->summary);
     }
-    return NULL;
+    return any;
 }
 
-static int unknown_verb(const char *name) {
+static int unknown_verb(int64_t n_words, const char *const *words) {
+    char name[256];
+    if (list_family(words[0])) return EXIT_USAGE;
     const char *names[MOST_VERBS];
     int64_t n = 0;
     for (; registry_verb[n] && n < MOST_VERBS; n++) names[n] = registry_verb[n]->name;
+    bool two = n_words > 1 && words[1][0] != '-';
+    snprintf(name, sizeof name, "%s%s%s", words[0], two ? " " : "", two ? words[1] : "");
     const char *near = options_nearest(name, names, n);
+    if (!near) near = options_nearest(words[0], names, n);
     log_error("there is no verb '%s'%s%s%s; `hone help` lists them", name,
               near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     return EXIT_USAGE;
@@ -55,22 +67,23 @@ static int run_verb(arena *memory, const verb_def *verb, int64_t n_words,
 }
 
 int main(int argc, char **argv) {
-    const char *name = argc > 1 ? argv[1] : "help";
-    if (!strcmp(name, "--help") || !strcmp(name, "-h")) name = "help";
-    if (!strcmp(name, "--version")) {
+    static const char *const help = "help";
+    const char *const *words = argc > 1 ? (const char *const *)argv + 1 : &help;
+    int64_t n_words = MAX_OF(argc - 1, 1), used;
+    if (!strcmp(words[0], "--help") || !strcmp(words[0], "-h")) words = &help, n_words = 1;
+    if (!strcmp(words[0], "--version")) {
         printf("hone %s\n", hone_version());
         return EXIT_DONE;
     }
-    const verb_def *verb = find(name);
-    if (!verb) return unknown_verb(name);
+    const verb_def *verb = options_verb(n_words, words, &used);
+    if (!verb) return unknown_verb(n_words, words);
     context *cx = context_new();
     if (!cx) {
         log_error("no memory");
         return EXIT_FAILED;
     }
     arena memory = arena_make(cx);
-    int64_t n_words = MAX_OF(argc - 2, 0);
-    int code = run_verb(&memory, verb, n_words, (const char *const *)argv + (argc > 1 ? 2 : 1));
+    int code = run_verb(&memory, verb, n_words - used, words + used);
     arena_free(&memory);
     context_free(cx);
     return code;

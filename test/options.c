@@ -22,7 +22,8 @@ static const option_def table[] = {
     OPTION(trial_options, threads, OPTION_INT, .initial = "2", RANGE(0, 1024), .help = "threads"),
     OPTION(trial_options, memory, OPTION_SIZE, .initial = "1G", RANGE(1, INFINITY),
            .help = "memory"),
-    OPTION(trial_options, lr, OPTION_DOUBLE, .initial = "1e-3", RANGE_ABOVE(0, 1), .help = "rate"),
+    OPTION(trial_options, lr, OPTION_DOUBLE, .initial = "1e-3", RANGE_ABOVE(0, 1), .letter = 'l',
+           .help = "rate"),
     OPTION(trial_options, every, OPTION_DURATION, .initial = "5m", .help = "how often"),
     OPTION(trial_options, model, OPTION_STRING, .required = true, .help = "the model"),
     OPTION(trial_options, data, OPTION_STRINGS, .help = "corpora"),
@@ -94,6 +95,9 @@ static void kinds(test *t) {
     CHECK(t, o->every == 5400 && o->mode == 0 && o->data.count == 3 && b.call.common.log == 3);
     CHECK(t, !strcmp(o->data.item[2], "c") && !strcmp(o->model, "m"));
     CHECK(t, b.call.n_args == 1 && !strcmp(b.call.args[0], "--word"));
+    CHECK_OK(t, b.cx, read_line(&b, "-l 0.5 --model m"));
+    o = b.call.options;
+    CHECK(t, o->lr == 0.5);
     CHECK_OK(t, b.cx, read_line(&b, "--help"));
     CHECK(t, b.call.common.help);
     bench_free(&b);
@@ -104,6 +108,8 @@ static void flag_refusals(test *t) {
     static const char *const cases[][2] = {
         {"--modle x", "unknown option '--modle'; did you mean --model?"},
         {"--xyzzy", "unknown option '--xyzzy'"},
+        {"-lr 1", "unknown option '-lr'"},
+        {"-l 0 --model m", "--lr: '0' must be a number"},
         {"--model m --threads 4096", "--threads: '4096' must be a whole number, 0 .. 1024"},
         {"--model m --threads 1.5", "--threads: '1.5' must be a whole number"},
         {"--model m --threads 99999999999999999999", "--threads: '99999999999999999999'"},
@@ -235,8 +241,9 @@ static void texts(test *t) {
     }
     CHECK(t, strstr(help, "usage: hone trial [options] [JOB.yaml] WORD\n"), "%s", help);
     CHECK(t, strstr(help, "threads; 0 .. 1024; default 2"), "%s", help);
+    CHECK(t, strstr(help, "-l, --lr X"), "%s", help);
     CHECK(t, strstr(help, "rate; above 0, at most 1; default 1e-3"), "%s", help);
-    CHECK(t, strstr(man, ".TH HONE-TRIAL 1") && strstr(man, ".B \\-\\-lr X"), "%s", man);
+    CHECK(t, strstr(man, ".TH HONE-TRIAL 1") && strstr(man, ".B \\-l, \\-\\-lr X"), "%s", man);
     for (const char *line = help; *line;) {
         size_t length = strcspn(line, "\n");
         CHECK(t, length <= 100, "%.*s", (int)length, line);
@@ -292,6 +299,18 @@ static const char *fault(const option_def *d, const option_def *first) {
     return "";
 }
 
+/* By the words of its name, with more behind them. */
+static bool finds(const verb_def *v) {
+    char name[64], *rest = NULL;
+    const char *words[8];
+    int64_t n = 0, used;
+    snprintf(name, sizeof name, "%s", v->name);
+    for (char *w = strtok_r(name, " ", &rest); w && n < 7; w = strtok_r(NULL, " ", &rest))
+        words[n++] = w;
+    words[n] = "--json";
+    return options_verb(n + 1, words, &used) == v && used == n;
+}
+
 static void every_verb(test *t) {
     context *cx = context_new();
     for (int64_t i = 0; registry_verb[i]; i++) {
@@ -308,7 +327,11 @@ static void every_verb(test *t) {
         const char *const help = "--help"; /* the defaults are of their kinds and in range */
         CHECK_OK(t, cx, options_read(&memory, v, 1, &help, &call));
         arena_free(&memory);
+        CHECK(t, finds(v), "%s", v->name);
     }
+    int64_t used;
+    const char *const none[] = {"no", "verb"};
+    CHECK(t, !options_verb(2, none, &used) && !used, "control: no verb of this name");
     static const option_def wrong[] = {OPTION(trial_options, threads, OPTION_BOOL, .help = "x"),
                                        {0}};
     CHECK(t, *fault(wrong, wrong), "control: a wrong kind must show");

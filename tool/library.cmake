@@ -51,7 +51,9 @@ file(GLOB verbs ${CMAKE_SOURCE_DIR}/src/cmd/*.c)
 file(MAKE_DIRECTORY \"\${root}/share/man/man1\" \"\${root}/share/bash-completion/completions\")
 foreach(verb IN LISTS verbs)
   get_filename_component(verb \${verb} NAME_WE)
-  execute_process(COMMAND ${CMAKE_BINARY_DIR}/hone help --man \${verb}
+  string(REPLACE \"_\" \";\" words \${verb})
+  string(REPLACE \"_\" \"-\" verb \${verb})
+  execute_process(COMMAND ${CMAKE_BINARY_DIR}/hone help --man \${words}
                   OUTPUT_FILE \"\${root}/share/man/man1/hone-\${verb}.1\")
 endforeach()
 execute_process(COMMAND ${CMAKE_BINARY_DIR}/hone help --completion

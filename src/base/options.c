@@ -26,6 +26,28 @@ const option_def options_common[] = {
            .help = "the least important messages to show"),
     {0}};
 
+/* How many of the words `name` is; 0 when they do not begin with it. */
+static int64_t words_of(const char *name, int64_t n_words, const char *const *words) {
+    for (int64_t n = 0; n < n_words; n++) {
+        size_t length = strlen(words[n]);
+        if (strncmp(name, words[n], length) || (name[length] && name[length] != ' ')) return 0;
+        if (!name[length]) return n + 1;
+        name += length + 1;
+    }
+    return 0;
+}
+
+const verb_def *options_verb(int64_t n_words, const char *const *words, int64_t *used) {
+    const verb_def *found = NULL;
+    *used = 0;
+    for (int64_t i = 0; registry_verb[i]; i++) {
+        int64_t n = words_of(registry_verb[i]->name, n_words, words);
+        if (n > *used) found = registry_verb[i];
+        *used = MAX_OF(*used, n);
+    }
+    return found;
+}
+
 arena *options_memory(const options_reader *r) {
     return r->memory;
 }
@@ -247,12 +269,21 @@ static status set_defaults(options_reader *r) {
     return STATUS_OK;
 }
 
+static const option_def *find_letter(const options_reader *r, const char *word) {
+    const option_def *def = r->verb->options;
+    while (def && def->kind && (!def->letter || def->letter != word[1])) def++;
+    return def && def->kind && !word[2] ? def : NULL;
+}
+
 /* One flag at words[*i]; moves *i over its value. */
 static status read_flag(options_reader *r, int64_t n_words, const char *const *words, int64_t *i) {
-    const char *name = words[*i] + 2, *equals = strchr(name, '=');
+    const option_def *def = find_letter(r, words[*i]);
+    if (!def && words[*i][1] != '-')
+        FAIL(r->cx, STATUS_BAD_ARGUMENT, "unknown option '%s' (options begin with --)", words[*i]);
+    const char *name = def ? def->name : words[*i] + 2, *equals = strchr(name, '=');
     size_t length = equals ? (size_t)(equals - name) : strlen(name);
     const char *text = equals ? equals + 1 : NULL;
-    const option_def *def = options_find(r, name, length);
+    if (!def) def = options_find(r, name, length);
     if (!def && !strncmp(name, "no-", 3) && !equals) {
         def = options_find(r, name + 3, length - 3);
         if (def && def->kind != OPTION_BOOL) def = NULL;
@@ -291,10 +322,8 @@ static status read_words(options_reader *r, int64_t n_words, const char *const *
             flags = false;
         else if (flags && !strcmp(word, "-h"))
             r->common.help = true;
-        else if (flags && word[0] == '-' && word[1] == '-')
-            TRY(read_flag(r, n_words, words, &i));
         else if (flags && word[0] == '-' && word[1])
-            FAIL(r->cx, STATUS_BAD_ARGUMENT, "unknown option '%s' (options begin with --)", word);
+            TRY(read_flag(r, n_words, words, &i));
         else
             args[out->n_args++] = word;
     }

@@ -7,7 +7,8 @@
  *         OPTION(bench_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024), .help = "..."),
  *         OPTION(bench_options, json, OPTION_BOOL, .help = "one JSON object a line"),
  *         {0}};
- * A member `batch_tokens` is the flag --batch-tokens and the key batch-tokens (batch_tokens is taken too).
+ * A member `batch_tokens` is the flag --batch-tokens and the key batch-tokens (batch_tokens is taken too);
+ * with .letter = 'b' it is also -b.
  * Flags go before the job file, which goes before the defaults. Nothing is ignored: an unknown key, a
  * value out of range, a key given twice are refused with the key, the value and what would be right. */
 #ifndef BASE_OPTIONS_H
@@ -44,6 +45,7 @@ typedef struct option_def {
     bool ranged, above_low;     /* above_low: `low` itself is out */
     double low, high;
     bool required;
+    char letter;       /* a short flag; 0: none */
     const char *value; /* what help calls the value; NULL: by kind */
     const char *help;  /* one sentence */
 } option_def;
@@ -78,9 +80,9 @@ typedef struct verb_call {
 } verb_call;
 
 struct verb_def {
-    const char *name;
-    const char *summary;        /* one line, no full stop */
-    const char *help;           /* paragraphs, each a line of its own; may be NULL */
+    const char *name;    /* one word or several: "train", "data prepare" (src/cmd/data_prepare.c) */
+    const char *summary; /* one line, no full stop */
+    const char *help;    /* paragraphs, each a line of its own; may be NULL */
     const char *positional;     /* as in the usage line: "MODEL [PROMPT]"; NULL: none */
     int32_t min_args, max_args; /* max_args < 0: any number */
     bool
@@ -92,6 +94,10 @@ struct verb_def {
 
 /* Closed by NULL. */
 extern const verb_def *const registry_verb[];
+
+/* The verb whose name is the first of these words, the longest such name; *used says how many they are.
+ * NULL when there is none. */
+const verb_def *options_verb(int64_t n_words, const char *const *words, int64_t *used);
 
 /* Reads the words that follow the verb. Fails with STATUS_BAD_ARGUMENT for what the user wrote wrong. When
  * --help is among the words, required options and positionals may be missing. */

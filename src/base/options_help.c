@@ -23,14 +23,14 @@ static const char *value_name(const option_def *d) {
     }
 }
 
-/* "--threads N" */
+/* "-t, --threads N" */
 static void label(const option_def *d, char *out, size_t size) {
     char flag[LABEL_BYTES];
     options_flag_text(d, flag, sizeof flag);
-    if (d->kind == OPTION_BOOL)
-        snprintf(out, size, "--%s", flag);
-    else
-        snprintf(out, size, "--%s %s", flag, value_name(d));
+    bool valued = d->kind != OPTION_BOOL;
+    const char letter[] = {'-', d->letter, ',', ' ', 0};
+    snprintf(out, size, "%s--%s%s%s", d->letter ? letter : "", flag, valued ? " " : "",
+             valued ? value_name(d) : "");
 }
 
 /* "; 0 .. 1024; default 0" */
@@ -139,8 +139,9 @@ static void man_options(FILE *out, const option_def *d) {
 
 void options_print_man(FILE *out, const verb_def *verb, const char *version) {
     fprintf(out, ".TH HONE-");
-    for (const char *c = verb->name; *c; c++) fputc(toupper((unsigned char)*c), out);
-    fprintf(out, " 1 \"\" \"hone %s\"\n.SH NAME\nhone\\-%s \\- ", version, verb->name);
+    for (const char *c = verb->name; *c; c++)
+        fputc(*c == ' ' ? '-' : toupper((unsigned char)*c), out);
+    fprintf(out, " 1 \"\" \"hone %s\"\n.SH NAME\nhone %s \\- ", version, verb->name);
     man_text(out, verb->summary);
     fprintf(out, "\n.SH SYNOPSIS\n");
     print_usage(out, verb);
@@ -167,13 +168,42 @@ static void complete_flags(FILE *out, const option_def *d) {
     }
 }
 
-void options_print_completion(FILE *out, const verb_def *const *verbs) {
-    fprintf(out, "_hone() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" words\n"
-                 "    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"");
-    for (int64_t i = 0; verbs[i]; i++) fprintf(out, "%s%s", i ? " " : "", verbs[i]->name);
-    fprintf(out, " --help --version\"\n    else\n        case \"${COMP_WORDS[1]}\" in\n");
+/* Whether a verb before this one has the same first `length` bytes and then a new word or its end. */
+static bool named_before(const verb_def *const *verbs, int64_t i, size_t length) {
+    for (int64_t k = 0; k < i; k++) {
+        if (!strncmp(verbs[k]->name, verbs[i]->name, length) &&
+            (!verbs[k]->name[length] || verbs[k]->name[length] == ' '))
+            return true;
+    }
+    return false;
+}
+
+/* The words that begin verbs; then, for verbs of several words, what may follow the first. */
+static void complete_verbs(FILE *out, const verb_def *const *verbs) {
+    fprintf(out, "    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"");
     for (int64_t i = 0; verbs[i]; i++) {
-        fprintf(out, "        %s) words=\"", verbs[i]->name);
+        size_t length = strcspn(verbs[i]->name, " ");
+        if (!named_before(verbs, i, length)) fprintf(out, "%.*s ", (int)length, verbs[i]->name);
+    }
+    fprintf(out, "--help --version\"\n    else\n        case \"${COMP_WORDS[*]:1}\" in\n");
+    for (int64_t i = 0; verbs[i]; i++) {
+        size_t length = strcspn(verbs[i]->name, " ");
+        if (!verbs[i]->name[length] || named_before(verbs, i, length)) continue;
+        fprintf(out, "        \"%.*s\"|\"%.*s $word\") words=\"", (int)length, verbs[i]->name,
+                (int)length, verbs[i]->name);
+        for (int64_t k = i; verbs[k]; k++) {
+            if (!strncmp(verbs[k]->name, verbs[i]->name, length + 1))
+                fprintf(out, "%s ", verbs[k]->name + length + 1);
+        }
+        fprintf(out, "\" ;;\n");
+    }
+}
+
+void options_print_completion(FILE *out, const verb_def *const *verbs) {
+    fprintf(out, "_hone() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" words\n");
+    complete_verbs(out, verbs);
+    for (int64_t i = 0; verbs[i]; i++) {
+        fprintf(out, "        \"%s \"*) words=\"", verbs[i]->name);
         complete_flags(out, verbs[i]->options);
         complete_flags(out, options_common);
         fprintf(out, "\" ;;\n");

@@ -12,13 +12,6 @@ static const option_def options[] = {
     OPTION(help_options, completion, OPTION_BOOL, .help = "print a bash completion of all verbs"),
     {0}};
 
-static const verb_def *find(const char *name) {
-    for (int64_t i = 0; registry_verb[i]; i++) {
-        if (!strcmp(registry_verb[i]->name, name)) return registry_verb[i];
-    }
-    return NULL;
-}
-
 static status help_run(const verb_call *call) {
     const help_options *o = call->options;
     if (o->completion) {
@@ -28,13 +21,16 @@ static status help_run(const verb_call *call) {
     if (call->n_args == 0 && !o->man) {
         fprintf(call->out, "usage: hone VERB [options] ...\n\n");
         for (int64_t i = 0; registry_verb[i]; i++)
-            fprintf(call->out, "  %-12s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
+            fprintf(call->out, "  %-14s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
         fprintf(call->out,
                 "\n`hone help VERB` says more. Exit status: 0 done, 1 failed, 2 not understood.\n");
         return STATUS_OK;
     }
-    const verb_def *verb = call->n_args ? find(call->args[0]) : call->verb;
-    if (!verb) FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'", call->args[0]);
+    int64_t used = 0;
+    const verb_def *verb =
+        call->n_args ? options_verb(call->n_args, call->args, &used) : call->verb;
+    if (!verb || used < call->n_args)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'", call->args[used]);
     if (o->man)
         options_print_man(call->out, verb, hone_version());
     else
@@ -47,7 +43,7 @@ const verb_def verb_help = {
     .name = "help",
     .summary = "list the verbs, or say what one does",
     .positional = "[VERB]",
-    .max_args = 1,
+    .max_args = 3,
     .options_bytes = sizeof(help_options),
     .options = options,
     .run = help_run,
