@@ -54,10 +54,11 @@ static void dw(graph *g, const bench_case *c) {
     value dy = input(g, "dy", c->format, c->k, c->m), x = input(g, "x", c->format, c->k, c->n);
     output(g, build_matmul(g, dy, x, true, false, product_format(c)));
 }
-/* A few rows through many weights, one after the other, 1 GiB in all. */
+/* A few rows through many weights, one after the other, beyond any cache in all. */
 static void rows(graph *g, const bench_case *c) {
     value x = input(g, "x", c->format, c->m, c->k);
-    for (int64_t left = (int64_t)1 << 30, i = 0; left > 0; left -= 2 * c->n * c->k, i++) {
+    int64_t left = ((int64_t)1 << 30) * bench_beyond_caches((int64_t)1 << 30);
+    for (int64_t i = 0; left > 0; left -= 2 * c->n * c->k, i++) {
         char name[24];
         snprintf(name, sizeof name, "w%lld", (long long)i);
         value w = parameter(g, name, c->format, c->n, c->k);
@@ -66,27 +67,28 @@ static void rows(graph *g, const bench_case *c) {
 }
 
 /* ---- attention: m tokens; or m = 1 query on n keys ---- */
-static value attend(graph *g, int64_t tokens, int64_t keys, int32_t head, int32_t heads,
-                    int32_t group, value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
+static value attend(graph *g, int64_t keys, const bench_case *c, int32_t heads, int32_t group,
+                    value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
+    int32_t head = (int32_t)c->k;
     *p = (attention_params){
         .head = head, .group = group, .scale = 1 / sqrt((double)head), .causal = true};
     for (int i = 0; i < ATTENTION_BWD_OPERANDS; i++) in[i] = NO_VALUE;
-    in[ATTENTION_Q] = input(g, "q", "bf16", tokens, head * heads);
+    in[ATTENTION_Q] = input(g, "q", "bf16", c->m, head * heads);
     in[ATTENTION_K] = input(g, "k", "bf16", keys, head * heads / group);
     in[ATTENTION_V] = input(g, "v", "bf16", keys, head * heads / group);
     in[ATTENTION_Q_OFFSETS] = input(g, "offsets", "i32", 2, 0);
-    if (keys != tokens) in[ATTENTION_K_OFFSETS] = input(g, "k_offsets", "i32", 2, 0);
+    if (keys != c->m) in[ATTENTION_K_OFFSETS] = input(g, "k_offsets", "i32", 2, 0);
     return build_attention(g, p, in);
 }
 static void attention_forward(graph *g, const bench_case *c) {
     value in[ATTENTION_BWD_OPERANDS];
     attention_params p;
-    output(g, attend(g, c->m, c->m, (int32_t)c->k, (int32_t)c->n, 1, in, &p));
+    output(g, attend(g, c->m, c, (int32_t)c->n, 1, in, &p));
 }
 static void attention_both(graph *g, const bench_case *c) {
     value in[ATTENTION_BWD_OPERANDS];
     attention_params p;
-    value y = attend(g, c->m, c->m, (int32_t)c->k, (int32_t)c->n, 1, in, &p);
+    value y = attend(g, c->m, c, (int32_t)c->n, 1, in, &p);
     in[ATTENTION_OUT] = y;
     in[ATTENTION_LSE] = (value){y.node, 1};
     in[ATTENTION_DOUT] = input(g, "dy", "bf16", c->m, c->n * c->k);
@@ -94,10 +96,14 @@ static void attention_both(graph *g, const bench_case *c) {
     for (int32_t o = ATTENTION_DQ; !value_absent(d) && o <= ATTENTION_DV; o++)
         output(g, (value){d.node, o});
 }
+/* One query on the keys of one layer after the other, as many as lie beyond any cache. */
 static void attention_decode(graph *g, const bench_case *c) {
-    value in[ATTENTION_BWD_OPERANDS];
-    attention_params p;
-    output(g, attend(g, c->m, c->n, (int32_t)c->k, 8, 8, in, &p));
+    int64_t left = ((int64_t)1 << 29) * bench_beyond_caches((int64_t)1 << 29);
+    for (; left > 0; left -= 4 * c->n * c->k) {
+        value in[ATTENTION_BWD_OPERANDS];
+        attention_params p;
+        output(g, attend(g, c->n, c, 8, 8, in, &p));
+    }
 }
 
 /* ---- memory-bound ---- */
@@ -228,7 +234,10 @@ static status time_plan(bench *b, const bench_case *c, bench_result *out) {
 #define ROWS(m_, name_)                                                                            \
     { "matmul.bf16." name_, "bf16", m_, 8192, 4096, ROOF_READ, rows, .is_bytes = true }
 #define MEMORY(name_, m_, n_, format_, how)                                                        \
-    { name_ "." format_, format_, m_, n_, 0, ROOF_COPY, how, .ids_below = n_, .is_bytes = true }
+    {                                                                                              \
+        name_ "." format_, format_, m_, n_, 0, ROOF_COPY, how, .ids_below = n_, .is_bytes = true,  \
+                                                               .grows = true                       \
+    }
 
 const bench_case bench_cases[] = {
     MATMULS("f32", "f32", ROOF_F32),
@@ -259,11 +268,11 @@ const bench_case bench_cases[] = {
     MEMORY("layer_norm", 16384, 4096, "f32", layer_norm),
     MEMORY("rope", 16384, 4096, "f32", rope),
     MEMORY("rope", 16384, 8192, "bf16", rope),
-    {"cross_entropy.f32", "f32", 2048, 50257, 0, ROOF_READ, cross_entropy, 50257, true},
-    {"cross_entropy.bf16", "bf16", 4096, 50257, 0, ROOF_READ, cross_entropy, 50257, true},
+    {"cross_entropy.f32", "f32", 2048, 50257, 0, ROOF_READ, cross_entropy, 50257, true, true},
+    {"cross_entropy.bf16", "bf16", 4096, 50257, 0, ROOF_READ, cross_entropy, 50257, true, true},
     MEMORY("cross_entropy.bwd", 2048, 50257, "f32", cross_entropy_back),
     MEMORY("adamw", 8192, 4096, "f32", adamw),
-    {"chain.500", "f32", 500, .build = chain},
-    {"rebind.1000", "f32", 1000, .measure = time_rebind},
-    {"plan.1000", "f32", 1000, .measure = time_plan},
+    {"chain.500", "f32", 500, .build = chain, .limit_us = {1, 2}},
+    {"rebind.1000", "f32", 1000, .measure = time_rebind, .limit_us = {20, 20}},
+    {"plan.1000", "f32", 1000, .measure = time_plan, .limit_us = {10000, 10000}},
     {0}};

@@ -122,7 +122,7 @@ static bool give_memory(bench_peer *p) {
 
 bench_peer *bench_peer_open(bench *b, const bench_case *c, const char **why) {
     const char *kind = strrchr(c->name, '.');
-    *why = "none: no peer for this case";
+    *why = NULL; /* there is none for such a case */
     if (strncmp(c->name, "matmul.", 7) || !kind || kind[1] == 'm') return NULL;
     bench_peer *p = context_zalloc(b->cx, sizeof *p);
     if (!p) return NULL;
@@ -151,10 +151,9 @@ static bool run(bench_peer *p, int64_t repeat) {
 }
 
 double bench_peer_sample(bench_peer *p) {
+    if (!run(p, 1)) return -1;
     double begin = time_seconds();
     if (!p->repeat) {
-        if (!run(p, 1)) return -1;
-        begin = time_seconds();
         if (!run(p, 1)) return -1;
         p->repeat = MAX_OF(1, (int64_t)(2e-3 / (time_seconds() - begin + 1e-9)));
         begin = time_seconds();

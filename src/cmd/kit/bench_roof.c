@@ -4,9 +4,10 @@
 #include "cmd/kit/bench.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { WINDOWS = 8 };
 #define WINDOW_BYTES ((int64_t)128 << 20)
+#define LEAST_BYTES ((int64_t)1 << 30)
 
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -25,8 +26,28 @@ static void touch(void *arg, int64_t from, int64_t to, int thread) {
     memset(b->memory + from * part, 0, (size_t)((to - from) * part));
 }
 
+int64_t bench_beyond_caches(int64_t bytes) {
+    return MAX_OF(1, div_up(4 * cpu_get()->l3_bytes, bytes));
+}
+
+static double busy_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void bench_settle(void) {
+    enum { NAP_NS = 1000000, MOST_NAPS = 200 };
+    for (int i = 0; i < MOST_NAPS; i++) {
+        double before = busy_seconds();
+        time_sleep_ns(NAP_NS);
+        if (busy_seconds() - before < 0.1e-9 * NAP_NS) return;
+    }
+}
+
 status bench_open(context *cx, int64_t threads, bench *out) {
-    *out = (bench){.cx = cx, .memory_bytes = WINDOWS * WINDOW_BYTES};
+    *out = (bench){.cx = cx, .memory_bytes = LEAST_BYTES * bench_beyond_caches(LEAST_BYTES)};
+    out->windows = out->memory_bytes / WINDOW_BYTES;
     TRY(pool_new(cx, (int)threads, &out->workers));
     out->threads = pool_threads(out->workers);
     out->memory = context_alloc(cx, (size_t)out->memory_bytes);
@@ -61,8 +82,11 @@ double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds) {
     int64_t slice = WINDOW_BYTES / b->threads / 65536 * 65536;
     sampling s = {.def = def, .bytes = slice, .rounds = rounds};
     s.memory = b->memory + b->window * WINDOW_BYTES;
-    if (roof_is_memory(def->kind)) b->window = (b->window + 1) % WINDOWS;
+    if (roof_is_memory(def->kind)) b->window = (b->window + 1) % b->windows;
     pool_enter_step(b->workers);
+    sampling wake = s;
+    wake.bytes = MIN_OF(slice, 1 << 16), wake.rounds = 1;
+    pool_run_static(b->workers, sample_part, &wake, b->threads);
     double begin = time_seconds(), work = 0;
     pool_run_static(b->workers, sample_part, &s, b->threads);
     double seconds = time_seconds() - begin;

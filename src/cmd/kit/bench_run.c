@@ -92,29 +92,42 @@ static double bus_ratio(const plan *p, double counted) {
     return 1 + stored / counted;
 }
 
+/* Seconds for one run, after one that warms the caches. */
 static double seconds_of(plan *p, int64_t repeat) {
+    plan_run(p, 0);
     double begin = time_seconds();
     for (int64_t i = 0; i < repeat; i++) plan_run(p, (uint64_t)i);
     return (time_seconds() - begin) / (double)repeat;
+}
+
+/* Ours stands between two samples of the roof, of which the better counts, all in one step so that
+ * the pool's threads are awake. The peer comes when they sleep, and its own sleep when we go on. */
+static double sample_between(bench *b, const bench_case *c, const roof_def *def, plan *p,
+                             int64_t repeat, double *roof) {
+    pool_enter_step(b->workers);
+    double before = def ? bench_roof_sample(b, def, b->rounds[c->roof]) : 0;
+    double seconds = seconds_of(p, repeat);
+    double after = def ? bench_roof_sample(b, def, b->rounds[c->roof]) : 0;
+    pool_leave_step(b->workers);
+    *roof = fmax(before, after);
+    return seconds;
 }
 
 static void by_turns(bench *b, const bench_case *c, plan *p, bench_peer *peer, bench_result *out) {
     double value[MOST_SAMPLES], roof[MOST_SAMPLES], share[MOST_SAMPLES];
     double other[MOST_SAMPLES], ratio[MOST_SAMPLES];
     const roof_def *def = c->roof ? bench_roof_best(b, c->roof) : NULL;
-    seconds_of(p, 1);
     double once = seconds_of(p, 1), work = def ? work_of(p, c->is_bytes) : 0;
     int64_t repeat = MAX_OF(1, (int64_t)(SAMPLE_SECONDS / fmax(once, 1e-9)));
-    int64_t samples = (int64_t)(SPEND_SECONDS / (once * (double)repeat + SAMPLE_SECONDS));
+    int64_t samples = (int64_t)(SPEND_SECONDS / (once * (double)(repeat + 1) + 2 * SAMPLE_SECONDS));
     samples = MIN_OF(MAX_OF(samples, LEAST_SAMPLES), MOST_SAMPLES);
-    if (peer) bench_peer_sample(peer);
     for (int64_t i = 0; i < samples; i++) {
-        roof[i] = def ? bench_roof_sample(b, def, b->rounds[c->roof]) : 0;
-        double seconds = seconds_of(p, repeat);
+        double seconds = sample_between(b, c, def, p, repeat, &roof[i]);
         value[i] = def ? work / seconds : seconds;
         share[i] = def ? value[i] / roof[i] : 0;
         if (peer) {
             double theirs = bench_peer_sample(peer);
+            bench_settle();
             other[i] = work / theirs;
             ratio[i] = theirs / seconds;
         }
@@ -148,9 +161,13 @@ static status run_planned(bench *b, const bench_case *c, graph *g, states *store
     return st;
 }
 
-status bench_case_run(bench *b, const bench_case *c, bool peers, bench_result *out) {
-    *out = (bench_result){0};
-    if (c->measure) return c->measure(b, c, out);
+bench_case bench_case_sized(const bench_case *c) {
+    bench_case sized = *c;
+    if (c->grows) sized.m *= bench_beyond_caches((int64_t)512 << 20);
+    return sized;
+}
+
+static status run_graph(bench *b, const bench_case *c, bool peers, bench_result *out) {
     graph *g = graph_new(b->cx);
     if (!g) return STATUS_NO_MEMORY;
     c->build(g, c);
@@ -160,4 +177,13 @@ status bench_case_run(bench *b, const bench_case *c, bool peers, bench_result *o
     if (store) states_free(store);
     graph_free(g);
     return st;
+}
+
+status bench_case_run(bench *b, const bench_case *c, bool peers, bench_result *out) {
+    *out = (bench_result){0};
+    TRY(c->measure ? c->measure(b, c, out) : run_graph(b, c, peers, out));
+    if (c->roof) return STATUS_OK;
+    out->roof = c->limit_us[b->threads > 1];
+    out->share = out->value / out->roof;
+    return STATUS_OK;
 }
