@@ -120,6 +120,10 @@ static status bind_states(plan *p) {
         const node *n = p->g->nodes[id];
         state *found;
         if (n->op != &op_state) continue;
+        if (p->options.dry_run) {
+            p->peak_bytes[n->tag] += type_bound_bytes(p->g, &n->out[0]);
+            continue;
+        }
         TRY(states_bind(p->store, p->g, n, &found));
         p->tensors[id * MAX_OUT].data = found->t.data;
         p->peak_bytes[n->tag] += found->size_bytes;
@@ -192,11 +196,12 @@ static status place(plan *p, lifetimes *l, arena *mem) {
         if (l->keep[slot] && l->piece[slot] >= 0)
             l->pieces[l->piece[slot]].to = MAX_OF(0, p->n_steps - 1);
     TRY(place_pieces(p->cx, l->pieces, l->n, &p->planned_bytes, &p->live_bytes));
+    peaks_by_tag(p, l, mem);
+    if (p->options.dry_run) return STATUS_OK;
     p->memory = context_alloc(p->cx, (size_t)p->planned_bytes);
     if (!p->memory) return context_note(p->cx, STATUS_NO_MEMORY, "the plan's memory");
     memset(p->memory, p->options.poison ? 0xff : 0, (size_t)p->planned_bytes);
     set_pointers(p, l, shared);
-    peaks_by_tag(p, l, mem);
     return STATUS_OK;
 }
 

@@ -110,8 +110,9 @@ static status want_packs(plan *p, const bool *constant, const int32_t *reads) {
             if (!pack && p->n_packs < p->n_steps * 2) {
                 pack = &p->packs[p->n_packs++];
                 *pack = (plan_pack){.of = of, .def = def, .size_bytes = def->bytes(&s->c.in[i])};
-                pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
-                if (!pack->data) return STATUS_NO_MEMORY;
+                if (!p->options.dry_run)
+                    pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
+                if (!pack->data && !p->options.dry_run) return STATUS_NO_MEMORY;
                 p->packed_bytes += pack->size_bytes;
             }
             s->packed[i] = pack;
@@ -135,6 +136,7 @@ static status make_scratch(plan *p) {
     p->thread_scratch_bytes = round_up(p->thread_scratch_bytes, 4096);
     p->scratch_bytes = reference + p->thread_scratch_bytes * pool_threads(p->pool);
     p->peak_bytes[TAG_SCRATCH] += p->scratch_bytes;
+    if (p->options.dry_run) return STATUS_OK;
     p->reference_scratch = context_alloc(p->cx, (size_t)reference);
     p->thread_scratch =
         context_alloc(p->cx, (size_t)(p->thread_scratch_bytes * pool_threads(p->pool)));

@@ -21,6 +21,7 @@ typedef struct plan_options {
     bool keep_order;     /* run in the graph's order, even if another needs less memory */
     bool
         poison; /* fill all memory with NaN first, so that a read of what was never written shows */
+    bool dry_run; /* only count: no memory is taken, no state is made, nothing can be run */
 } plan_options;
 
 /* A packed layout of a constant operand; shared by the nodes that want the same. */

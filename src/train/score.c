@@ -1,0 +1,86 @@
+#include "train/score.h"
+#include "graph/rewrite.h"
+#include "ops/cross_entropy.h"
+#include <string.h>
+
+score_inputs score_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
+    int32_t rows = graph_symbol(g, "tokens", tokens);
+    int32_t parts = graph_symbol(g, "sequences", sequences);
+    const num_format *i32 = num_find("i32");
+    extent n = extent_symbol(rows), ends = extent_affine(parts, 1, 1);
+    return (score_inputs){graph_input(g, "ids", type_of(i32, 1, &n)),
+                          graph_input(g, "targets", type_of(i32, 1, &n)),
+                          graph_input(g, "positions", type_of(i32, 1, &n)),
+                          graph_input(g, "offsets", type_of(i32, 1, &ends))};
+}
+
+status score_lower(context *cx, const char *precision, const char *recompute, uint32_t *facts,
+                   graph **g) {
+    if (recompute && strcmp(recompute, "none") != 0)
+        TRY(score_rewrite(cx, "recompute", &recompute, facts, g));
+    if (precision && strcmp(precision, "f32") != 0)
+        TRY(score_rewrite(cx, "precision", &precision, facts, g));
+    return score_rewrite(cx, "fuse", NULL, facts, g);
+}
+
+static void fill(const plan *p, const char *name, const int32_t *from, int64_t n) {
+    value v = plan_find_input(p, name);
+    if (!value_absent(v)) memcpy(plan_tensor(p, v)->data, from, (size_t)n * sizeof *from);
+}
+
+status score_bind(plan *p, const step_batch *b) {
+    int64_t symbols[MAX_SYMBOLS + 1] = {0};
+    for (int32_t i = 1; i <= p->g->n_symbols; i++) {
+        bool rows = !strcmp(p->g->symbols[i].name, "tokens");
+        symbols[i] = rows ? b->tokens : b->sequences;
+    }
+    TRY(plan_bind(p, symbols));
+    fill(p, "ids", b->ids, b->tokens);
+    fill(p, "targets", b->targets, b->tokens);
+    fill(p, "positions", b->positions, b->tokens);
+    fill(p, "offsets", b->offsets, b->sequences + 1);
+    return STATUS_OK;
+}
+
+static status build(score *s, const step_model *model, const step_options *o) {
+    uint32_t facts = 0;
+    s->g = graph_new(s->cx);
+    if (!s->g) return STATUS_NO_MEMORY;
+    score_inputs in = score_build_inputs(s->g, o->tokens, o->sequences);
+    value logits = model->logits(model->user, s->g, in.ids, in.positions, in.offsets, 0);
+    graph_mark(s->g, MARK_OUTPUT, "each",
+               build_cross_entropy(s->g, logits, in.targets, NO_VALUE, 0), NO_VALUE);
+    TRY(graph_status(s->g));
+    return score_lower(s->cx, o->precision, NULL, &facts, &s->g);
+}
+
+status score_new(context *cx, const step_model *model, const step_options *o, states *store,
+                 pool *workers, score **out) {
+    *out = NULL;
+    score *s = context_zalloc(cx, sizeof *s);
+    if (!s) return STATUS_NO_MEMORY;
+    s->cx = cx;
+    plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = o->dry_run};
+    status st = build(s, model, o);
+    if (st == STATUS_OK) st = plan_new(cx, s->g, store, workers, &how, &s->p);
+    if (st != STATUS_OK)
+        score_free(s);
+    else
+        *out = s;
+    return st;
+}
+
+void score_free(score *s) {
+    if (!s) return;
+    plan_free(s->p);
+    graph_free(s->g);
+    context_release(s->cx, s);
+}
+
+status score_run(score *s, const step_batch *b, bool reload, const float **each) {
+    if (reload || !s->p->loaded) TRY(plan_load(s->p));
+    TRY(score_bind(s->p, b));
+    plan_run(s->p, 0);
+    *each = plan_tensor(s->p, plan_find_output(s->p, "each"))->data;
+    return STATUS_OK;
+}
