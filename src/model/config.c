@@ -230,6 +230,7 @@ static status config_special(reading *r, json_text key, bool *done) {
     if (json_is(key, "hidden_activation"))
         return read_name(r->j, r->gemma_activation, sizeof r->gemma_activation);
     if (json_is(key, "layer_types")) return read_layer_types(r);
+    if (json_is(key, "quantization_config")) return packed_recipe_read(r->j, &r->config->packed);
     if (json_is(key, "rope_scaling") || json_is(key, "rope_parameters"))
         return read_object(r, rope_fields, rope_special);
     if (json_is(key, "use_sliding_window")) {

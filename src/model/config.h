@@ -9,6 +9,7 @@
 #define MODEL_CONFIG_H
 
 #include "base/status.h"
+#include "store/packed.h"
 #include <stdbool.h>
 
 enum { MODEL_MOST_LAYERS = 512, MODEL_MOST_END_TOKENS = 16 };
@@ -53,6 +54,7 @@ typedef struct model_config {
         query_scale; /* soft caps and the root of the scale; 0: none */
     model_activation activation;
     model_rope rope;
+    packed_recipe packed;           /* how linear layers are stored */
     int64_t begin_token, pad_token; /* -1: none */
     int64_t end_tokens[MODEL_MOST_END_TOKENS];
     int64_t end_token_count;

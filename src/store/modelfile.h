@@ -18,8 +18,9 @@ typedef struct modelfile_tensor {
     const num_format *format; /* NULL: Hone has no format of that name and cannot read the values */
     int32_t n_dims;
     int64_t shape[MODELFILE_MAX_DIMS]; /* outermost first, in both containers */
-    const void *data;                  /* maybe unaligned */
+    const void *data;                  /* maybe unaligned; NULL: only modelfile_rows gives it */
     int64_t size_bytes;
+    const struct packed_layer *packed; /* joined from several (store/packed.h), else NULL */
 } modelfile_tensor;
 
 typedef struct modelfile {
@@ -38,6 +39,9 @@ status modelfile_open(context *cx, const char *path, modelfile *out) MUST_USE;
 void modelfile_close(modelfile *m);
 /* NULL when there is none. */
 const modelfile_tensor *modelfile_find(const modelfile *m, const char *name);
+/* Rows [from, to) of the innermost axis, in the tensor's format, which must be known. */
+status modelfile_rows(const modelfile *m, const modelfile_tensor *t, int64_t from, int64_t to,
+                      void *out) MUST_USE;
 /* Product of the extents. */
 int64_t modelfile_elems(const modelfile_tensor *t);
 

@@ -1,6 +1,7 @@
 /* Part after part: weights, formats, configuration, tokenizer, chat template. */
 #include "base/json.h"
 #include "cmd/kit/inspect.h"
+#include "store/packed.h"
 #include "text/template.h"
 #include "text/tokenizer_parts.h"
 #include <string.h>
@@ -21,10 +22,8 @@ static status judge(inspection *in, const char *part, status st) {
     return STATUS_OK;
 }
 
-static status read_weights(inspection *in) {
-    status st = modelfile_open(in->cx, in->path, &in->file);
-    in->is_open = st == STATUS_OK;
-    TRY(judge(in, "weights", st));
+static status count_formats(inspection *in) {
+    in->totals = NULL;
     for (int64_t i = 0; i < in->file.n_tensors; i++) {
         const modelfile_tensor *t = &in->file.tensors[i];
         inspect_total **at = &in->totals;
@@ -38,6 +37,14 @@ static status read_weights(inspection *in) {
         (*at)->elems += modelfile_elems(t);
         (*at)->size_bytes += t->size_bytes;
     }
+    return STATUS_OK;
+}
+
+static status read_weights(inspection *in) {
+    status st = modelfile_open(in->cx, in->path, &in->file);
+    in->is_open = st == STATUS_OK;
+    TRY(judge(in, "weights", st));
+    TRY(count_formats(in));
     for (const inspect_total *f = in->totals; f; f = f->next) {
         if (f->first->format) continue;
         TRY(judge(in, "format",
@@ -46,6 +53,13 @@ static status read_weights(inspection *in) {
                                f->first->format_name, f->first->name, (long long)f->n_tensors)));
     }
     return STATUS_OK;
+}
+
+/* Layers of several tensors, once the configuration has said how they are stored. */
+static status join_layers(inspection *in) {
+    if (!in->is_open || in->config.packed.method == PACKED_NONE) return STATUS_OK;
+    TRY(judge(in, "weights", packed_join(&in->file, &in->config.packed)));
+    return count_formats(in);
 }
 
 /* A file of the model's folder, empty where it is not there. */
@@ -188,6 +202,7 @@ status inspect_read(context *cx, arena *memory, const char *path, inspection *ou
     TRY(read_weights(out));
     if (file_is_folder(path)) {
         TRY(judge(out, "config", read_folder_config(out)));
+        TRY(join_layers(out));
         TRY(judge(out, "tokenizer", read_folder_tokenizer(out)));
         return judge(out, "template", read_folder_template(out));
     }
