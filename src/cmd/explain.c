@@ -3,18 +3,24 @@
 #include "base/options.h"
 #include "cmd/kit/graphs.h"
 #include "exec/explain.h"
-#include "graph/rewrite.h"
+#include "rewrite/autodiff.h"
+#include "rewrite/precision.h"
 #include <string.h>
 
 typedef struct explain_options {
     bool dot, forward;
+    int precision;
     int64_t threads;
 } explain_options;
+
+static const char *const precisions[] = {"f32", "bf16", "f16", NULL};
 
 static const option_def options[] = {
     OPTION(explain_options, dot, OPTION_BOOL,
            .help = "print the last graph for Graphviz, and nothing else"),
     OPTION(explain_options, forward, OPTION_BOOL, .help = "leave out the gradient"),
+    OPTION(explain_options, precision, OPTION_CHOICE, .initial = "f32", .choices = precisions,
+           .help = "what products are computed in"),
     OPTION(explain_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
            .help = "threads that memory is planned for, 0 for all"),
     {0}};
@@ -42,23 +48,26 @@ static status explain_plan(const verb_call *call, const graph *g, int threads, t
     return st;
 }
 
-/* Runs the rewrites in their order; `*g` is replaced each time. */
+/* Runs a rewrite; `*g` is replaced. */
+static status explain_rewrite(const verb_call *call, const rewrite_def *def, const void *options,
+                              uint32_t *facts, graph **g, text_sink sink) {
+    graph *next;
+    TRY(rewrite_run(def, *g, options, facts, &next));
+    graph_free(*g);
+    *g = next;
+    if (((const explain_options *)call->options)->dot) return STATUS_OK;
+    fprintf(call->out, "\n== after %s\n", def->name);
+    graph_print(*g, sink);
+    return STATUS_OK;
+}
+
 static status explain_rewrites(const verb_call *call, graph **g, text_sink sink) {
-    static const char *const order[] = {"autodiff", "fuse"};
     const explain_options *o = call->options;
     uint32_t facts = 0;
-    for (int32_t i = o->forward; i < COUNT_OF(order); i++) {
-        graph *next;
-        const rewrite_def *def = rewrite_find(order[i]);
-        if (!def) continue;
-        TRY(rewrite_run(def, *g, NULL, &facts, &next));
-        graph_free(*g);
-        *g = next;
-        if (o->dot) continue;
-        fprintf(call->out, "\n== after %s\n", order[i]);
-        graph_print(*g, sink);
-    }
-    return STATUS_OK;
+    precision_options products = {.format = num_find(precisions[o->precision])};
+    if (o->precision) TRY(explain_rewrite(call, &rewrite_precision, &products, &facts, g, sink));
+    if (!o->forward) TRY(explain_rewrite(call, &rewrite_autodiff, NULL, &facts, g, sink));
+    return explain_rewrite(call, rewrite_find("fuse"), NULL, &facts, g, sink);
 }
 
 static status explain_graph(const verb_call *call, const example_graph *example) {

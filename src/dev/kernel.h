@@ -32,6 +32,8 @@ typedef struct pack_def {
     int64_t (*bytes)(const tensor *t);
     int64_t (*units)(const tensor *t);
     void (*run)(const tensor *t, void *packed, int64_t from, int64_t to);
+    /* Whether it can also be made straight from a plain operand of this format; NULL: no. */
+    bool (*reads)(const num_format *format);
     /* One row of the plain operand back, as floats (embedding tables that are also a head); may be
      * NULL. */
     void (*row)(const tensor *t, const void *packed, int64_t row, float *out);

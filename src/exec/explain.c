@@ -20,7 +20,8 @@ void explain_kernels(const plan *p, text_sink sink) {
     for (int32_t k = 0; k < p->n_steps; k++) {
         const plan_step *s = &p->steps[k];
         put(sink, "%%%d %s: %s", s->node->id, s->node->op->name,
-            s->skipped         ? "a view, nothing runs"
+            s->skipped         ? s->node->op->view_of ? "a view, nothing runs"
+                                                      : "read in packed layouts only, nothing runs"
             : s->chosen.kernel ? s->chosen.kernel->name
                                : "reference");
         for (int32_t i = 0; i < s->c.n_in; i++)

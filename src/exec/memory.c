@@ -90,7 +90,8 @@ static void keep_marked(lifetimes *l) {
         if (g->marks[i].kind != MARK_NEXT) l->keep[root_of(l, g->marks[i].at)] = true;
     for (int32_t id = 0; id < g->n_nodes; id++)
         for (int32_t o = 0; o < g->nodes[id]->n_out; o++)
-            if (g->nodes[id]->phase == PHASE_LOAD || g->nodes[id]->op == &op_input)
+            if ((g->nodes[id]->phase == PHASE_LOAD && l->reads[id * MAX_OUT + o]) ||
+                g->nodes[id]->op == &op_input)
                 l->keep[root_of(l, (value){id, o})] = true;
 }
 

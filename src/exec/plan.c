@@ -39,6 +39,20 @@ static bool *find_constants(const graph *g, arena *mem) {
     return constant;
 }
 
+/* By node: what the load phase derives from states that a step writes. */
+static bool *find_renewed(const graph *g, arena *mem) {
+    bool *renewed = ARENA_NEW(mem, bool, g->n_nodes + 1);
+    for (int32_t id = 0; renewed && id < g->n_nodes; id++) {
+        const node *n = g->nodes[id];
+        for (int32_t i = 0; n->phase == PHASE_LOAD && i < n->n_in; i++) {
+            if (value_absent(n->in[i])) continue;
+            value root = graph_storage(g, n->in[i]);
+            renewed[id] |= renewed[n->in[i].node] || is_written(g, root);
+        }
+    }
+    return renewed;
+}
+
 static kernel_query query_of(const plan *p, const node *n, const int32_t *reads) {
     kernel_query q = {.g = p->g, .node = n};
     for (int32_t i = 0; i < n->n_in; i++)
@@ -94,30 +108,60 @@ static plan_pack *find_pack(plan *p, value of, const pack_def *def) {
     return NULL;
 }
 
-static status want_packs(plan *p, const bool *constant, const int32_t *reads) {
+/* What a packed layout is made from: a conversion that the layout can read through is passed over. */
+static value pack_source(const plan *p, value of, const pack_def *def) {
+    const node *n = value_node(p->g, of);
+    bool through = n->op->converts && def->reads && def->reads(value_type(p->g, n->in[0])->format);
+    return through ? n->in[0] : of;
+}
+
+static status want_pack(plan *p, plan_step *s, int32_t operand, const pack_def *def, bool renewed) {
+    value of = s->node->in[operand];
+    plan_pack *pack = find_pack(p, of, def);
+    if (!pack && p->n_packs < p->n_steps * 2) {
+        pack = &p->packs[p->n_packs++];
+        *pack = (plan_pack){.of = of,
+                            .from = pack_source(p, of, def),
+                            .def = def,
+                            .renewed = renewed,
+                            .size_bytes = def->bytes(&s->c.in[operand])};
+        if (!p->options.dry_run) pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
+        if (!pack->data && !p->options.dry_run)
+            return context_note(p->cx, STATUS_NO_MEMORY, "a packed layout");
+        p->packed_bytes += pack->size_bytes;
+    }
+    s->packed[operand] = pack;
+    if (pack) s->c.in[operand].layout = def;
+    return STATUS_OK;
+}
+
+/* Chooses packed layouts of constants. `reads` then counts only who reads the plain values. */
+static status want_packs(plan *p, int32_t *reads, arena *mem) {
+    const graph *g = p->g;
+    const bool *constant = find_constants(g, mem), *renewed = find_renewed(g, mem);
     p->packs = ARENA_NEW(&p->mem, plan_pack, (int64_t)p->n_steps * 2 + 1);
-    if (!p->packs) return STATUS_NO_MEMORY;
+    if (!p->packs || !constant || !renewed) return STATUS_NO_MEMORY;
     for (int32_t k = 0; k < p->n_steps; k++) {
         plan_step *s = &p->steps[k];
+        s->renewed = renewed[s->node->id];
         if (!s->chosen.kernel || !s->chosen.kernel->wants) continue;
         kernel_query q = query_of(p, s->node, reads);
         for (int32_t i = 0; i < s->node->n_in && i < MAX_IN; i++) {
             value of = s->node->in[i];
-            if (value_absent(of) || !constant[graph_storage(p->g, of).node]) continue;
+            if (value_absent(of) || !constant[graph_storage(g, of).node]) continue;
             const pack_def *def = s->chosen.kernel->wants(&q, i);
-            if (!def) continue;
-            plan_pack *pack = find_pack(p, of, def);
-            if (!pack && p->n_packs < p->n_steps * 2) {
-                pack = &p->packs[p->n_packs++];
-                *pack = (plan_pack){.of = of, .def = def, .size_bytes = def->bytes(&s->c.in[i])};
-                if (!p->options.dry_run)
-                    pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
-                if (!pack->data && !p->options.dry_run) return STATUS_NO_MEMORY;
-                p->packed_bytes += pack->size_bytes;
-            }
-            s->packed[i] = pack;
+            if (def) TRY(want_pack(p, s, i, def, renewed[of.node]));
         }
     }
+    for (int32_t k = 0; k < p->n_steps; k++)
+        for (int32_t i = 0; i < p->steps[k].c.n_in; i++) {
+            const plan_pack *pack = p->steps[k].packed[i];
+            if (pack && !value_same(pack->from, pack->of))
+                reads[pack->of.node * MAX_OUT + pack->of.out]--;
+        }
+    for (int32_t k = 0; k < p->n_load; k++)
+        p->steps[k].skipped |=
+            p->steps[k].node->op->converts && !reads[p->steps[k].node->id * MAX_OUT];
     p->peak_bytes[TAG_PACKED] += p->packed_bytes;
     return STATUS_OK;
 }
@@ -145,8 +189,7 @@ static status make_scratch(plan *p) {
 
 static status build(plan *p, arena *mem) {
     int32_t *order, *reads = count_reads(p->g, mem);
-    bool *constant = find_constants(p->g, mem);
-    if (!reads || !constant) return STATUS_NO_MEMORY;
+    if (!reads) return STATUS_NO_MEMORY;
     TRY(order_nodes(p->g, p->options.keep_order, mem, &order));
     TRY(make_tensors(p));
     for (int pass = 0; pass < 2; pass++) {
@@ -157,8 +200,8 @@ static status build(plan *p, arena *mem) {
         }
         if (pass == 0) p->n_load = p->n_steps;
     }
+    TRY(want_packs(p, reads, mem));
     TRY(plan_build_memory(p, reads));
-    TRY(want_packs(p, constant, reads));
     return make_scratch(p);
 }
 

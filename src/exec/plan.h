@@ -6,6 +6,9 @@
  *            -> { plan_bind, fill plan_tensor(input), plan_run, read plan_tensor(marked value) }
  * ...
  *
+ * The load phase follows from the states as a step begins with them. A step that writes a state therefore ends by
+ * renewing what follows from it: narrow copies of weights and their packed layouts are made once a step.
+ *
  * Inputs and marked values keep their memory for the whole step; everything else shares. */
 #ifndef EXEC_PLAN_H
 #define EXEC_PLAN_H
@@ -16,9 +19,9 @@
 
 typedef struct plan_options {
     const plugin_table *const *plugins; /* closed by NULL; NULL: none */
-    cpu_isa isa_limit;   /* best instruction set that may be used */
-    bool reference_only; /* no kernels at all: the oracle */
-    bool keep_order;     /* run in the graph's order, even if another needs less memory */
+    cpu_isa isa_limit;                  /* best instruction set that may be used */
+    bool reference_only;                /* no kernels at all: the oracle */
+    bool keep_order; /* run in the graph's order, even if another needs less memory */
     bool
         poison; /* fill all memory with NaN first, so that a read of what was never written shows */
     bool dry_run; /* only count: no memory is taken, no state is made, nothing can be run */
@@ -26,10 +29,11 @@ typedef struct plan_options {
 
 /* A packed layout of a constant operand; shared by the nodes that want the same. */
 typedef struct plan_pack {
-    value of;
+    value of, from; /* from: what it is made of, the plain value or what that was converted from */
     const pack_def *def;
     void *data;
     int64_t size_bytes;
+    bool renewed; /* made again after each step, which writes what it follows from */
 } plan_pack;
 
 typedef struct plan_step {
@@ -37,7 +41,8 @@ typedef struct plan_step {
     choice chosen;
     call c;
     plan_pack *packed[MAX_IN];
-    bool skipped;   /* a view: nothing to do */
+    bool skipped;   /* a view, or only its packed layout is read: nothing to do */
+    bool renewed;   /* of the load phase, and run again after each step */
     double seconds; /* of the last traced run, and when it began */
     double began_seconds;
 } plan_step;

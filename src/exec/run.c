@@ -107,20 +107,24 @@ static void run_pack(void *arg, int64_t from, int64_t to, int thread) {
     k->pack->def->run(k->source, k->pack->data, from, to);
 }
 
+/* Runs the load phase and packs: all of it, or what the step's writes have made old. */
+static void derive(plan *p, bool all) {
+    for (int32_t k = 0; k < p->n_load; k++)
+        if (all || p->steps[k].renewed) plan_run_step(p, &p->steps[k]);
+    for (int32_t i = 0; i < p->n_packs; i++) {
+        value from = p->packs[i].from;
+        packing k = {&p->packs[i], &p->tensors[from.node * MAX_OUT + from.out]};
+        if (all || k.pack->renewed) pool_run(p->pool, run_pack, &k, k.pack->def->units(k.source));
+    }
+}
+
 status plan_load(plan *p) {
     pool_enter_step(p->pool);
-    for (int32_t k = 0; k < p->n_load; k++) plan_run_step(p, &p->steps[k]);
-    for (int32_t i = 0; i < p->n_packs; i++) {
-        packing k = {&p->packs[i], &p->tensors[p->packs[i].of.node * MAX_OUT + p->packs[i].of.out]};
-        pool_run(p->pool, run_pack, &k, k.pack->def->units(k.source));
-    }
+    derive(p, true);
     pool_leave_step(p->pool);
     for (int32_t k = 0; k < p->n_steps; k++)
         for (int32_t i = 0; i < p->steps[k].c.n_in; i++)
-            if (p->steps[k].packed[i]) {
-                p->steps[k].c.in[i].data = p->steps[k].packed[i]->data;
-                p->steps[k].c.in[i].layout = p->steps[k].packed[i]->def;
-            }
+            if (p->steps[k].packed[i]) p->steps[k].c.in[i].data = p->steps[k].packed[i]->data;
     p->loaded = true;
     return STATUS_OK;
 }
@@ -129,6 +133,7 @@ void plan_run(plan *p, uint64_t step_seed) {
     p->step_seed = step_seed;
     pool_enter_step(p->pool);
     for (int32_t k = p->n_load; k < p->n_steps; k++) plan_run_step(p, &p->steps[k]);
+    derive(p, false);
     pool_leave_step(p->pool);
 }
 

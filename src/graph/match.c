@@ -3,7 +3,7 @@
 
 /* How often a value of the new graph is read by the old graph's nodes, through what maps to it. */
 static bool read_once(const rewriting *r, value from) {
-    return r->uses[r->first[from.node] + from.out] == 1;
+    return r->uses[rewriting_slot(r, from)] == 1;
 }
 
 static bool match_value(const rewriting *r, const pattern *p, value v, phase at, match *found);

@@ -95,6 +95,8 @@ struct op_def {
     bool grad_once; /* its gradient cannot be differentiated again, not even through expand */
     bool random;    /* draws from step_seed */
     precision_class precision;
+    uint32_t narrow_in; /* a bit per operand: DOT gains from 16 bits there, WIDE bears them there */
+    bool converts;      /* output 0 is operand 0 in another format, and nothing else */
     status (*shape)(const graph *g, const node *n, type *out);
     void (*labels)(const graph *g, const node *n, labels *l);
     void (*reference)(const call *c);

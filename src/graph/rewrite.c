@@ -11,12 +11,16 @@ const rewrite_def *rewrite_find(const char *name) {
     return NULL;
 }
 
+int32_t rewriting_slots(const rewriting *r) {
+    return r->first[r->from->n_nodes];
+}
+
 value rewriting_get(const rewriting *r, value from) {
-    return value_absent(from) ? from : r->map[r->first[from.node] + from.out];
+    return value_absent(from) ? from : r->map[rewriting_slot(r, from)];
 }
 
 void rewriting_set(rewriting *r, value from, value to) {
-    r->map[r->first[from.node] + from.out] = to;
+    r->map[rewriting_slot(r, from)] = to;
 }
 
 /* A node of another graph again in g, over the operands given. Symbols keep their numbers. */
@@ -57,7 +61,7 @@ static bool copy_symbols(const graph *from, graph *to) {
 }
 
 static void count_use(rewriting *r, value v) {
-    if (!value_absent(v)) r->uses[r->first[v.node] + v.out]++;
+    if (!value_absent(v)) r->uses[rewriting_slot(r, v)]++;
 }
 
 static status start(rewriting *r, const graph *from, graph *to, arena *mem) {
@@ -65,12 +69,14 @@ static status start(rewriting *r, const graph *from, graph *to, arena *mem) {
     int32_t slots = 0;
     r->from = from;
     r->to = to;
+    r->mem = mem;
     r->first = ARENA_NEW(mem, int32_t, from->n_nodes + 1);
     if (!r->first) return STATUS_NO_MEMORY;
     for (int32_t i = 0; i < from->n_nodes; i++) {
         r->first[i] = slots;
         slots += from->nodes[i]->n_out;
     }
+    r->first[from->n_nodes] = slots;
     r->map = ARENA_NEW(mem, value, slots + 1);
     if (!r->map) return STATUS_NO_MEMORY;
     for (int32_t i = 0; i < slots; i++) r->map[i] = NO_VALUE;
@@ -127,6 +133,7 @@ static status rewrite_into(const rewrite_def *def, const graph *from, const void
                            graph *raw, arena *mem) {
     rewriting r = {.options = options};
     TRY(start(&r, from, raw, mem));
+    if (def->begin) TRY(def->begin(&r));
     for (int32_t i = 0; i < from->n_nodes; i++) {
         raw->phase = from->nodes[i]->phase;
         raw->tag = from->nodes[i]->tag;

@@ -14,6 +14,8 @@ typedef struct rewriting {
     int32_t *first; /* first slot of a node */
     int32_t *uses;  /* by slot: how often the old graph reads or marks the value */
     const void *options;
+    arena *mem; /* lives as long as the rewriting */
+    void *own;  /* what `begin` found out */
 } rewriting;
 
 /* What a graph is known to be; rewrites require, forbid and ensure these. */
@@ -22,13 +24,16 @@ enum {
     GRAPH_FUSED = 2,
     GRAPH_SHARDED = 4,
     GRAPH_QUANTISED = 8,
-    GRAPH_RECOMPUTED = 16
+    GRAPH_RECOMPUTED = 16,
+    GRAPH_NARROWED = 32
 };
 
 struct rewrite_def {
     const char *name, *help;
     uint32_t needs, forbids, ensures;
     double tolerance; /* relative, that outputs may move by; 0: bit-equal */
+    /* Before all nodes: asks the whole old graph what visits need to know. May be NULL. */
+    status (*begin)(rewriting *r);
     /* Node by node: builds the replacement of `n` and maps all its outputs, or returns false to
      * have it copied. */
     bool (*visit)(rewriting *r, const node *n);
@@ -44,6 +49,10 @@ const rewrite_def *rewrite_find(const char *name);
 status rewrite_run(const rewrite_def *def, const graph *from, const void *options, uint32_t *facts,
                    graph **out);
 
+static inline int32_t rewriting_slot(const rewriting *r, value from) {
+    return r->first[from.node] + from.out;
+}
+int32_t rewriting_slots(const rewriting *r);
 value rewriting_get(const rewriting *r, value from);
 void rewriting_set(rewriting *r, value from, value to);
 /* The same node over mapped operands; returns its output 0. */

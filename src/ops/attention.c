@@ -314,6 +314,7 @@ const op_def op_attention = {
     .linear = 1u << ATTENTION_V,
     .grad_once = true,
     .precision = PRECISION_DOT,
+    .narrow_in = 1u << ATTENTION_Q | 1u << ATTENTION_K | 1u << ATTENTION_V,
     .shape = shape,
     .labels = forward_labels,
     .reference = reference,

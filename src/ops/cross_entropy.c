@@ -86,6 +86,7 @@ const op_def op_cross_entropy = {
     .index_in = 1 << CROSS_ENTROPY_TARGETS,
     .no_grad_in = 1 << CROSS_ENTROPY_WEIGHTS,
     .precision = PRECISION_WIDE,
+    .narrow_in = 1 << CROSS_ENTROPY_LOGITS,
     .shape = shape,
     .labels = entropy_labels,
     .reference = reference,

@@ -12,7 +12,7 @@ static status draw(sample *s) {
 }
 
 value build_layer_norm(graph *g, value x, value w, value b, double eps) {
-    return graph_add(g, &op_layer_norm, &(norm_params){eps}, 3, (value[]){x, w, b});
+    return graph_add(g, &op_layer_norm, &(norm_params){.eps = eps}, 3, (value[]){x, w, b});
 }
 
 const op_def op_layer_norm = {
@@ -22,6 +22,7 @@ const op_def op_layer_norm = {
     .n_out = 1,
     .optional = 1 << NORM_W | 1 << NORM_B,
     .may_overwrite = 1 << NORM_X,
+    .fields = norm_fields,
     .shape = norm_shape,
     .gradient = gradient,
     NORM_FIELDS,

@@ -121,6 +121,7 @@ static void expand(graph *g, value y, const value *in, value *out) {
     out[0] = kit_format_like(g, z, y);
 }
 
+/* Of da: that of a. Of db, which sums over rows: f32 at least. */
 static const num_format *gradient_format(graph *g, value x, value dy) {
     const num_format *f = value_type(g, x)->format;
     return f->kind == NUM_FLOAT ? f : value_type(g, dy)->format;
@@ -135,7 +136,7 @@ static value back_to_a(graph *g, const matmul_params *p, value a, value b, value
 }
 
 static value back_to_b(graph *g, const matmul_params *p, value a, value b, value dz) {
-    const num_format *format = gradient_format(g, b, dz);
+    const num_format *format = kit_wider(num_find("f32"), gradient_format(g, b, dz));
     bool trans_a = p->trans_a;
     int32_t batch = value_type(g, a)->rank - 2;
     bool shared = batch > 0 && value_type(g, b)->rank == 2;
@@ -156,6 +157,15 @@ static value back_to_b(graph *g, const matmul_params *p, value a, value b, value
     return shared ? build_sum(g, db, ((int64_t)1 << batch) - 1, false) : db;
 }
 
+/* The gradient at a product of narrow operands is rounded as they are, so that the products back are of the same
+ * kind. */
+static value rounded_as_operands(graph *g, value dz, value a, value b) {
+    const num_format *fa = value_type(g, a)->format, *fb = value_type(g, b)->format;
+    if (fa->kind != NUM_FLOAT || fb->kind != NUM_FLOAT) return dz;
+    const num_format *f = kit_wider(fa, fb);
+    return f->error > value_type(g, dz)->format->error ? build_cast(g, dz, f) : dz;
+}
+
 static void gradient(graph *g, value y, const value *dy, uint32_t want, value *dx) {
     const node *n = value_node(g, y);
     const matmul_params *p = n->params;
@@ -164,6 +174,7 @@ static void gradient(graph *g, value y, const value *dy, uint32_t want, value *d
         dx[MATMUL_RESIDUAL] = kit_format_like(g, dy[0], n->in[MATMUL_RESIDUAL]);
     if (p->act != ACT_NONE) dz = build_act_back(g, p->act, before_act(g, y, n->in), dy[0]);
     if (value_absent(dz)) return;
+    dz = rounded_as_operands(g, dz, a, b);
     if (kit_wants(want, MATMUL_A)) dx[MATMUL_A] = back_to_a(g, p, a, b, dz);
     if (kit_wants(want, MATMUL_B)) dx[MATMUL_B] = back_to_b(g, p, a, b, dz);
     if (kit_wants(want, MATMUL_BIAS)) dx[MATMUL_BIAS] = kit_sum_like(g, dz, n->in[MATMUL_BIAS]);
@@ -223,6 +234,7 @@ const op_def op_matmul = {
     .linear = 1 << MATMUL_A | 1 << MATMUL_B,
     .may_overwrite = 1 << MATMUL_RESIDUAL,
     .precision = PRECISION_DOT,
+    .narrow_in = 1 << MATMUL_A | 1 << MATMUL_B,
     .shape = shape,
     .labels = label,
     .reference = reference,

@@ -11,6 +11,7 @@
 
 typedef struct norm_params {
     double eps;
+    const num_format *format; /* of y; NULL: that of x */
 } norm_params;
 
 enum { NORM_X, NORM_W, NORM_B };              /* w [C] and b [C] are optional; rms_norm has no b */

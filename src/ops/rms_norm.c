@@ -12,7 +12,7 @@ static status draw(sample *s) {
 }
 
 value build_rms_norm(graph *g, value x, value w, double eps) {
-    return graph_add(g, &op_rms_norm, &(norm_params){eps}, 2, (value[]){x, w});
+    return graph_add(g, &op_rms_norm, &(norm_params){.eps = eps}, 2, (value[]){x, w});
 }
 
 const op_def op_rms_norm = {
@@ -22,6 +22,7 @@ const op_def op_rms_norm = {
     .n_out = 1,
     .optional = 1 << NORM_W,
     .may_overwrite = 1 << NORM_X,
+    .fields = norm_fields,
     .shape = norm_shape,
     .gradient = gradient,
     NORM_FIELDS,

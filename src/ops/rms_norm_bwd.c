@@ -16,6 +16,7 @@ const op_def op_rms_norm_bwd = {
     .optional = 1 << NORM_BWD_W,
     .linear = 1 << NORM_BWD_DY,
     .may_overwrite = 1 << NORM_BWD_X | 1 << NORM_BWD_DY,
+    .fields = norm_bwd_fields,
     .shape = norm_bwd_shape,
     NORM_FIELDS,
 };

@@ -137,7 +137,7 @@ static void rms_norm(graph *g, const bench_case *c) {
 static void rms_norm_back(graph *g, const bench_case *c) {
     value in[] = {input(g, "x", c->format, c->m, c->n), parameter(g, "w", "f32", c->n, 0),
                   input(g, "dy", c->format, c->m, c->n)};
-    outputs(g, graph_add(g, &op_rms_norm_bwd, &(norm_params){1e-6}, 3, in));
+    outputs(g, graph_add(g, &op_rms_norm_bwd, &(norm_params){.eps = 1e-6}, 3, in));
 }
 static void layer_norm(graph *g, const bench_case *c) {
     value x = input(g, "x", c->format, c->m, c->n), w = parameter(g, "w", "f32", c->n, 0);

@@ -140,6 +140,8 @@ ALWAYS_INLINE void run_formats(const call *c, int64_t from, int64_t to, bool lay
         run_blocks(VEC_F32, VEC_F32, c, from, to, layer);
     else if (fx == VEC_BF16 && fdy == VEC_BF16)
         run_blocks(VEC_BF16, VEC_BF16, c, from, to, layer);
+    else if (fx == VEC_F32 && fdy == VEC_BF16)
+        run_blocks(VEC_F32, VEC_BF16, c, from, to, layer);
     else
         run_blocks(fx, fdy, c, from, to, layer);
 }

@@ -123,6 +123,9 @@ static void unpack_row(const tensor *t, matmul_kind kind, const char *packed, in
     }
 }
 
+#define MATMUL_F32_READS is_plain
+#define MATMUL_BF16_READS is_plain
+#define MATMUL_INT8_READS NULL
 #define PACK_BYTES_UNITS_RUN(name, kind, across)                                                   \
     static int64_t name##_bytes(const tensor *t) {                                                 \
         return pack_bytes(t, kind, across);                                                        \
@@ -142,13 +145,15 @@ static void unpack_row(const tensor *t, matmul_kind kind, const char *packed, in
                                               .bytes = type##_nk_bytes,                            \
                                               .units = type##_nk_units,                            \
                                               .run = type##_nk_run,                                \
+                                              .reads = kind##_READS,                               \
                                               .row = type##_nk_row};
 #define PACK_ACROSS(type, kind)                                                                    \
     PACK_BYTES_UNITS_RUN(type##_kn, kind, true)                                                    \
     static const pack_def pack_##type##_kn = {.name = "panels64_" #type "_kn",                     \
                                               .bytes = type##_kn_bytes,                            \
                                               .units = type##_kn_units,                            \
-                                              .run = type##_kn_run};
+                                              .run = type##_kn_run,                                \
+                                              .reads = kind##_READS};
 PACK_ALONG(f32, MATMUL_F32)
 PACK_ALONG(bf16, MATMUL_BF16)
 PACK_ALONG(int8, MATMUL_INT8)

@@ -137,25 +137,23 @@ static int64_t filled_groups(matmul_kind kind, int64_t k) {
 
 void matmul_pack_panel(matmul_kind kind, const matmul_view *v, int64_t panel, char *out) {
     int64_t n0 = panel * PANEL, filled = filled_groups(kind, v->k);
+#define CASE(S)                                                                                    \
+    case S:                                                                                        \
+        if (v->across)                                                                             \
+            panel_across(S, v, n0, filled, out);                                                   \
+        else                                                                                       \
+            panel_along(S, v, n0, filled, out);                                                    \
+        break
     switch (source_of(kind, v)) {
-    case F32_F32:
-        if (v->across)
-            panel_across(F32_F32, v, n0, filled, out);
-        else
-            panel_along(F32_F32, v, n0, filled, out);
-        break;
-    case BF16_BF16:
-        if (v->across)
-            panel_across(BF16_BF16, v, n0, filled, out);
-        else
-            panel_along(BF16_BF16, v, n0, filled, out);
-        break;
+        CASE(F32_F32);
+        CASE(BF16_F32);
+        CASE(F32_BF16);
+        CASE(BF16_BF16);
     case INT8_INT8:
         panel_int8(v, n0, filled, out);
         break;
-    default:
-        break; /* b sets the family: it is never converted */
     }
+#undef CASE
 }
 
 ALWAYS_INLINE void rows_along(source s, const matmul_view *v, int64_t from, int64_t to,

@@ -33,6 +33,7 @@ status convert_sample(sample *s, const op_def *op, const num_format *from, const
         .n_in = 1,                                                                                 \
         .n_out = 1,                                                                                \
         .linear = 1,                                                                               \
+        .converts = true,                                                                          \
         .shape = shape,                                                                            \
         .labels = kit_labels_equal,                                                                \
         .reference = convert_reference,                                                            \

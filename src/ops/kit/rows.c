@@ -8,7 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-const field norm_fields[] = {FIELD(norm_params, eps, FIELD_DOUBLE), {0}};
+const field norm_fields[] = {
+    FIELD(norm_params, eps, FIELD_DOUBLE), FIELD(norm_params, format, FIELD_FORMAT), {0}};
+const field norm_bwd_fields[] = {FIELD(norm_params, eps, FIELD_DOUBLE), {0}};
 
 static status check_row(const graph *g, const node *n, int i) {
     const type *x = kit_type(g, n, 0), *w = kit_type(g, n, i);
@@ -19,10 +21,14 @@ static status check_row(const graph *g, const node *n, int i) {
 }
 
 status norm_shape(const graph *g, const node *n, type *out) {
+    const norm_params *p = n->params;
     TRY(kit_need_floats(g, n, NORM_X));
     if (kit_type(g, n, NORM_X)->rank < 1) return op_fail(g, n, "a scalar has no rows");
     for (int32_t i = NORM_W; i < n->n_in; i++) TRY(check_row(g, n, i));
     out[0] = *kit_type(g, n, NORM_X);
+    if (p->format) out[0].format = p->format;
+    if (out[0].format->kind != NUM_FLOAT)
+        return op_fail(g, n, "rows must come out as plain floats, not %s", out[0].format->name);
     return STATUS_OK;
 }
 
@@ -133,7 +139,8 @@ void norm_bwd_expand(graph *g, value y, const value *in, value *out, bool centre
 void norm_gradient(graph *g, value y, const value *dy, uint32_t want, value *dx,
                    const op_def *bwd) {
     const node *n = value_node(g, y);
-    value back = graph_add(g, bwd, n->params, 3, (value[]){n->in[NORM_X], n->in[NORM_W], dy[0]});
+    norm_params p = {.eps = ((const norm_params *)n->params)->eps};
+    value back = graph_add(g, bwd, &p, 3, (value[]){n->in[NORM_X], n->in[NORM_W], dy[0]});
     if (value_absent(back)) return;
     for (int32_t i = 0; i < n->n_in; i++)
         if (kit_wants(want, i)) dx[i] = kit_format_like(g, kit_at(back, i), n->in[i]);
@@ -146,7 +153,7 @@ static value draw_row(sample *s, int32_t rank, const int64_t *dim) {
 status norm_sample(sample *s, const op_def *op) {
     int64_t dim[MAX_RANK];
     int32_t rank = kit_sample_dims(s, 1, 3, 8, dim);
-    norm_params p = {sample_real(s, 1e-3, 1e-1)};
+    norm_params p = {.eps = sample_real(s, 1e-3, 1e-1)};
     value in[3] = {sample_floats(s, rank, dim, -1, 1), draw_row(s, rank, dim),
                    draw_row(s, rank, dim)};
     return kit_sampled(s, graph_add(s->g, op, &p, op->n_in, in));
@@ -155,7 +162,7 @@ status norm_sample(sample *s, const op_def *op) {
 status norm_bwd_sample(sample *s, const op_def *op) {
     int64_t dim[MAX_RANK];
     int32_t rank = kit_sample_dims(s, 1, 3, 8, dim);
-    norm_params p = {sample_real(s, 1e-3, 1e-1)};
+    norm_params p = {.eps = sample_real(s, 1e-3, 1e-1)};
     value in[3] = {sample_floats(s, rank, dim, -1, 1), draw_row(s, rank, dim),
                    sample_floats(s, rank, dim, -1, 1)};
     return kit_sampled(s, graph_add(s->g, op, &p, 3, in));

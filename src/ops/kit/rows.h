@@ -17,7 +17,7 @@ status norm_sample(sample *s, const op_def *op);
 status norm_bwd_sample(sample *s, const op_def *op);
 void norm_cost(const call *c, cost *out);
 
-extern const field norm_fields[];
+extern const field norm_fields[], norm_bwd_fields[];
 
 #define NORM_PARTS(centres)                                                                        \
     static void reference(const call *c) {                                                         \
@@ -34,7 +34,7 @@ extern const field norm_fields[];
         norm_bwd_expand(g, y, in, out, centres);                                                   \
     }
 #define NORM_FIELDS                                                                                \
-    .params_bytes = sizeof(norm_params), .fields = norm_fields, .precision = PRECISION_WIDE,       \
+    .params_bytes = sizeof(norm_params), .precision = PRECISION_WIDE, .narrow_in = 1 << NORM_X,    \
     .labels = norm_labels, .cost = norm_cost, .reference = reference, .expand = expand,            \
     .sample = draw
 
