@@ -62,6 +62,29 @@ static status append(states *s, state *item) {
     return STATUS_OK;
 }
 
+/* A state of the node's name and type over `data`, which becomes the store's unless it is borrowed. */
+static status add(states *s, const graph *g, const node *n, void *data, bool borrowed,
+                  state **out) {
+    state *item = ARENA_NEW(&s->mem, state, 1);
+    char *name = item ? arena_strdup(&s->mem, n->name) : NULL;
+    if (!name) return STATUS_NO_MEMORY;
+    *item = (state){.name = name,
+                    .t = bound_tensor(g, &n->out[0]),
+                    .tag = n->tag,
+                    .size_bytes = type_bound_bytes(g, &n->out[0]),
+                    .borrowed = borrowed};
+    item->t.data = data;
+    *out = item;
+    return append(s, item);
+}
+
+status states_borrow(states *s, const graph *g, const node *n, const void *data) {
+    state *item;
+    if (states_find(s, n->name))
+        return context_fail(s->cx, STATUS_BUG, "state '%s' has memory already", n->name);
+    return add(s, g, n, (void *)data, true, &item);
+}
+
 status states_bind(states *s, const graph *g, const node *n, state **out) {
     tensor t = bound_tensor(g, &n->out[0]);
     *out = states_find(s, n->name);
@@ -72,18 +95,13 @@ status states_bind(states *s, const graph *g, const node *n, state **out) {
                             "state '%s' is stored with another type than the graph's %s", n->name,
                             type_print(g, &n->out[0], wants, sizeof wants));
     }
-    state *item = ARENA_NEW(&s->mem, state, 1);
-    char *name = item ? arena_strdup(&s->mem, n->name) : NULL;
-    if (!name) return STATUS_NO_MEMORY;
-    *item =
-        (state){.name = name, .t = t, .tag = n->tag, .size_bytes = type_bound_bytes(g, &n->out[0])};
-    item->t.data = context_zalloc(s->cx, (size_t)item->size_bytes);
-    if (!item->t.data) return context_note(s->cx, STATUS_NO_MEMORY, "state '%s'", n->name);
-    status st = append(s, item);
-    if (st != STATUS_OK)
-        context_release(s->cx, item->t.data);
-    else
-        *out = item;
+    void *data = context_zalloc(s->cx, (size_t)type_bound_bytes(g, &n->out[0]));
+    if (!data) return context_note(s->cx, STATUS_NO_MEMORY, "state '%s'", n->name);
+    status st = add(s, g, n, data, false, out);
+    if (st != STATUS_OK) {
+        context_release(s->cx, data);
+        *out = NULL;
+    }
     return st;
 }
 

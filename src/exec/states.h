@@ -20,6 +20,9 @@ states *states_new(context *cx);
 void states_free(states *s);
 /* The state of that name, made (zeroed) if it is new; an error if it is there with another type. */
 status states_bind(states *s, const graph *g, const node *n, state **out);
+/* Binds the name to memory of somebody else's that is only read and outlives the store; the name must
+ * be new. */
+status states_borrow(states *s, const graph *g, const node *n, const void *data);
 state *states_find(const states *s, const char *name);
 int32_t states_count(const states *s);
 state *states_at(const states *s, int32_t index);

@@ -86,6 +86,7 @@ static node *node_new(graph *g, const op_def *op, int32_t n_in) {
     n->out = ARENA_NEW(&g->mem, type, op->n_out);
     n->phase = g->phase;
     n->tag = g->tag;
+    n->region = g->region;
     return n->in && n->out ? n : NULL;
 }
 

@@ -64,6 +64,7 @@ struct node {
         *name; /* of a state or input: what it is bound by; else a hint for people, or NULL */
     tag tag;
     phase phase;
+    int32_t region; /* the block that it was built in: 0 none, 1 + layer */
     bool pinned; /* recomputed: may be neither merged with its twin nor moved to an earlier phase */
 };
 
@@ -96,6 +97,7 @@ typedef struct graph {
     int32_t n_marks, cap_marks;
     phase phase; /* given to nodes that are added now */
     tag tag;
+    int32_t region;
     status st; /* the first error */
 } graph;
 

@@ -41,6 +41,7 @@ static value copy_node(graph *g, const node *n, const value *in) {
     if (value_absent(v)) return v;
     value_node(g, v)->pinned = n->pinned;
     value_node(g, v)->phase = n->phase;
+    value_node(g, v)->region = n->region;
     if (n->name && !op_is_leaf(n->op)) v = graph_name(g, v, "%s", n->name);
     return v;
 }
@@ -137,11 +138,13 @@ static status rewrite_into(const rewrite_def *def, const graph *from, const void
     for (int32_t i = 0; i < from->n_nodes; i++) {
         raw->phase = from->nodes[i]->phase;
         raw->tag = from->nodes[i]->tag;
+        raw->region = from->nodes[i]->region;
         if (!def->visit || !def->visit(&r, from->nodes[i]))
             (void)rewriting_copy(&r, from->nodes[i]);
         TRY(graph_status(raw));
     }
     carry_marks(&r);
+    raw->region = 0;
     TRY(graph_status(raw));
     return def->finish ? def->finish(&r) : STATUS_OK;
 }

@@ -3,7 +3,7 @@
 #ifndef CMD_KIT_INSPECT_H
 #define CMD_KIT_INSPECT_H
 
-#include "model/config.h"
+#include "model/kit/config.h"
 #include "store/modelfile.h"
 
 typedef struct inspect_refusal {

@@ -1,0 +1,100 @@
+#include "model/kit/model.h"
+#include "base/file.h"
+#include <string.h>
+
+const model_def *model_find(const char *model_type, const model_variant **variant) {
+    for (int64_t i = 0; registry_model[i]; i++)
+        for (const model_variant *v = registry_model[i]->variants; v->model_type; v++)
+            if (!strcmp(v->model_type, model_type)) {
+                if (variant) *variant = v;
+                return registry_model[i];
+            }
+    return NULL;
+}
+
+model_inputs model_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
+    extent rows = extent_symbol(graph_symbol(g, "tokens", tokens));
+    extent ends = extent_affine(graph_symbol(g, "sequences", sequences), 1, 1);
+    const num_format *ids = num_find("i32");
+    return (model_inputs){.ids = graph_input(g, "ids", type_of(ids, 1, &rows)),
+                          .positions = graph_input(g, "positions", type_of(ids, 1, &rows)),
+                          .offsets = graph_input(g, "offsets", type_of(ids, 1, &ends))};
+}
+
+/* The builder's architecture, found once. */
+static bool find_def(model_build *b) {
+    if (!b->def) b->def = model_find(b->config->model_type, NULL);
+    if (!b->def)
+        (void)graph_fail(b->g, STATUS_UNSUPPORTED, "the architecture '%s' is not supported",
+                         b->config->model_type);
+    return b->def != NULL;
+}
+
+value model_hidden(model_build *b, model_inputs in) {
+    return find_def(b) ? b->def->hidden(b, in) : NO_VALUE;
+}
+
+value model_logits(model_build *b, value hidden) {
+    if (!find_def(b)) return NO_VALUE;
+    if (!b->def->logits)
+        return graph_fail(b->g, STATUS_UNSUPPORTED,
+                          "a model of type '%s' gives no logits: it is an encoder",
+                          b->config->model_type);
+    return b->def->logits(b, hidden);
+}
+
+/* One file of a folder, read by `read`; `needed` says whether it must be there. */
+static status read_beside(model *m, const char *name, bool needed,
+                          status (*read)(context *, const char *, const char *, int64_t,
+                                         model_config *)) {
+    file_map map;
+    char *path = arena_printf(&m->memory, "%s/%s", m->path, name);
+    if (!path) return STATUS_NO_MEMORY;
+    if (!needed && !file_exists(path)) return STATUS_OK;
+    if (!file_exists(path))
+        FAIL(m->cx, STATUS_UNSUPPORTED, "'%s' holds no %s, so its architecture is not known",
+             m->path, name);
+    TRY(file_map_open(m->cx, path, &map));
+    status st = read(m->cx, path, map.bytes, map.size_bytes, &m->config);
+    file_map_close(&map);
+    return st;
+}
+
+static status open_folder(model *m) {
+    TRY(read_beside(m, "config.json", true, model_config_read));
+    return read_beside(m, "generation_config.json", false, model_generation_read);
+}
+
+static status open_parts(model *m) {
+    if (!file_exists(m->path)) FAIL(m->cx, STATUS_IO, "'%s' is not there", m->path);
+    if (!file_is_folder(m->path))
+        FAIL(m->cx, STATUS_UNSUPPORTED, "'%s' is no folder with a config.json", m->path);
+    TRY(open_folder(m));
+    TRY(modelfile_open(m->cx, m->path, &m->file));
+    TRY(packed_join(&m->file, &m->config.packed));
+    m->def = model_find(m->config.model_type, NULL);
+    return STATUS_OK;
+}
+
+status model_open(context *cx, const char *path, model **out) {
+    *out = NULL;
+    model *m = context_zalloc(cx, sizeof *m);
+    if (!m) return STATUS_NO_MEMORY;
+    m->cx = cx;
+    m->memory = arena_make(cx);
+    m->path = arena_strdup(&m->memory, path);
+    status st = m->path ? open_parts(m) : STATUS_NO_MEMORY;
+    if (st != STATUS_OK) {
+        model_close(m);
+        return context_note(cx, st, "opening the model '%s'", path);
+    }
+    *out = m;
+    return STATUS_OK;
+}
+
+void model_close(model *m) {
+    if (!m) return;
+    modelfile_close(&m->file);
+    arena_free(&m->memory);
+    context_release(m->cx, m);
+}
