@@ -141,7 +141,10 @@ void options_print_man(FILE *out, const verb_def *verb, const char *version) {
     fprintf(out, ".TH HONE-");
     for (const char *c = verb->name; *c; c++)
         fputc(*c == ' ' ? '-' : toupper((unsigned char)*c), out);
-    fprintf(out, " 1 \"\" \"hone %s\"\n.SH NAME\nhone %s \\- ", version, verb->name);
+    fprintf(out, " 1 \"\" \"hone %s\"\n.SH NAME\nhone", version);
+    for (const char *c = verb->name; *c; c++)
+        fprintf(out, c == verb->name ? "\\-%c" : "%c", *c == ' ' ? '-' : *c);
+    fputs(" \\- ", out);
     man_text(out, verb->summary);
     fprintf(out, "\n.SH SYNOPSIS\n");
     print_usage(out, verb);
