@@ -1,0 +1,28 @@
+# Files that the program carries inside: run by the build as
+#   cmake -DOUT=pages.c -P tool/embed.cmake -- FILE...
+# it writes `embedded[]`, a table of names and bytes (serve/page.h), closed by a NULL name.
+set(files "")
+set(after FALSE)
+math(EXPR last "${CMAKE_ARGC} - 1")
+foreach(i RANGE ${last})
+  if(after)
+    list(APPEND files "${CMAKE_ARGV${i}}")
+  elseif(CMAKE_ARGV${i} STREQUAL "--")
+    set(after TRUE)
+  endif()
+endforeach()
+set(arrays "")
+set(entries "")
+set(count 0)
+foreach(file IN LISTS files)
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} hex HEX)
+  string(LENGTH "${hex}" digits)
+  math(EXPR size "${digits} / 2")
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "static const unsigned char file_${count}[] = {${bytes}0};\n")
+  string(APPEND entries "    {\"${name}\", (const char *)file_${count}, ${size}},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+file(WRITE ${OUT} "// Written by the build from files of src/serve/page\n#include \"serve/page.h\"\n#include <stddef.h>\n"
+     "${arrays}const page_file page_files[] = {\n${entries}    {NULL, NULL, 0}};\n")
