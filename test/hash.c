@@ -87,4 +87,17 @@ static void in_pieces(test *t) {
     }
 }
 
-const test_case suite_hash[] = {{"known_answers", known_answers}, {"in_pieces", in_pieces}, {0}};
+/* RFC 3720, appendix B.4, and the usual check value. */
+static void crc(test *t) {
+    uint8_t zeros[32] = {0}, ones[32], rising[32];
+    memset(ones, 255, sizeof ones);
+    for (int i = 0; i < 32; i++) rising[i] = (uint8_t)i;
+    CHECK(t, hash_crc32c("123456789", 9) == 0xe3069283u);
+    CHECK(t, hash_crc32c(zeros, 32) == 0x8a9136aau);
+    CHECK(t, hash_crc32c(ones, 32) == 0x62a8ab43u);
+    CHECK(t, hash_crc32c(rising, 32) == 0x46dd794eu);
+    CHECK(t, hash_crc32c(rising, 31) != 0x46dd794eu);
+}
+
+const test_case suite_hash[] = {
+    {"crc", crc}, {"known_answers", known_answers}, {"in_pieces", in_pieces}, {0}};

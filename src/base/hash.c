@@ -170,3 +170,13 @@ void hash_sha256_text(const uint8_t digest[SHA256_BYTES], char out[SHA256_TEXT_B
     }
     out[2 * SHA256_BYTES] = 0;
 }
+
+uint32_t hash_crc32c(const void *data, size_t size_bytes) {
+    const uint8_t *at = data;
+    uint32_t crc = ~UINT32_C(0);
+    for (size_t i = 0; i < size_bytes; i++) {
+        crc ^= at[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0x82f63b78) : 0);
+    }
+    return ~crc;
+}

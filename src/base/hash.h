@@ -1,5 +1,6 @@
-/* Two hashes. XXH64 (xxhash's algorithm, seed and results) finds corruption and keys tables at memory speed;
- * SHA-256 (FIPS 180-4) names contents in manifests and lineage. Both take their input in pieces. */
+/* Three hashes. XXH64 (xxhash's algorithm, seed and results) finds corruption and keys tables at memory speed;
+ * SHA-256 (FIPS 180-4) names contents in manifests and lineage; both take their input in pieces. CRC-32C (RFC 3720)
+ * is what record files of others ask for. */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
@@ -15,6 +16,8 @@ void hash_xxh64_begin(hash_xxh64_state *s, uint64_t seed);
 void hash_xxh64_add(hash_xxh64_state *s, const void *data, size_t size_bytes);
 /* May be asked for at any time; more may be added after it. */
 uint64_t hash_xxh64_value(const hash_xxh64_state *s);
+
+uint32_t hash_crc32c(const void *data, size_t size_bytes);
 
 enum { SHA256_BYTES = 32, SHA256_TEXT_BYTES = 65 };
 typedef struct hash_sha256_state {

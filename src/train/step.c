@@ -98,17 +98,27 @@ status step_run(step *s, const step_batch *batches, int64_t n, double lr, int64_
     return STATUS_OK;
 }
 
-const char *step_blame(const step *s, int64_t *count) {
+static double square_of(const step *s, int32_t i) {
     const plan *last = s->update ? s->update : s->learn;
+    return (double)*scalar(last, s->squares[i]);
+}
+
+const char *step_blame(const step *s, int64_t *count) {
     const char *found = NULL;
     *count = 0;
     for (int32_t i = 0; i < s->n_parameters; i++) {
-        const float *square = plan_tensor(last, plan_find_output(last, s->squares[i]))->data;
-        if (isfinite(*square)) continue;
+        if (isfinite(square_of(s, i))) continue;
         found = s->names[i];
         ++*count;
     }
     return found;
+}
+
+const char *step_largest(const step *s) {
+    int32_t most = 0;
+    for (int32_t i = 1; i < s->n_parameters; i++)
+        if (square_of(s, i) > square_of(s, most)) most = i;
+    return s->names[most];
 }
 
 double step_flops(const step *s) {

@@ -72,6 +72,8 @@ status step_run(step *s, const step_batch *batches, int64_t n, double lr, int64_
 /* After a step whose norm is not finite: the parameter whose gradient is to blame, the last one in the order of the
  * graph, where the trouble began; NULL: only the loss is. *count: how many are not finite. */
 const char *step_blame(const step *s, int64_t *count);
+/* The parameter with the largest gradient of the last step. */
+const char *step_largest(const step *s);
 
 /* Operations of matrix products and attention in the last micro-batch, forward and backward, without recomputation. */
 double step_flops(const step *s);
