@@ -1,0 +1,164 @@
+/* The chain of samplers and the draw (infer/sampling.h). */
+#include "infer/sampling.h"
+#include "base/rng.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+status sampling_check(context *cx, const sampling *p) {
+    const struct {
+        const char *name;
+        double value, low, high;
+    } ranges[] = {{"temperature", p->temperature, 0, 100},
+                  {"top_k", (double)p->top_k, 0, INT32_MAX},
+                  {"top_p", p->top_p, 0, 1},
+                  {"min_p", p->min_p, 0, 1},
+                  {"typical_p", p->typical_p, 0, 1},
+                  {"repetition_penalty", p->repetition_penalty, 0.01, 100},
+                  {"presence_penalty", p->presence_penalty, -100, 100},
+                  {"frequency_penalty", p->frequency_penalty, -100, 100}};
+    for (int64_t i = 0; i < COUNT_OF(ranges); i++)
+        if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
+            FAIL(cx, STATUS_BAD_ARGUMENT, "%s is %g: must be %g .. %g", ranges[i].name,
+                 ranges[i].value, ranges[i].low, ranges[i].high);
+    return STATUS_OK;
+}
+
+status sampling_space_make(arena *mem, int32_t vocabulary, sampling_space *out) {
+    *out = (sampling_space){.list = ARENA_NEW(mem, candidate, vocabulary),
+                            .spare = ARENA_NEW(mem, candidate, vocabulary),
+                            .kept = ARENA_NEW(mem, float, vocabulary),
+                            .count = ARENA_NEW(mem, int32_t, vocabulary),
+                            .vocabulary = vocabulary};
+    return out->list && out->spare && out->kept && out->count ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* Whether a goes before b: higher, or as high and of the smaller id. */
+static bool likelier(const candidate *a, const candidate *b) {
+    return a->logit > b->logit || (a->logit == b->logit && a->id < b->id);
+}
+
+/* A heap whose root is the least likely of those kept. */
+static void sink(candidate *heap, int32_t n, int32_t at) {
+    for (;;) {
+        int32_t least = at;
+        for (int32_t child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
+            if (likelier(&heap[least], &heap[child])) least = child;
+        if (least == at) return;
+        candidate moved = heap[at];
+        heap[at] = heap[least];
+        heap[least] = moved;
+        at = least;
+    }
+}
+
+/* Empties a heap from its end on, which leaves it sorted, the most likely first. */
+static void sort_heap(candidate *heap, int32_t n) {
+    while (n > 1) {
+        candidate least = heap[0];
+        heap[0] = heap[--n];
+        heap[n] = least;
+        sink(heap, n, 0);
+    }
+}
+
+static void make_heap(candidate *heap, int32_t n) {
+    for (int32_t i = n / 2 - 1; i >= 0; i--) sink(heap, n, i);
+}
+
+void candidates_sort_front(candidates *c, int32_t k) {
+    k = MIN_OF(k, c->n);
+    c->mixed = true;
+    make_heap(c->list, k);
+    for (int32_t i = k; k > 0 && i < c->n; i++) {
+        if (!likelier(&c->list[i], &c->list[0])) continue;
+        candidate moved = c->list[0];
+        c->list[0] = c->list[i];
+        c->list[i] = moved;
+        sink(c->list, k, 0);
+    }
+    sort_heap(c->list, k);
+}
+
+double candidates_sum(const candidates *c, float *largest) {
+    double sum = 0;
+    *largest = -INFINITY;
+    for (int32_t i = 0; i < c->n; i++)
+        *largest = c->list[i].logit > *largest ? c->list[i].logit : *largest;
+    for (int32_t i = 0; i < c->n; i++) sum += (double)expf(c->list[i].logit - *largest);
+    return sum;
+}
+
+static int by_id(const void *a, const void *b) {
+    int32_t x = ((const candidate *)a)->id, y = ((const candidate *)b)->id;
+    return (x > y) - (x < y);
+}
+
+static int32_t draw(const sampling *p, const sampling_place *at, candidates *c) {
+    float largest;
+    double sum = candidates_sum(c, &largest);
+    rng_block noise = rng_at(p->seed, (uint64_t)at->sample, (uint64_t)at->n_tokens);
+    double left = rng_unit_double(noise.word[0], noise.word[1]) * sum;
+    if (c->mixed) qsort(c->list, (size_t)c->n, sizeof *c->list, by_id);
+    for (int32_t i = 0; i < c->n; i++) {
+        left -= (double)expf(c->list[i].logit - largest);
+        if (left < 0) return c->list[i].id;
+    }
+    return c->list[c->n - 1].id;
+}
+
+static int32_t most_likely(const candidates *c) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < c->n; i++)
+        if (likelier(&c->list[i], &c->list[best])) best = i;
+    return c->list[best].id;
+}
+
+int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *logits,
+                      sampling_space *space) {
+    candidates c = {.list = space->list,
+                    .spare = space->spare,
+                    .count = space->count,
+                    .n = space->vocabulary,
+                    .tokens = at->tokens,
+                    .n_prompt = at->n_prompt,
+                    .n_tokens = at->n_tokens};
+    for (int32_t i = 0; i < c.n; i++)
+        c.list[i] = (candidate){i, logits[i] == logits[i] ? logits[i] : -INFINITY};
+    const sampler_def *last = NULL;
+    for (;;) {
+        const sampler_def *next = NULL;
+        for (int32_t i = 0; registry_sampler[i]; i++) {
+            const sampler_def *s = registry_sampler[i];
+            bool later = !last || s->order > last->order;
+            if (later && (!next || s->order < next->order)) next = s;
+        }
+        if (!next) break;
+        if (next->wanted(p)) next->apply(p, &c);
+        last = next;
+    }
+    return p->temperature > 0 ? draw(p, at, &c) : most_likely(&c);
+}
+
+double sampling_log_sum(const float *logits, int32_t n) {
+    float largest = -INFINITY;
+    double sum = 0;
+    for (int32_t i = 0; i < n; i++) largest = logits[i] > largest ? logits[i] : largest;
+    for (int32_t i = 0; i < n; i++)
+        if (logits[i] == logits[i]) sum += (double)expf(logits[i] - largest);
+    return (double)largest + log(sum);
+}
+
+int32_t sampling_likely(const float *logits, int32_t n, int32_t k, candidate *out) {
+    k = MIN_OF(k, n);
+    for (int32_t i = 0; i < k; i++) out[i] = (candidate){i, logits[i]};
+    make_heap(out, k);
+    for (int32_t i = k; k > 0 && i < n; i++) {
+        candidate c = {i, logits[i]};
+        if (!likelier(&c, &out[0])) continue;
+        out[0] = c;
+        sink(out, k, 0);
+    }
+    sort_heap(out, k);
+    return k;
+}

@@ -1,0 +1,280 @@
+/* The engine on a tiny model with random weights: a request gets the same bits alone and among others, in any chunks,
+ * pages and order of steps; samples share their prompt; ends, lengths, cancels and refusals are told. */
+#include "infer/engine.h"
+#include "test.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_NEWS = 400, LIKELY = 5 };
+
+typedef struct news {
+    int32_t id, sample;
+    int64_t index;
+    double logprob;
+    candidate likely[LIKELY];
+    engine_finish finish;
+} news;
+
+/* All that one request was told, bit by bit. */
+typedef struct diary {
+    news all[MOST_NEWS];
+    int32_t n;
+    engine_finish finish;
+    engine *cancels; /* cancels the request at the third token */
+} diary;
+
+static void note(void *user, const engine_event *event) {
+    diary *d = user;
+    news *x = &d->all[d->n < MOST_NEWS - 1 ? d->n++ : d->n];
+    memset(x, 0, sizeof *x);
+    x->id = event->id;
+    x->sample = event->sample;
+    x->index = event->index;
+    x->logprob = event->logprob;
+    x->finish = event->finish;
+    for (int32_t i = 0; i < event->n_likely && i < LIKELY; i++) x->likely[i] = event->likely[i];
+    if (event->finish) d->finish = event->finish;
+    if (d->cancels && event->index == 2) engine_cancel(d->cancels, event->request);
+}
+
+static const num_format *stored(void *user, const char *name, int32_t rank) {
+    (void)user, (void)name;
+    return num_find(rank > 1 ? "bf16" : "f32");
+}
+
+static status draw_weights(void *user, states *store, const graph *g) {
+    return model_init(user, store, g, 7);
+}
+
+typedef struct lab {
+    context *cx;
+    model_config config;
+    engine *e;
+} lab;
+
+static status lab_open(lab *l, const engine_options *o) {
+    l->cx = context_new();
+    TRY(model_preset(l->cx, "1m", &l->config));
+    l->config.initializer_range = 0.3; /* peaked logits */
+    l->config.end_tokens[0] = 5;
+    l->config.end_token_count = 1;
+    engine_model m = {
+        .config = &l->config, .format = stored, .fill = draw_weights, .user = &l->config};
+    return engine_open(l->cx, &m, o, &l->e);
+}
+
+static void lab_close(lab *l) {
+    engine_close(l->e);
+    context_free(l->cx);
+}
+
+static int32_t *prompt_of(uint64_t seed, int64_t n) {
+    static int32_t ids[512];
+    sample s = {.state = seed};
+    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)sample_int(&s, 6, 2047);
+    return ids;
+}
+
+static engine_request ask_of(uint64_t seed, int64_t prompt, int64_t most, diary *d) {
+    return (engine_request){.prompt = prompt_of(seed, prompt),
+                            .n_prompt = prompt,
+                            .most_tokens = most,
+                            .sampling = {.temperature = seed % 2 ? 0 : 1,
+                                         .top_p = 1,
+                                         .typical_p = 1,
+                                         .repetition_penalty = 1,
+                                         .seed = seed},
+                            .ignore_end = true,
+                            .logprobs = true,
+                            .prompt_logprobs = true,
+                            .likely = LIKELY,
+                            .tell = note,
+                            .user = d};
+}
+
+static status run(engine *e) {
+    for (int i = 0; engine_busy(e); i++) {
+        if (i > 5000) return STATUS_BUG;
+        TRY(engine_step(e));
+    }
+    return STATUS_OK;
+}
+
+/* Request 0 of some, as it was told; `others` run beside it. */
+static status run_beside(const engine_options *o, int others, diary *d) {
+    lab l;
+    static diary spare;
+    uint64_t id;
+    *d = (diary){0};
+    status st = lab_open(&l, o);
+    for (int i = 1; st == STATUS_OK && i <= others / 2; i++) {
+        engine_request r = ask_of((uint64_t)i + 50, 5 + 13 * i % 90, 4 + i % 20, &spare);
+        r.prompt_logprobs = false;
+        st = engine_submit(l.e, &r, &id);
+    }
+    for (int i = 0; st == STATUS_OK && i < others % 7; i++) st = engine_step(l.e);
+    engine_request r = ask_of(2, 150, 40, d);
+    if (st == STATUS_OK) st = engine_submit(l.e, &r, &id);
+    for (int i = others / 2 + 1; st == STATUS_OK && i <= others; i++) {
+        r = ask_of((uint64_t)i + 50, 5 + 13 * i % 90, 4 + i % 20, &spare);
+        r.prompt_logprobs = i % 3 == 0;
+        st = engine_submit(l.e, &r, &id);
+    }
+    if (st == STATUS_OK) st = run(l.e);
+    if (st != STATUS_OK) fprintf(stderr, "%s\n", context_error(l.cx));
+    engine_stats s = engine_look(l.e);
+    if (st == STATUS_OK && s.pages_used) st = STATUS_BUG;
+    lab_close(&l);
+    return st;
+}
+
+static bool same_news(const diary *a, const diary *b) {
+    return a->n == b->n && !memcmp(a->all, b->all, (size_t)a->n * sizeof *a->all);
+}
+
+static void alone_and_among(test *t, const char *const *formats, int n_formats) {
+    static const struct {
+        int64_t tokens, page, others, kv_tokens;
+    } ways[] = {{512, 16, 31, 0}, {1, 16, 0, 0},     {64, 64, 5, 0},  {512, 64, 31, 4096},
+                {40, 16, 31, 0},  {64, 16, 20, 320}, {512, 512, 0, 0}};
+    diary *alone = malloc(sizeof *alone), *among = malloc(sizeof *among),
+          *other = malloc(sizeof *other);
+    *other = (diary){0};
+    for (int f = 0; f < n_formats; f++) {
+        CHECK_OK(t, NULL,
+                 run_beside(&(engine_options){.kv_format = formats[f], .threads = 1}, 0, alone));
+        CHECK(t, alone->n == 149 + 40 && alone->finish == ENGINE_LENGTH, "%d news, ended by %s",
+              alone->n, engine_finish_name(alone->finish));
+        for (int w = 0; w < COUNT_OF(ways); w++) {
+            engine_options o = {.kv_format = formats[f],
+                                .tokens = ways[w].tokens,
+                                .page = ways[w].page,
+                                .kv_tokens = ways[w].kv_tokens,
+                                .threads = 2};
+            CHECK_OK(t, NULL, run_beside(&o, (int)ways[w].others, among));
+            CHECK(t, same_news(alone, among),
+                  "%s, %lld tokens a step, pages of %lld, among %lld: other bits", formats[f],
+                  (long long)ways[w].tokens, (long long)ways[w].page, (long long)ways[w].others);
+        }
+        CHECK(t, !f || !same_news(alone, other), "%s gave the bits of the format before",
+              formats[f]);
+        *other = *alone;
+    }
+    free(alone);
+    free(among);
+    free(other);
+}
+
+static void among_bf16(test *t) {
+    alone_and_among(t, (const char *const[]){"bf16"}, 1);
+}
+
+static void among_every_format(test *t) {
+    alone_and_among(t, (const char *const[]){"f32", "f16", "int8_row"}, 3);
+}
+
+/* The samples of one request are those of requests that differ in the sample's number alone, and share pages. */
+static void samples(test *t) {
+    lab l;
+    diary *d = calloc(1, sizeof *d), *one = calloc(1, sizeof *one);
+    uint64_t id;
+    CHECK_OK(t, l.cx, lab_open(&l, &(engine_options){.threads = 1}));
+    engine_request r = ask_of(4, 37, 12, d);
+    r.prompt_logprobs = false;
+    r.samples = 5;
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    int64_t most_pages = 0;
+    while (engine_busy(l.e)) {
+        CHECK_OK(t, l.cx, engine_step(l.e));
+        most_pages = MAX_OF(most_pages, engine_look(l.e).pages_used);
+    }
+    CHECK(t, d->n == 5 * 12, "%d tokens", d->n);
+    CHECK(t, most_pages <= 2 + 5 * 2, "%lld pages for 5 samples that share a prompt of 2.3 pages",
+          (long long)most_pages);
+    r.samples = 1;
+    r.user = one;
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    CHECK_OK(t, l.cx, run(l.e));
+    int32_t differ = 0, seen[5] = {0};
+    for (int i = 0; i < d->n; i++) {
+        const news *x = &d->all[i];
+        if (x->sample == 0)
+            CHECK(t, x->id == one->all[seen[0]].id, "token %d of sample 0: %d, alone %d", seen[0],
+                  x->id, one->all[seen[0]].id);
+        else
+            differ += x->id != one->all[seen[x->sample]].id;
+        seen[x->sample]++;
+    }
+    CHECK(t, differ > 20, "only %d of 48 tokens differ between samples", differ);
+    lab_close(&l);
+    free(d);
+    free(one);
+}
+
+static void ends(test *t) {
+    lab l;
+    diary *d = calloc(1, sizeof *d);
+    uint64_t id;
+    CHECK_OK(t, l.cx, lab_open(&l, &(engine_options){.context = 64, .threads = 1, .queue = 3}));
+    engine_request r = ask_of(3, 20, -1, d);
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    CHECK_OK(t, l.cx, run(l.e));
+    CHECK(t, d->finish == ENGINE_FULL && d->n == 19 + 44, "%d news, finish %d", d->n, d->finish);
+    int32_t third = d->all[19 + 2].id, at = 0;
+    while (d->all[19 + at].id != third) at++;
+    *d = (diary){0};
+    r.prompt_logprobs = false;
+    r.stop_ids = &third;
+    r.n_stop_ids = 1;
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    CHECK_OK(t, l.cx, run(l.e));
+    CHECK(t, d->finish == ENGINE_STOP && d->n == at + 1, "%d tokens, finish %d", d->n, d->finish);
+    *d = (diary){0};
+    r.least_tokens = 9;
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    CHECK_OK(t, l.cx, run(l.e));
+    CHECK(t, d->n > 9, "%d tokens before the end, at least 9 were asked for", d->n);
+    *d = (diary){.cancels = l.e};
+    r.n_stop_ids = 0;
+    CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
+    CHECK_OK(t, l.cx, run(l.e));
+    CHECK(t, d->finish == ENGINE_CANCELLED && d->n == 4, "%d news, finish %d", d->n, d->finish);
+    CHECK(t, engine_look(l.e).pages_used == 0, "pages are still held");
+    lab_close(&l);
+    free(d);
+}
+
+static void refusals(test *t) {
+    lab l;
+    uint64_t id;
+    CHECK_OK(t, l.cx, lab_open(&l, &(engine_options){.context = 64, .threads = 1, .queue = 3}));
+    static const int32_t ids[] = {7, 2048, 8};
+    engine_request r = {.prompt = ids, .n_prompt = 0, .sampling = SAMPLING_PLAIN};
+    CHECK_FAILS(t, l.cx, engine_submit(l.e, &r, &id), STATUS_BAD_ARGUMENT, "prompt is empty");
+    r.n_prompt = 2;
+    CHECK_FAILS(t, l.cx, engine_submit(l.e, &r, &id), STATUS_BAD_ARGUMENT, "token 2048");
+    r.n_prompt = 1;
+    r.samples = 4;
+    CHECK_FAILS(t, l.cx, engine_submit(l.e, &r, &id), STATUS_BUSY, "queue of 3 is full");
+    r.sampling.top_p = 2;
+    CHECK_FAILS(t, l.cx, engine_submit(l.e, &r, &id), STATUS_BAD_ARGUMENT, "top_p");
+    r = ask_of(1, 64, 4, NULL);
+    CHECK_FAILS(t, l.cx, engine_submit(l.e, &r, &id), STATUS_BAD_ARGUMENT, "64 tokens");
+    CHECK(t, !engine_busy(l.e), "a refused request was kept");
+    lab_close(&l);
+    context *cx = context_new();
+    engine_model m = {.config = &l.config};
+    engine *e;
+    CHECK_FAILS(t, cx, engine_open(cx, &m, &(engine_options){.context = 513}, &e),
+                STATUS_BAD_ARGUMENT, "the model was made for 512");
+    CHECK_FAILS(t, cx, engine_open(cx, &m, &(engine_options){.kv_format = "q4_0"}, &e),
+                STATUS_BAD_ARGUMENT, "q4_0");
+    CHECK(t, context_live_allocations(cx) == 0, "%lld left",
+          (long long)context_live_allocations(cx));
+    context_free(cx);
+}
+
+const test_case suite_engine[] = {
+    {"among_bf16", among_bf16}, {"among_every_format", among_every_format, .slow = true},
+    {"samples", samples},       {"ends", ends},
+    {"refusals", refusals},     {0}};
