@@ -1,0 +1,27 @@
+/* What a planned graph will cost on a machine, from the cost functions of its ops: each step takes as long as its
+ * arithmetic or its memory traffic, whichever is longer, at what real work reaches of either. */
+#ifndef PLAN_COST_H
+#define PLAN_COST_H
+
+#include "exec/plan.h"
+#include "plan/machine.h"
+
+enum { COST_PHASES = PHASE_UPDATE + 1 };
+
+typedef struct phase_cost {
+    double flops, bytes;
+    double seconds, arithmetic, memory; /* seconds: of which bound by either */
+} phase_cost;
+
+typedef struct graph_cost {
+    phase_cost phase[COST_PHASES], all; /* `all` leaves the load phase out */
+} graph_cost;
+
+/* With the extents that are bound now; the bounds until plan_bind. */
+void cost_of_plan(const plan *p, const machine *m, graph_cost *out);
+/* The same work done as a whole `times` over by all devices. */
+double cost_seconds(const graph_cost *c, const machine *m);
+/* "arithmetic" or "memory bandwidth", by where most of the time goes. */
+const char *cost_bottleneck(const graph_cost *c);
+
+#endif
