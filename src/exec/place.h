@@ -1,5 +1,6 @@
-/* Where each piece of memory lies: pieces whose lifetimes overlap get disjoint places. Offline best
- * fit by size: the largest piece first, each at the lowest offset that is free over its whole life.
+/* Where each piece of memory lies: pieces whose lifetimes overlap get disjoint places. Offline
+ * placement: piece after piece, each at the lowest offset that is free over its whole life, in the best of a few
+ * orders (by size, by life, by both).
  */
 #ifndef EXEC_PLACE_H
 #define EXEC_PLACE_H
