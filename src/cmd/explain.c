@@ -5,15 +5,17 @@
 #include "exec/explain.h"
 #include "rewrite/autodiff.h"
 #include "rewrite/precision.h"
+#include "rewrite/recompute.h"
 #include <string.h>
 
 typedef struct explain_options {
     bool dot, forward;
-    int precision;
+    int precision, recompute;
     int64_t threads;
 } explain_options;
 
 static const char *const precisions[] = {"f32", "bf16", "f16", NULL};
+static const char *const recomputes[] = {RECOMPUTE_NAMES, NULL};
 
 static const option_def options[] = {
     OPTION(explain_options, dot, OPTION_BOOL,
@@ -21,6 +23,8 @@ static const option_def options[] = {
     OPTION(explain_options, forward, OPTION_BOOL, .help = "leave out the gradient"),
     OPTION(explain_options, precision, OPTION_CHOICE, .initial = "f32", .choices = precisions,
            .help = "what products are computed in"),
+    OPTION(explain_options, recompute, OPTION_CHOICE, .initial = "none", .choices = recomputes,
+           .help = "what the backward phase computes again"),
     OPTION(explain_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
            .help = "threads that memory is planned for, 0 for all"),
     {0}};
@@ -67,7 +71,10 @@ static status explain_rewrites(const verb_call *call, graph **g, text_sink sink)
     precision_options products = {.format = num_find(precisions[o->precision])};
     if (o->precision) TRY(explain_rewrite(call, &rewrite_precision, &products, &facts, g, sink));
     if (!o->forward) TRY(explain_rewrite(call, &rewrite_autodiff, NULL, &facts, g, sink));
-    return explain_rewrite(call, rewrite_find("fuse"), NULL, &facts, g, sink);
+    TRY(explain_rewrite(call, rewrite_find("fuse"), NULL, &facts, g, sink));
+    recompute_options again = {.kind = (recompute_kind)o->recompute};
+    if (!o->recompute || o->forward) return STATUS_OK;
+    return explain_rewrite(call, &rewrite_recompute, &again, &facts, g, sink);
 }
 
 static status explain_graph(const verb_call *call, const example_graph *example) {

@@ -64,8 +64,8 @@ struct node {
         *name; /* of a state or input: what it is bound by; else a hint for people, or NULL */
     tag tag;
     phase phase;
-    int32_t region; /* the block that it was built in: 0 none, 1 + layer */
     bool pinned; /* recomputed: may be neither merged with its twin nor moved to an earlier phase */
+    int32_t region; /* the block (layer) of the model it belongs to, from 1; 0: to none */
 };
 
 typedef struct symbol {
@@ -95,10 +95,10 @@ typedef struct graph {
     int32_t n_symbols;
     mark *marks;
     int32_t n_marks, cap_marks;
-    phase phase; /* given to nodes that are added now */
+    phase phase; /* given to nodes that are added now, */
     tag tag;
-    int32_t region;
-    status st; /* the first error */
+    int32_t region; /* as is this; model builders set it */
+    status st;      /* the first error */
 } graph;
 
 #define NO_VALUE ((value){-1, 0})

@@ -66,7 +66,9 @@ static void put_node(const graph *g, text_sink sink, const node *n) {
     }
     put_params(sink, n);
     if (n->name) put(sink, " '%s'", n->name);
-    put(sink, " (%s)\n", phase_names[n->phase]);
+    put(sink, " (%s", phase_names[n->phase]);
+    if (n->region) put(sink, ", block %d", n->region);
+    put(sink, n->pinned ? ", again)\n" : ")\n");
 }
 
 void graph_print(const graph *g, text_sink sink) {

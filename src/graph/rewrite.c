@@ -49,6 +49,10 @@ static value copy_node(graph *g, const node *n, const value *in) {
 value rewriting_copy(rewriting *r, const node *n) {
     value in[MAX_IN];
     for (int32_t i = 0; i < n->n_in; i++) in[i] = rewriting_get(r, n->in[i]);
+    return rewriting_copy_over(r, n, in);
+}
+
+value rewriting_copy_over(rewriting *r, const node *n, const value *in) {
     value v = copy_node(r->to, n, in);
     for (int32_t o = 0; o < n->n_out && !value_absent(v); o++)
         rewriting_set(r, (value){n->id, o}, (value){v.node, o});
@@ -143,8 +147,8 @@ static status rewrite_into(const rewrite_def *def, const graph *from, const void
             (void)rewriting_copy(&r, from->nodes[i]);
         TRY(graph_status(raw));
     }
-    carry_marks(&r);
     raw->region = 0;
+    carry_marks(&r);
     TRY(graph_status(raw));
     return def->finish ? def->finish(&r) : STATUS_OK;
 }

@@ -57,5 +57,7 @@ value rewriting_get(const rewriting *r, value from);
 void rewriting_set(rewriting *r, value from, value to);
 /* The same node over mapped operands; returns its output 0. */
 value rewriting_copy(rewriting *r, const node *n);
+/* The same over operands of the new graph. */
+value rewriting_copy_over(rewriting *r, const node *n, const value *in);
 
 #endif

@@ -70,6 +70,7 @@ static void through_node(adjoints *a, int32_t id) {
                          n->op->name, id, n->name ? ", " : "", n->name ? n->name : "");
         return;
     }
+    a->g->region = n->region;
     n->op->gradient(a->g, (value){id, 0}, dy, want, dx);
     for (int32_t i = 0; i < n->n_in; i++)
         if ((want >> i & 1) && !value_absent(dx[i])) accumulate(a, n->in[i], dx[i]);
@@ -107,6 +108,7 @@ static status differentiate(rewriting *r) {
         a.of[at.node * MAX_OUT + at.out] = build_fill(g, at, 1.0);
         for (int32_t id = at.node; id >= 0 && graph_status(g) == STATUS_OK; id--)
             through_node(&a, id);
+        g->region = 0;
         for (int32_t id = 0; id < a.n && graph_status(g) == STATUS_OK; id++)
             if (is_wanted(g->nodes[id], r->options) && !value_absent(a.of[id * MAX_OUT]))
                 graph_mark(g, MARK_GRADIENT, g->nodes[id]->name, a.of[id * MAX_OUT],

@@ -95,6 +95,7 @@ static bool visit(rewriting *r, const node *n) {
 const rewrite_def rewrite_fuse = {
     .name = "fuse",
     .help = "folds bias, activation, residual into matmul, and a gate into gated_mlp",
+    .forbids = GRAPH_RECOMPUTED, /* a product folded on one side only would round otherwise */
     .ensures = GRAPH_FUSED,
     .tolerance = 1e-2, /* of bf16 outputs, which are rounded fewer times */
     .visit = visit,

@@ -202,9 +202,9 @@ static bool visit(rewriting *r, const node *n) {
     bool dot = is_dot(r->from, n), any = n->op->precision == PRECISION_ANY && !writes(n->op);
     if (any) choose_operands(r, n, in);
     for (int32_t i = 0; i < n->n_in && !any; i++)
-        in[i] = dot && takes_narrow(n, i)              ? narrowed(r, n->in[i])
-                : takes_narrow(n, i) && !writes(n->op) ? rewriting_get(r, n->in[i])
-                                                       : restored(r, n->in[i]);
+        in[i] = dot && takes_narrow(n, i) ? narrowed(r, n->in[i])
+                : takes_narrow(n, i)      ? rewriting_get(r, n->in[i])
+                                          : restored(r, n->in[i]);
     bool is_float = n->out[0].format->kind == NUM_FLOAT;
     bool narrow = is_float && (dot ? y->bears : y->wants);
     const void *params =

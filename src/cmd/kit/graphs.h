@@ -9,6 +9,9 @@ typedef struct example_graph {
     void (*build)(graph *g);
 } example_graph;
 
+/* Blocks with grouped attention over ragged sequences, each a region of the graph. */
+void example_transformer(graph *g, int blocks, double dropout);
+
 /* Closed by {0}. Each marks a loss over parameters. */
 extern const example_graph example_graphs[];
 
