@@ -1,94 +1,196 @@
-/* Models: what is initialised, saved and opened again gives the same logits. */
-#include "model/kit/model.h"
-#include "exec/plan.h"
+/* Models against transformers: every golden of test/golden/models gives its logits and, choosing the
+ * likeliest token again and again, its text; saved and opened again it gives the same bits; and models
+ * that are wrong in one place do not pass. */
+#include "kit/model_case.h"
 #include "test.h"
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { TOKENS = 9 };
+#define GOLDENS "test/golden/models"
+static const double tolerance = 1e-4; /* of the largest logit */
 
-typedef struct running {
-    context *cx;
-    graph *g;
-    states *store;
-    plan *p;
-    value logits;
-} running;
-
-/* The graph of the logits of every token. */
-static status build(running *r, context *cx, const model_config *config) {
-    *r = (running){.cx = cx, .g = graph_new(cx), .store = states_new(cx)};
-    if (!r->g || !r->store) return STATUS_NO_MEMORY;
-    model_build b = {.g = r->g, .config = config};
-    model_inputs in = model_build_inputs(r->g, 64, 4);
-    graph_mark(r->g, MARK_OUTPUT, "logits", model_logits(&b, model_hidden(&b, in)), NO_VALUE);
-    return graph_status(r->g);
-}
-
-static void end(running *r) {
-    plan_free(r->p);
-    states_free(r->store);
-    graph_free(r->g);
-}
-
-/* Two sequences, of 4 and 5 tokens; the logits of all of them. */
-static status run(running *r, const float **logits, int64_t *count) {
-    int32_t *at;
-    TRY(plan_new(r->cx, r->g, r->store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &r->p));
-    TRY(plan_load(r->p));
-    TRY(plan_bind(r->p, (int64_t[]){0, TOKENS, 2}));
-    static const int32_t offsets[3] = {0, 4, TOKENS};
-    for (int32_t i = 0; i < TOKENS; i++) {
-        at = plan_tensor(r->p, plan_find_input(r->p, "ids"))->data;
-        at[i] = 7 * i + 3;
-        at = plan_tensor(r->p, plan_find_input(r->p, "positions"))->data;
-        at[i] = i < 4 ? i : i - 4;
+/* Calls `check` with the path of each golden, in the order of their names. */
+static void each_golden(test *t, void (*check)(test *, const char *name)) {
+    struct dirent **names;
+    int n = scandir(GOLDENS, &names, NULL, alphasort), seen = 0;
+    for (int i = 0; i < n; i++) {
+        char *end = strstr(names[i]->d_name, ".json");
+        if (end) {
+            *end = 0;
+            check(t, names[i]->d_name);
+            seen++;
+        }
+        free(names[i]);
     }
-    memcpy(plan_tensor(r->p, plan_find_input(r->p, "offsets"))->data, offsets, sizeof offsets);
-    plan_run(r->p, 0);
-    const tensor *out = plan_tensor(r->p, plan_find_output(r->p, "logits"));
-    *logits = out->data;
-    *count = tensor_elems(out);
+    if (n >= 0) free(names);
+    CHECK(t, seen > 0, "no goldens in " GOLDENS);
+}
+
+/* The golden, its folder, and the folder opened. */
+typedef struct opened {
+    context *cx;
+    char folder[400];
+    model_case golden;
+    model *m;
+} opened;
+
+static status open_golden(test *t, const char *name, opened *o) {
+    char path[400];
+    o->cx = context_new();
+    snprintf(path, sizeof path, "%s/%s.json", GOLDENS, name);
+    snprintf(o->folder, sizeof o->folder, "%s/%s", test_folder(t), name);
+    TRY(model_case_read(o->cx, path, &o->golden));
+    TRY(model_case_folder(o->cx, &o->golden, o->folder));
+    TRY(model_open(o->cx, o->folder, &o->m));
+    o->m->config.context = o->golden.context;
     return STATUS_OK;
 }
 
-static void saved_and_opened(test *t) {
-    static const char *const types[] = {"llama", "gpt2", "gemma2"};
-    for (int i = 0; i < COUNT_OF(types); i++) {
-        context *cx = context_new();
-        char folder[512];
-        running a, b;
-        model *m;
-        model_config *c = context_zalloc(cx, sizeof *c);
-        const float *x, *y;
-        int64_t n, same;
-        snprintf(folder, sizeof folder, "%s/%s", test_folder(t), types[i]);
-        CHECK_OK(t, cx, model_config_start(cx, types[i], c));
-        c->layers = c->heads = 2;
-        c->hidden = 48;
-        c->head_size = 24;
-        c->vocabulary = 90;
-        c->intermediate = c->positions = 64;
-        if (i == 2) c->query_scale = 30;
-        CHECK_OK(t, cx, model_config_complete(cx, c));
-        CHECK_OK(t, cx, build(&a, cx, c));
-        CHECK_OK(t, cx, model_init(c, a.store, a.g, 3));
-        CHECK_OK(t, cx, run(&a, &x, &n));
-        CHECK(t, n == TOKENS * 90, "%lld logits", (long long)n);
-        CHECK_OK(t, cx, model_save(cx, folder, c, a.store, NULL));
-        CHECK_OK(t, cx, model_open(cx, folder, &m));
-        CHECK_OK(t, cx, build(&b, cx, &m->config));
-        CHECK_OK(t, cx, model_load(m, b.store, b.g));
-        CHECK_OK(t, cx, run(&b, &y, &same));
-        CHECK(t, n == same && isfinite(x[0]) && !memcmp(x, y, (size_t)n * sizeof *x), "%s",
-              types[i]);
-        end(&a);
-        end(&b);
-        model_close(m);
-        context_release(cx, c);
-        CHECK(t, context_live_allocations(cx) == 0, "leak");
-        context_free(cx);
-    }
+static void close_golden(test *t, opened *o) {
+    model_close(o->m);
+    model_case_free(&o->golden);
+    CHECK(t, context_live_allocations(o->cx) == 0, "leak");
+    context_free(o->cx);
 }
 
-const test_case suite_models[] = {{"saved_and_opened", saved_and_opened}, {0}};
+static status run_model(const opened *o, model *m, model_fault fault, model_run *r,
+                        const float **logits, int64_t *count) {
+    TRY(model_run_build(r, o->cx, &m->config, fault, NULL, NULL));
+    TRY(model_load(m, r->store, r->g));
+    return model_run_step(r, &o->golden, fault, logits, count);
+}
+
+/* The largest difference of a golden row, as a part of the largest golden number. */
+static double largest_error(const model_case *c, const float *logits) {
+    int64_t columns = c->n_logits / c->n_rows;
+    double error = 0, largest = 0;
+    for (int64_t r = 0; r < c->n_rows; r++) {
+        int64_t row = c->rows[r][1] + (c->rows[r][0] ? c->count[0] : 0);
+        for (int64_t i = 0; i < columns; i++) {
+            double is = logits[row * columns + i], wanted = c->logits[r * columns + i];
+            error = isfinite(is) ? fmax(error, fabs(is - wanted)) : INFINITY;
+            largest = fmax(largest, fabs(wanted));
+        }
+    }
+    return error / largest;
+}
+
+/* Rows whose likeliest token is not the next one of the first sequence, which was chosen so. */
+static int64_t wrong_choices(const model_case *c, const float *logits) {
+    enum { CHOSEN = 64 };
+    int64_t columns = c->n_logits / c->n_rows, wrong = 0;
+    for (int64_t r = c->count[0] - CHOSEN; r < c->count[0]; r++) {
+        const float *row = logits + (r - 1) * columns;
+        int64_t best = 0;
+        for (int64_t i = 1; i < columns; i++)
+            if (row[i] > row[best]) best = i;
+        wrong += best != c->ids[0][r];
+    }
+    return wrong;
+}
+
+static void check_logits(test *t, const char *name) {
+    opened o = {0};
+    model_run r;
+    const float *logits;
+    int64_t n;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    CHECK_OK(t, o.cx, run_model(&o, o.m, FAULT_NONE, &r, &logits, &n));
+    double error = largest_error(&o.golden, logits);
+    CHECK(t, error <= tolerance, "%s: off by %.2e of the largest logit", name, error);
+    if (o.m->def->logits) {
+        int64_t wrong = wrong_choices(&o.golden, logits);
+        CHECK(t, wrong == 0, "%s: %lld of 64 choices differ", name, (long long)wrong);
+    }
+    model_run_end(&r);
+    close_golden(t, &o);
+}
+
+static void check_faults(test *t, const char *name) {
+    opened o = {0};
+    const float *logits;
+    int64_t n;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    for (int fault = FAULT_MASK; fault < FAULT_KINDS; fault++) {
+        model_run r;
+        CHECK_OK(t, o.cx, run_model(&o, o.m, (model_fault)fault, &r, &logits, &n));
+        double error = largest_error(&o.golden, logits);
+        CHECK(t, !(error <= 10 * tolerance), "%s with fault %d is off by %.2e only", name, fault,
+              error);
+        model_run_end(&r);
+    }
+    close_golden(t, &o);
+}
+
+static void check_saved(test *t, const char *name) {
+    opened o = {0};
+    model_run a, b;
+    model *again;
+    char folder[500];
+    const float *x, *y;
+    int64_t n, same;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    CHECK_OK(t, o.cx, run_model(&o, o.m, FAULT_NONE, &a, &x, &n));
+    snprintf(folder, sizeof folder, "%s/%s-saved", test_folder(t), name);
+    CHECK_OK(t, o.cx, model_save(o.cx, folder, &o.m->config, a.store, NULL));
+    CHECK_OK(t, o.cx, model_open(o.cx, folder, &again));
+    again->config.context = o.golden.context;
+    CHECK_OK(t, o.cx, run_model(&o, again, FAULT_NONE, &b, &y, &same));
+    CHECK(t, n == same && !memcmp(x, y, (size_t)n * sizeof *x), "%s", name);
+    model_run_end(&a);
+    model_run_end(&b);
+    model_close(again);
+    close_golden(t, &o);
+}
+
+/* The command that opens all folders saved here, grown by one pair a golden. */
+static char command[16384];
+
+static void save_for_transformers(test *t, const char *name) {
+    opened o = {0};
+    model_run r;
+    const float *logits;
+    char folder[500];
+    int64_t n;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    CHECK_OK(t, o.cx, run_model(&o, o.m, FAULT_NONE, &r, &logits, &n));
+    snprintf(folder, sizeof folder, "%s/%s-saved", test_folder(t), name);
+    CHECK_OK(t, o.cx, model_save(o.cx, folder, &o.m->config, r.store, NULL));
+    size_t at = strlen(command);
+    snprintf(command + at, sizeof command - at, " %s/%s.json %s", GOLDENS, name, folder);
+    model_run_end(&r);
+    close_golden(t, &o);
+}
+
+/* What is saved here, opened there. */
+static void in_transformers(test *t) {
+    const char *named = getenv("HONE_PYTHON"), *python = named ? named : "python3";
+    snprintf(command, sizeof command, "%s -c 'import transformers, torch' 2>/dev/null", python);
+    if (system(command) != 0) {
+        test_skip(t, "%s has no transformers (HONE_PYTHON names another interpreter)", python);
+        return;
+    }
+    snprintf(command, sizeof command, "%s tool/goldens/models.py check", python);
+    each_golden(t, save_for_transformers);
+    CHECK(t, system(command) == 0, "%s", command);
+}
+
+static void goldens(test *t) {
+    each_golden(t, check_logits);
+}
+
+static void faults(test *t) {
+    each_golden(t, check_faults);
+}
+
+static void saved(test *t) {
+    each_golden(t, check_saved);
+}
+
+const test_case suite_models[] = {{"goldens", goldens},
+                                  {"faults", faults},
+                                  {"saved", saved},
+                                  {"in_transformers", in_transformers, .slow = true},
+                                  {0}};

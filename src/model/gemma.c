@@ -69,7 +69,7 @@ static const model_key keys[] = {
     MODEL_BOOL("attention_bias", attention_bias),
     MODEL_NUMBER("attn_logit_softcapping", attention_cap, 0, 1e6),
     MODEL_NUMBER("final_logit_softcapping", output_cap, 0, 1e6),
-    MODEL_NUMBER("query_pre_attn_scalar", query_scale, 0, 1e6),
+    MODEL_INTEGER("query_pre_attn_scalar", query_scale, 1, 1 << 20),
     MODEL_INTEGER("sliding_window_pattern", window_every, 1, MODEL_MOST_LAYERS),
     MODEL_INTEGER("_sliding_window_pattern", window_every, 1, MODEL_MOST_LAYERS),
     MODEL_NUMBER("rope_local_base_freq", local_theta, 1, 1e15),

@@ -140,7 +140,7 @@ value block_attend(model_build *b, model_inputs in, int64_t layer, value q, valu
     attention_params p = {.head = (int32_t)c->head_size,
                           .group = (int32_t)(c->heads / c->kv_heads),
                           .scale =
-                              1 / sqrt(c->query_scale > 0 ? c->query_scale : (double)c->head_size),
+                              1 / sqrt((double)(c->query_scale ? c->query_scale : c->head_size)),
                           .soft_cap = c->attention_cap,
                           .window = c->slides[layer] ? (int32_t)c->window : 0,
                           .causal = true};

@@ -177,9 +177,25 @@ static status read_factors(reading *r, double *out, int64_t *count) {
     }
 }
 
+static status rope_special(reading *r, json_text key, bool *done);
+
+/* Sliding layers may have a theta of their own, and no scaling. */
+static status read_local_rope(reading *r) {
+    model_config *c = r->config, local = {0};
+    r->config = &local;
+    status st = read_object(r, NULL, model_rope_keys, rope_special);
+    r->config = c;
+    TRY(st);
+    c->local_theta = local.rope.theta;
+    if (local.rope.type == MODEL_ROPE_PLAIN && local.rope.theta > 0) return STATUS_OK;
+    return json_fail(r->j, STATUS_UNSUPPORTED, "sliding layers turn without scaling");
+}
+
 static status rope_special(reading *r, json_text key, bool *done) {
     model_rope *rope = &r->config->rope;
     *done = true;
+    if (json_is(key, "full_attention")) return read_object(r, NULL, model_rope_keys, rope_special);
+    if (json_is(key, "sliding_attention")) return read_local_rope(r);
     if (json_is(key, "rope_type") || json_is(key, "type")) return read_rope_type(r);
     if (json_is(key, "short_factor"))
         return read_factors(r, rope->short_factors, &rope->short_count);

@@ -77,9 +77,9 @@ typedef struct model_config {
     bool norm_plus_one;                                    /* norms are stored less 1 */
     bool parallel; /* attention and MLP both read the block's input */
     model_qk_norm qk_norm;
-    double attention_cap, output_cap,
-        query_scale;   /* soft caps and the root of the scale; 0: none */
-    double gate_limit; /* experts clamp what they gate; 0: none */
+    double attention_cap, output_cap; /* soft caps; 0: none */
+    int64_t query_scale;              /* scores are divided by its root; 0: the head size */
+    double gate_limit;                /* experts clamp what they gate; 0: none */
     model_activation activation;
     model_rope rope;
     double local_theta; /* of sliding layers, which then turn without scaling; 0: as the others */
