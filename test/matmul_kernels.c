@@ -80,9 +80,9 @@ static kernel_query query_of(product *p, const graph *g, type *types) {
     return q;
 }
 
-/* A product with random contents, b packed if asked; NULL where the kernel refuses it. */
-static product *product_new(const kernel_def *kernel, const graph *g, const shape *s,
-                            uint64_t seed) {
+/* A product with random contents, b that of `weights` or drawn and packed if asked; NULL where the kernel refuses. */
+static product *product_with(const kernel_def *kernel, const graph *g, const shape *s,
+                             uint64_t seed, const product *weights) {
     product *p = calloc(1, sizeof *p);
     sample r = {.state = seed};
     p->kernel = kernel;
@@ -94,8 +94,11 @@ static product *product_new(const kernel_def *kernel, const graph *g, const shap
     *c = (call){.node = &p->node, .params = &p->params, .n_in = 4, .n_out = 1};
     c->in[0] =
         make_tensor(p, &r, s->a, s->batch, s->trans_a ? s->k : s->m, s->trans_a ? s->m : s->k);
-    c->in[1] = make_tensor(p, &r, s->b, s->batched_b ? s->batch : 1, s->trans_b ? s->n : s->k,
-                           s->trans_b ? s->k : s->n);
+    if (weights)
+        c->in[1] = weights->plain_b;
+    else
+        c->in[1] = make_tensor(p, &r, s->b, s->batched_b ? s->batch : 1, s->trans_b ? s->n : s->k,
+                               s->trans_b ? s->k : s->n);
     if (s->bias) {
         c->in[2] = make_tensor(p, &r, s->y, 1, 1, s->n);
         c->in[2].rank = 1;
@@ -111,7 +114,9 @@ static product *product_new(const kernel_def *kernel, const graph *g, const shap
         product_free(p);
         return NULL;
     }
-    if (s->packed) {
+    if (weights) {
+        c->in[1] = weights->c.in[1];
+    } else if (s->packed) {
         const pack_def *layout = kernel->wants(&q, MATMUL_B);
         void *packed = edge(p, round_up(layout->bytes(&p->plain_b), CACHE_LINE));
         layout->run(&p->plain_b, packed, 0, layout->units(&p->plain_b));
@@ -124,6 +129,11 @@ static product *product_new(const kernel_def *kernel, const graph *g, const shap
     p->thread = aligned_alloc(CACHE_LINE, (size_t)(p->thread_bytes + GUARD));
     c->scratch = p->shared;
     return p;
+}
+
+static product *product_new(const kernel_def *kernel, const graph *g, const shape *s,
+                            uint64_t seed) {
+    return product_with(kernel, g, s, seed, NULL);
 }
 
 /* Runs in pieces of `piece` units, last piece first; scratch is dirty. False: it wrote past it. */
@@ -144,11 +154,12 @@ static bool product_run(product *p, int64_t piece) {
 }
 
 static double element(const tensor *t, int64_t at, int64_t row, int64_t col) {
-    float x;
+    float x[256];
     int64_t rows = t->rank > 1 ? t->dim[t->rank - 2] : 1, cols = t->dim[t->rank - 1];
+    int64_t within = col % t->format->block_elems;
     const char *from = (const char *)t->data + (at * rows + row) * num_row_bytes(t->format, cols);
-    t->format->unpack(from, col, 1, &x);
-    return x;
+    t->format->unpack(from, col - within, within + 1, x);
+    return x[within];
 }
 
 static double act_double(int32_t act, double x) {
@@ -175,9 +186,12 @@ static double act_double(int32_t act, double x) {
 /* Matrix `at` as doubles, `outer` rows along K. */
 static double *plain(const tensor *t, int64_t at, int64_t outer, int64_t k, bool across) {
     double *x = malloc(sizeof *x * (size_t)(outer * k));
-    for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 0; i < k; i++)
-            x[o * k + i] = element(t, at, across ? i : o, across ? o : i);
+    int64_t bytes = num_row_bytes(t->format, k);
+    for (int64_t o = 0; o < outer && !across; o++)
+        num_unpack_f64(t->format, (const char *)t->data + (at * outer + o) * bytes, 0, k,
+                       x + o * k);
+    for (int64_t o = 0; o < outer && across; o++)
+        for (int64_t i = 0; i < k; i++) x[o * k + i] = element(t, at, i, o);
     return x;
 }
 
@@ -239,8 +253,41 @@ static const kernel_def *kernel_at(int k, int *skipped) {
     return NULL;
 }
 
-static const char *const formats[][2] = {
-    {"f32", "f32"}, {"bf16", "bf16"}, {"f32", "bf16"}, {"bf16", "f32"}, {"int8_row", "int8_row"}};
+#define QUANT(b)                                                                                   \
+    { "int8_g32", b }
+static const char *const formats[][2] = {{"f32", "f32"},
+                                         {"bf16", "bf16"},
+                                         {"f32", "bf16"},
+                                         {"bf16", "f32"},
+                                         {"int8_row", "int8_row"},
+                                         QUANT("q4_0"),
+                                         QUANT("q4_1"),
+                                         QUANT("q5_0"),
+                                         QUANT("q5_1"),
+                                         QUANT("q8_0"),
+                                         QUANT("q2_k"),
+                                         QUANT("q3_k"),
+                                         QUANT("q4_k"),
+                                         QUANT("q5_k"),
+                                         QUANT("q6_k"),
+                                         QUANT("iq4_nl"),
+                                         QUANT("iq4_xs"),
+                                         QUANT("mxfp4"),
+                                         QUANT("int4_g32"),
+                                         QUANT("int4_g64"),
+                                         QUANT("int4_g128"),
+                                         QUANT("int4_row"),
+                                         QUANT("int8_g32"),
+                                         QUANT("int8_g64"),
+                                         QUANT("int8_g128"),
+                                         QUANT("uint4_g32"),
+                                         QUANT("uint4_g64"),
+                                         QUANT("uint4_g128"),
+                                         QUANT("uint4_row"),
+                                         QUANT("uint8_g32"),
+                                         QUANT("uint8_g64"),
+                                         QUANT("uint8_g128"),
+                                         QUANT("uint8_row")};
 
 typedef void check(test *t, const kernel_def *k, const graph *g, shape s);
 
@@ -299,7 +346,7 @@ static void layouts_of(test *t, const kernel_def *k, const graph *g, shape s) {
 }
 
 static void blocks_of(test *t, const kernel_def *k, const graph *g, shape s) {
-    s.m = 300, s.n = 70, s.k = s.a->kind == NUM_BLOCK ? 4500 : 2100;
+    s.m = s.b->block_elems > 1 ? 100 : 300, s.n = 70, s.k = s.a->kind == NUM_BLOCK ? 4500 : 2100;
     product *p = product_new(k, g, &s, 3);
     CHECK_PRODUCT(t, p, 2);
     product_free(p);
@@ -321,10 +368,9 @@ static product *some_rows(const kernel_def *k, const graph *g, const product *al
                           int64_t rows) {
     shape s = all->s;
     s.m = rows;
-    product *p = product_new(k, g, &s, 5);
+    product *p = product_with(k, g, &s, 5, all);
     int64_t bytes = num_row_bytes(s.a, s.k);
     memcpy(p->c.in[0].data, (char *)all->c.in[0].data + row * bytes, (size_t)(rows * bytes));
-    p->c.in[1] = all->c.in[1];
     product_run(p, 1000);
     return p;
 }
@@ -428,7 +474,8 @@ static void rows_back_of(test *t, const kernel_def *k, const graph *g, shape s) 
         float x[77];
         p->c.in[1].layout->row(&p->plain_b, p->c.in[1].data, n, x);
         for (int64_t i = 0; i < s.k; i++)
-            CHECK(t, (double)x[i] == element(&p->plain_b, 0, n, i), "%s row %ld", k->name, (long)n);
+            CHECK(t, (double)x[i] == element(&p->plain_b, 0, n, i), "%s %s row %ld", k->name,
+                  s.b->name, (long)n);
     }
     product_free(p);
 }

@@ -5,18 +5,13 @@
  * block that is not finite reads as infinity. */
 #include "num/kit/quant.h"
 
-static const int8_t values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-/* 2^(e - 128), the two lowest being denormal. */
-static float scale_of(uint8_t e) {
-    return half_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
-}
+const int8_t quant_mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 static void unpack_block(const uint8_t *restrict b, float *restrict out) {
-    float d = scale_of(b[0]);
+    float d = quant_scale_mx(b[0]);
     for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)values[b[1 + i] & 15];
-        out[i + 16] = d * (float)values[b[1 + i] >> 4];
+        out[i] = d * (float)quant_mxfp4_values[b[1 + i] & 15];
+        out[i + 16] = d * (float)quant_mxfp4_values[b[1 + i] >> 4];
     }
 }
 
@@ -24,7 +19,7 @@ static int nearest(float x, float d) {
     int best = 0;
     float least = fabsf(x);
     for (int k = 1; k < 16; k++) {
-        float e = fabsf(d * (float)values[k] - x);
+        float e = fabsf(d * (float)quant_mxfp4_values[k] - x);
         if (!(e < least)) continue;
         least = e;
         best = k;
@@ -36,7 +31,7 @@ static void pack_block(const float *x, uint8_t *b) {
     float most = fabsf(quant_extreme(x, 32));
     float power = most > 0 ? floorf((float)log2((double)most)) - 2 + 127 : 0;
     b[0] = (uint8_t)MAX_OF(power, 0.0f);
-    float d = scale_of(b[0]);
+    float d = quant_scale_mx(b[0]);
     for (int i = 0; i < 16; i++)
         b[1 + i] = (uint8_t)(nearest(x[i], d) | nearest(x[i + 16], d) << 4);
 }

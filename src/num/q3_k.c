@@ -5,11 +5,6 @@
  * byte 8 + g % 4. value = d * scale * code. */
 #include "num/kit/quant.h"
 
-static int load_scale(const uint8_t *packed, int g) {
-    int low = packed[g % 8] >> (g / 8 * 4) & 15, high = packed[8 + g % 4] >> (g / 4 * 2) & 3;
-    return (low | high << 4) - 32;
-}
-
 static void store_scale(uint8_t *packed, int g, int scale) {
     int code = scale + 32;
     packed[g % 8] |= (uint8_t)((code & 15) << (g / 8 * 4));
@@ -19,7 +14,7 @@ static void store_scale(uint8_t *packed, int g, int scale) {
 static void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b + 108);
     for (int g = 0; g < 16; g++) {
-        float step = d * (float)load_scale(b + 96, g);
+        float step = d * (float)quant_scale_k3(b + 96, g);
         const uint8_t *low = b + 32 + g / 8 * 32 + g % 2 * 16, *high = b + g % 2 * 16;
         int shift = g / 2 % 4 * 2, bit = g / 2;
         for (int i = 0; i < 16; i++) {

@@ -66,6 +66,19 @@ static void rows(graph *g, const bench_case *c) {
     }
 }
 
+/* Quantised weights: activations are rounded to int8, as in a step. Few rows walk through many weights. */
+static void quantised(graph *g, const bench_case *c) {
+    value x = build_quantise(g, input(g, "x", "bf16", c->m, c->k), num_find("int8_g32"));
+    int64_t left = c->is_bytes ? ((int64_t)1 << 28) * bench_beyond_caches((int64_t)1 << 28) : 1;
+    for (int64_t i = 0; left > 0; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "w%lld", (long long)i);
+        value w = parameter(g, name, c->format, c->n, c->k);
+        output(g, build_matmul(g, x, w, false, true, num_find("bf16")));
+        left -= type_bound_bytes(g, value_type(g, w));
+    }
+}
+
 /* ---- attention: m tokens; or m = 1 query on n keys ---- */
 static value attend(graph *g, int64_t keys, const bench_case *c, int32_t heads, int32_t group,
                     value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
@@ -233,6 +246,13 @@ static status time_plan(bench *b, const bench_case *c, bench_result *out) {
         MATMUL_SIZES(format_, name_ ".dw", dw, roof_)
 #define ROWS(m_, name_)                                                                            \
     { "matmul.bf16." name_, "bf16", m_, 8192, 4096, ROOF_READ, rows, .is_bytes = true }
+#define QUANT_ROWS(f, m_, roof_, bytes_)                                                           \
+    { "matmul." f ".m" #m_, f, m_, 8192, 2048, roof_, quantised, .is_bytes = bytes_ }
+#define QUANTISED(f)                                                                               \
+    QUANT_ROWS(f, 1, ROOF_READ, true), QUANT_ROWS(f, 2, ROOF_READ, true),                          \
+        QUANT_ROWS(f, 4, ROOF_READ, true), QUANT_ROWS(f, 8, ROOF_READ, true),                      \
+        QUANT_ROWS(f, 16, ROOF_INT8, false), QUANT_ROWS(f, 32, ROOF_INT8, false),                  \
+        QUANT_ROWS(f, 512, ROOF_INT8, false)
 #define MEMORY(name_, m_, n_, format_, how)                                                        \
     {                                                                                              \
         name_ "." format_, format_, m_, n_, 0, ROOF_COPY, how, .ids_below = n_, .is_bytes = true,  \
@@ -248,6 +268,13 @@ const bench_case bench_cases[] = {
     ROWS(2, "m2"),
     ROWS(4, "m4"),
     ROWS(8, "m8"),
+    QUANTISED("q8_0"),
+    QUANTISED("q4_0"),
+    QUANTISED("q4_k"),
+    QUANTISED("q6_k"),
+    QUANTISED("int8_g128"),
+    QUANTISED("int4_g128"),
+    QUANTISED("uint4_g128"),
     {"attention.fwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_forward},
     {"attention.fwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_forward},
     {"attention.fwdbwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_both},

@@ -76,6 +76,11 @@ float quant_fit_symmetric(const float *x, int n, int half);
 
 /* Sixteen values of 4 bits, increasing, shared by IQ4_NL and IQ4_XS. */
 extern const int8_t quant_iq4_values[16];
+/* MXFP4: twice the values of E2M1; 2^(e - 128), the two lowest being denormal. */
+extern const int8_t quant_mxfp4_values[16];
+static inline float quant_scale_mx(uint8_t e) {
+    return half_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
+}
 /* Codes of the nearest values to x * inverse; n <= 32. */
 void quant_iq4_codes(const float *x, int n, float inverse, int32_t *code);
 /* x ~ step * value; no error above 16/127 of the largest magnitude. */
@@ -87,6 +92,11 @@ float quant_fit_iq4(const float *x, int n);
  *   byte j + 8:  low four bits of scale j + 4, above them those of minimum j + 4 */
 void quant_unpack_k4(const uint8_t packed[12], uint8_t scale[8], uint8_t minimum[8]);
 void quant_pack_k4(const uint8_t scale[8], const uint8_t minimum[8], uint8_t packed[12]);
+/* The scale of group g of Q3_K, from its 12 bytes (num/q3_k.c). */
+static inline int quant_scale_k3(const uint8_t *packed, int g) {
+    int low = packed[g % 8] >> (g / 8 * 4) & 15, high = packed[8 + g % 4] >> (g / 4 * 2) & 3;
+    return (low | high << 4) - 32;
+}
 /* Fits the eight groups of 32 of a block of 256, stores d, dmin and the packed scales at `head` (16
  * bytes) and gives each value's code in 0..top. */
 void quant_pack_affine_k(const float *x, int top, uint8_t *head, uint8_t *code);

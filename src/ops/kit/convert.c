@@ -26,5 +26,6 @@ status convert_sample(sample *s, const op_def *op, const num_format *from, const
     int32_t rank = kit_sample_dims(s, 1, 3, 6, dim);
     value x = sample_floats(s, rank, dim, -2, 2);
     if (from) x = build_quantise(s->g, x, from);
+    if (to->kind == NUM_BLOCK && sample_int(s, 0, 1)) to = num_find("int8_g32");
     return kit_sampled(s, graph_add(s->g, op, &(cast_params){to}, 1, &x));
 }

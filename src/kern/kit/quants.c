@@ -1,0 +1,258 @@
+/* The geometry of products with quantised weights and the walk over panels; plain C.
+ *
+ * A unit is CHUNK panels times a block of rows. Few rows: each panel streams by once, unpacked in registers. Many:
+ * two panels at a time go to scratch, and strips of rows run against them while the next two are fetched. */
+#include "kern/kit/quants_kernel.h"
+#include "kern/kit/matmul.h"
+#include <string.h>
+
+enum { CHUNK = PANEL / QUANTS_LANES, PREPARE_ROWS = 8, ROWS_BYTES = 384 << 10, MOST_ROWS = 192 };
+
+static bool is_plain(const num_format *f) {
+    return !strcmp(f->name, "f32") || !strcmp(f->name, "bf16");
+}
+
+bool quants_supports(const kernel_query *q, reason *why) {
+    const matmul_params *p = q->node->params;
+    const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
+    if (strcmp(a->format->name, "int8_g32") != 0)
+        return refuse(why, "a is %s, not int8_g32", a->format->name);
+    if (!quants_find(b->format)) return refuse(why, "b is %s", b->format->name);
+    if (p->trans_a || !p->trans_b) return refuse(why, "scales must lie along K");
+    if (b->rank != 2) return refuse(why, "b has a batch");
+    if (!q->out[0]) return refuse(why, "nobody reads the output");
+    if (!is_plain(q->out[0]->format))
+        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
+    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
+        if (q->in[i] && !is_plain(q->in[i]->format))
+            return refuse(why, "operand %d is %s, not f32 or bf16", i, q->in[i]->format->name);
+    return true;
+}
+
+/* ---- b ---- */
+
+static int64_t panels_of(const tensor *t) {
+    return div_up(t->dim[0], QUANTS_LANES);
+}
+static int64_t pack_bytes(const tensor *t) {
+    return panels_of(t) * quants_panel_bytes(&quants_find(t->format)->scheme, t->dim[1]);
+}
+static void pack_run(const tensor *t, void *packed, int64_t from, int64_t to) {
+    const quants_family *f = quants_find(t->format);
+    for (int64_t p = from; p < to; p++)
+        quants_pack_panel(f, t, p, (char *)packed + p * quants_panel_bytes(&f->scheme, t->dim[1]));
+}
+static void pack_row(const tensor *t, const void *packed, int64_t row, float *out) {
+    quants_unpack_row(quants_find(t->format), t, packed, row, out);
+}
+
+const pack_def quants_pack = {.name = "panels16_quants",
+                              .bytes = pack_bytes,
+                              .units = panels_of,
+                              .run = pack_run,
+                              .row = pack_row};
+
+const pack_def *quants_wants(const kernel_query *q, int32_t operand) {
+    (void)q;
+    return operand == MATMUL_B ? &quants_pack : NULL;
+}
+
+/* ---- geometry ---- */
+
+typedef struct quants_plan {
+    const quants_family *f;
+    int64_t m, n, k, units; /* units: of K */
+    int64_t panels, panel_bytes, b_bytes;
+    int64_t info_bytes, a_stride;  /* of the rows as tiles read them */
+    int64_t block, blocks, chunks; /* rows of a unit */
+    int64_t ready_bytes;           /* of a panel in scratch */
+    quants_scheme ready;
+    bool pack_b;
+} quants_plan;
+
+quants_scheme quants_ready_scheme(const quants_scheme *s) {
+    return (quants_scheme){
+        .bits = 8, .zero = s->zero, .blocks = 1, .sub = s->sub, .scale = QUANTS_READY};
+}
+
+static quants_plan plan_of(const call *c) {
+    const tensor *a = &c->in[MATMUL_A], *b = &c->in[MATMUL_B];
+    quants_plan x = {.f = quants_find(b->format), .m = 1, .n = b->dim[0], .k = b->dim[1]};
+    const quants_scheme *s = &x.f->scheme;
+    for (int32_t d = 0; d < a->rank - 1; d++) x.m *= a->dim[d];
+    x.units = div_up(x.k, s->blocks * QUANTS_BLOCK);
+    x.panels = panels_of(b);
+    x.panel_bytes = quants_panel_bytes(s, x.k);
+    x.b_bytes = x.panels * x.panel_bytes;
+    x.pack_b = !b->layout;
+    x.info_bytes = x.units * s->blocks * QUANTS_BLOCK;
+    /* An odd number of lines, so that rows do not fall on the same cache sets. */
+    x.a_stride = round_up(x.info_bytes * 2, CACHE_LINE);
+    if (x.a_stride / CACHE_LINE % 2 == 0) x.a_stride += CACHE_LINE;
+    int64_t most = MIN_OF(MOST_ROWS, MAX_OF(ROWS_BYTES / x.a_stride, 4 * QUANTS_STRIP));
+    x.blocks = MAX_OF(1, div_up(x.m, most));
+    x.block = round_up(div_up(x.m, x.blocks), x.blocks > 1 ? QUANTS_STRIP : 1);
+    x.blocks = MAX_OF(1, div_up(x.m, MAX_OF(1, x.block)));
+    x.chunks = div_up(x.panels, CHUNK);
+    x.ready = quants_ready_scheme(s);
+    x.ready_bytes = x.units * s->blocks * quants_unit_bytes(&x.ready, quants_affine(s->scale));
+    return x;
+}
+
+/* Shared scratch: [rows of a][packed b]. */
+int64_t quants_shared(const call *c) {
+    quants_plan x = plan_of(c);
+    return x.m * x.a_stride + (x.pack_b ? x.b_bytes : 0);
+}
+
+/* Thread scratch: [sums of a unit][two panels]. */
+static int64_t sums_bytes(void) {
+    return MOST_ROWS * PANEL * (int64_t)sizeof(float);
+}
+int64_t quants_scratch(const call *c) {
+    return sums_bytes() + QUANTS_PAIR * plan_of(c).ready_bytes;
+}
+
+/* ---- a ---- */
+
+static int64_t prepare_rows(const quants_plan *x) {
+    return div_up(x->m, PREPARE_ROWS);
+}
+int64_t quants_prepare_units(const call *c) {
+    quants_plan x = plan_of(c);
+    return prepare_rows(&x) + (x.pack_b ? x.panels : 0);
+}
+
+/* From [f32 scale][code + 128 ..] to codes and info. Codes behind K are 0 in the format. */
+static void prepare_row(const quants_plan *x, const char *row, char *out) {
+    const quants_scheme *s = &x->f->scheme;
+    quants_info *info = (quants_info *)(out + x->info_bytes);
+    int64_t blocks = div_up(x->k, QUANTS_BLOCK);
+    memset(out + blocks * QUANTS_BLOCK, 0, (size_t)(x->info_bytes - blocks * QUANTS_BLOCK));
+    for (int64_t b = 0; b < x->info_bytes / QUANTS_BLOCK; b++, info++) {
+        int32_t sum[2] = {0, 0};
+        *info = (quants_info){0};
+        if (b >= blocks) continue;
+        const uint8_t *from = (const uint8_t *)row + b * (4 + QUANTS_BLOCK);
+        int8_t *codes = (int8_t *)out + b * QUANTS_BLOCK;
+        memcpy(&info->scale, from, 4);
+        for (int i = 0; i < QUANTS_BLOCK; i++) codes[i] = (int8_t)(from[4 + i] ^ 0x80);
+        for (int h = 0; h < 2; h++)
+            for (int i = 0; i < 16; i++) sum[h] += codes[16 * h + i];
+        if (s->sub == QUANTS_BLOCK) sum[0] += sum[1];
+        for (int h = 0; h < 2; h++) {
+            info->sum[h] = info->scale * (float)sum[h];
+            info->start[h] = -s->zero * sum[h];
+        }
+    }
+}
+
+void quants_prepare(const call *c, int64_t from, int64_t to, void *scratch) {
+    quants_plan x = plan_of(c);
+    int64_t rows = prepare_rows(&x), row_bytes = num_row_bytes(c->in[MATMUL_A].format, x.k);
+    char *shared = c->scratch, *packed = shared + x.m * x.a_stride;
+    (void)scratch;
+    for (int64_t u = from; u < MIN_OF(to, rows); u++)
+        for (int64_t r = u * PREPARE_ROWS; r < MIN_OF((u + 1) * PREPARE_ROWS, x.m); r++)
+            prepare_row(&x, (const char *)c->in[MATMUL_A].data + r * row_bytes,
+                        shared + r * x.a_stride);
+    if (to > rows) pack_run(&c->in[MATMUL_B], packed, MAX_OF(from, rows) - rows, to - rows);
+}
+
+/* ---- the walk ---- */
+
+int64_t quants_units(const call *c) {
+    quants_plan x = plan_of(c);
+    return x.chunks * x.blocks;
+}
+
+typedef struct walk {
+    const quants_plan *x;
+    const char *a, *b; /* of the unit's first row, first panel */
+    float *sums;
+    char *ready;
+    int64_t rows, panels;
+} walk;
+
+static void run_few(const walk *w) {
+    const quants_plan *x = w->x;
+    quants_tile t = {.a = w->a,
+                     .a_stride = x->a_stride,
+                     .info_bytes = x->info_bytes,
+                     .panel_bytes = x->panel_bytes,
+                     .units = x->units};
+    for (int64_t p = 0; p < w->panels; p++) {
+        t.panel = w->b + p * x->panel_bytes;
+        t.c = w->sums + p * QUANTS_LANES;
+        x->f->few[w->rows - 1](&t);
+    }
+}
+
+static void run_many(const walk *w, const char *end) {
+    const quants_plan *x = w->x;
+    int64_t blocks = x->units * x->f->scheme.blocks, strips = div_up(w->rows, QUANTS_STRIP);
+    for (int64_t p = 0; p < w->panels; p += QUANTS_PAIR) {
+        int64_t panels = MIN_OF(QUANTS_PAIR, w->panels - p), row = 0;
+        const char *at = w->b + p * x->panel_bytes, *next = at + panels * x->panel_bytes;
+        for (int64_t i = 0; i < panels; i++)
+            x->f->unpack(at + i * x->panel_bytes, x->units, w->ready + i * x->ready_bytes);
+        for (int64_t s = 0; s < strips; s++) {
+            /* Full strips but for the rest, shared evenly. */
+            int64_t rows = (w->rows - row + strips - s - 1) / (strips - s);
+            quants_tile t = {.a = w->a + row * x->a_stride,
+                             .a_stride = x->a_stride,
+                             .info_bytes = x->info_bytes,
+                             .panel = w->ready,
+                             .panel_bytes = x->ready_bytes,
+                             .units = blocks,
+                             .c = w->sums + row * PANEL + p * QUANTS_LANES};
+            if (s == 0 && next < end) {
+                t.fetch = next;
+                t.fetch_lines = div_up(QUANTS_PAIR * x->panel_bytes, blocks * CACHE_LINE);
+            }
+            x->f->many[rows - 1][panels - 1](&t);
+            row += rows;
+        }
+    }
+}
+
+static matmul_epilogue epilogue_of(const call *c, int64_t n, int64_t row, int64_t column) {
+    const tensor *bias = c->n_in > MATMUL_BIAS ? &c->in[MATMUL_BIAS] : NULL;
+    const tensor *rest = c->n_in > MATMUL_RESIDUAL ? &c->in[MATMUL_RESIDUAL] : NULL;
+    matmul_epilogue e = {.out_bf16 = c->out[0].format->block_bytes == 2,
+                         .act = ((const matmul_params *)c->params)->act,
+                         .stride = n};
+    int64_t at = row * n + column;
+    e.out = (char *)c->out[0].data + at * (e.out_bf16 ? 2 : 4);
+    if (bias && bias->data) {
+        e.bias_bf16 = bias->format->block_bytes == 2;
+        e.bias = (const char *)bias->data + column * (e.bias_bf16 ? 2 : 4);
+    }
+    if (rest && rest->data) {
+        e.rest_bf16 = rest->format->block_bytes == 2;
+        e.rest = (const char *)rest->data + at * (e.rest_bf16 ? 2 : 4);
+    }
+    return e;
+}
+
+void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
+    quants_plan x = plan_of(c);
+    const char *a = c->scratch;
+    const char *b = x.pack_b ? a + x.m * x.a_stride : c->in[MATMUL_B].data;
+    for (int64_t u = from; u < to; u++) {
+        int64_t row = u % x.blocks * x.block, panel = u / x.blocks * CHUNK;
+        walk w = {.x = &x,
+                  .a = a + row * x.a_stride,
+                  .b = b + panel * x.panel_bytes,
+                  .sums = scratch,
+                  .ready = (char *)scratch + sums_bytes(),
+                  .rows = MIN_OF(x.block, x.m - row),
+                  .panels = MIN_OF(CHUNK, x.panels - panel)};
+        if (x.m <= QUANTS_FEW)
+            run_few(&w);
+        else
+            run_many(&w, b + x.b_bytes);
+        matmul_epilogue e = epilogue_of(c, x.n, row, panel * QUANTS_LANES);
+        matmul_finish(&e, w.sums, w.rows, MIN_OF(x.n - panel * QUANTS_LANES, PANEL));
+    }
+}

@@ -1,0 +1,129 @@
+/* Products of int8 activations with quantised weights, of any number of rows.
+ *
+ * a [.., M, K] is int8_g32: 32 codes under one scale. b [N, K] has one of the formats of quants_families, and lies
+ * in panels of 16 outputs, lane = output, holding its codes, scales and minima in about the bytes of the file:
+ *
+ *   panel = [head][unit 0][unit 1] ..      unit = [scales][block 0][block 1] ..      block = 32 k's
+ *   block = planes of the codes' bits: four low bits (256 bytes), two (128), one (64); or whole bytes (512)
+ *
+ * In a plane, byte 4 n + j of a register belongs to output n and k = 4 g + j for group g of 0..7: whole bytes have
+ * register g; of four bits, register g / 2 has nibble g % 2; of two, register g / 4 has pair g % 4; of one, bit g.
+ * A step of the dot instruction thus takes a group of four k's for 16 outputs, and weights are its unsigned operand.
+ *
+ *   y[m, n] = sum over blocks, ascending: fma(sum of (code - zero) a, scale[n] * scale[m], ..), then for formats with
+ *   minima                                fma(min[n], scale[m] * sum of a, ..)
+ *
+ * Sums of codes are exact, starting at -zero * (sum of a); the rest is one chain of f32 for each output element. Where
+ * scales change every 16 k's (`sub`), so do the steps of the chain. Up to FEW rows unpack in registers as the weights
+ * stream by; for more, two panels at a time are unpacked into scratch, as panels of whole bytes with ready scales, and
+ * all rows of the unit run against them. */
+#ifndef KERN_KIT_QUANTS_H
+#define KERN_KIT_QUANTS_H
+
+#include "dev/kernel.h"
+
+enum { QUANTS_LANES = 16, QUANTS_BLOCK = 32, QUANTS_FEW = 8, QUANTS_STRIP = 6, QUANTS_PAIR = 2 };
+
+typedef enum quants_scale {
+    QUANTS_F16,     /* unit: f16 [blocks][16] */
+    QUANTS_F16_MIN, /* unit: f16 [blocks][2: scale, minimum][16] */
+    QUANTS_K4, /* unit: f16 d [16], f16 dmin [16], the 12 bytes of num/kit/quant.h as u32 [3][16] */
+    QUANTS_K6, /* unit: f16 d [16], i8 [subs][16] */
+    QUANTS_K2, /* unit: f16 d [16], f16 dmin [16], u8 [subs][16], scale below, minimum above */
+    QUANTS_F32,      /* unit: f32 [16] */
+    QUANTS_F32_ZERO, /* unit: f32 [16], u8 [16] */
+    QUANTS_ROW,      /* head: f32 [16]; unit: nothing */
+    QUANTS_ROW_ZERO, /* head: f32 [16], u8 [16]; unit: nothing */
+    QUANTS_READY, /* unit: f32 [subs][16], then minima f32 [subs][16] where affine; only in scratch */
+} quants_scale;
+
+typedef enum quants_book { QUANTS_LINEAR, QUANTS_IQ4, QUANTS_MXFP4 } quants_book;
+
+typedef struct quants_scheme {
+    int32_t bits, zero, blocks, sub; /* blocks of a unit; k's under one scale, 16 or 32 */
+    quants_scale scale;
+    quants_book book; /* what 4-bit codes stand for, less `zero` */
+} quants_scheme;
+
+/* One row of a: [int8 k's, whole units][info of each block]. */
+typedef struct quants_info {
+    float scale, sum[2]; /* scale * sum of codes; of the first and second 16 where sub is 16 */
+    int32_t start[2];    /* -zero * sum of codes */
+    int32_t unused[3];
+} quants_info;
+
+/* Rows of a against one or two panels: c[row * 64 + 16 * panel + lane]. */
+typedef struct quants_tile {
+    const char *a;                /* codes of the first row */
+    int64_t a_stride, info_bytes; /* from row to row; from a row's codes to its info */
+    const char *panel;
+    int64_t panel_bytes, units;
+    float *c;
+    const char *fetch; /* brought nearer on the way, so many lines with each block; NULL: nothing */
+    int64_t fetch_lines;
+} quants_tile;
+
+typedef struct quants_family {
+    const char *format; /* of b */
+    quants_scheme scheme;
+    void (*few[QUANTS_FEW])(const quants_tile *t); /* by rows - 1; one panel */
+    void (*many[QUANTS_STRIP][QUANTS_PAIR])(
+        const quants_tile *t); /* by rows - 1, panels - 1; unpacked */
+    void (*unpack)(const char *panel, int64_t units, char *out); /* to QUANTS_READY */
+} quants_family;
+
+/* Closed by one without a format; in avx512/matmul_quants.c. */
+extern const quants_family quants_families[];
+
+static inline bool quants_affine(quants_scale s) {
+    return s == QUANTS_F16_MIN || s == QUANTS_K4 || s == QUANTS_K2 || s == QUANTS_F32_ZERO ||
+           s == QUANTS_ROW_ZERO;
+}
+static inline int64_t quants_subs(const quants_scheme *s) {
+    return s->blocks * QUANTS_BLOCK / s->sub;
+}
+static inline int64_t quants_head_bytes(quants_scale s) {
+    return s == QUANTS_ROW ? 64 : s == QUANTS_ROW_ZERO ? 128 : 0;
+}
+static inline int64_t quants_block_bytes(const quants_scheme *s) {
+    return (int64_t)s->bits * QUANTS_BLOCK * QUANTS_LANES / 8;
+}
+/* Bytes of a unit's scales; `affine` is asked for QUANTS_READY only. */
+static inline int64_t quants_scale_bytes(const quants_scheme *s, bool affine) {
+    switch (s->scale) {
+    case QUANTS_F16:
+        return 32 * s->blocks;
+    case QUANTS_F16_MIN:
+        return 64 * s->blocks;
+    case QUANTS_K4:
+        return 64 + 192;
+    case QUANTS_K6:
+        return 32 + 16 * quants_subs(s);
+    case QUANTS_K2:
+        return 64 + 16 * quants_subs(s);
+    case QUANTS_F32:
+        return 64;
+    case QUANTS_F32_ZERO:
+        return 80;
+    case QUANTS_READY:
+        return 64 * quants_subs(s) * (affine ? 2 : 1);
+    default:
+        return 0;
+    }
+}
+static inline int64_t quants_unit_bytes(const quants_scheme *s, bool affine) {
+    return quants_scale_bytes(s, affine) + s->blocks * quants_block_bytes(s);
+}
+static inline int64_t quants_panel_bytes(const quants_scheme *s, int64_t k) {
+    return quants_head_bytes(s->scale) +
+           div_up(k, s->blocks * QUANTS_BLOCK) * quants_unit_bytes(s, quants_affine(s->scale));
+}
+
+/* quants_pack.c: one panel of a matrix in a family's format, and one output's row back. */
+void quants_pack_panel(const quants_family *f, const tensor *t, int64_t panel, char *out);
+void quants_unpack_row(const quants_family *f, const tensor *t, const char *packed, int64_t row,
+                       float *out);
+/* The family of a format, NULL: none. */
+const quants_family *quants_find(const num_format *f);
+
+#endif
