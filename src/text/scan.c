@@ -113,6 +113,21 @@ const scan_rule *scan_published(const char *pattern, int64_t length) {
     return NULL;
 }
 
+const char *scan_pattern(const char *name) {
+    static const struct {
+        const char *name;
+        int rule;
+    } names[] = {{"gpt2", 0},  {"cl100k", 1}, {"llama3", 1},
+                 {"qwen2", 2}, {"o200k", 3},  {"tekken", 4}};
+    for (int64_t i = 0; i < COUNT_OF(names); i++)
+        if (!strcmp(names[i].name, name)) return rules[names[i].rule].pattern[0];
+    return NULL;
+}
+
+bool scan_parts_lines(const scan_rule *rule) {
+    return rule->family != RUN;
+}
+
 static bool one_of(const char *set, uint32_t c) {
     for (; *set; set++)
         if ((unsigned char)*set == c) return true;

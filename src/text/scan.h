@@ -18,6 +18,12 @@ typedef struct scan_rule scan_rule;
 /* NULL when the pattern is not among the published ones. */
 const scan_rule *scan_published(const char *pattern, int64_t length);
 
+/* The pattern that is known by this name (gpt2, cl100k, llama3, qwen2, o200k, tekken), or NULL. */
+const char *scan_pattern(const char *name);
+#define SCAN_PATTERN_NAMES "gpt2, cl100k, llama3, qwen2, o200k, tekken"
+/* Whether no match reaches from a newline to a character behind it that is no white space. */
+bool scan_parts_lines(const scan_rule *rule);
+
 /* The end of the match at `at`, or `at` where there is none. at < end. */
 const char *scan_match(const unicode *u, const scan_rule *rule, const char *at, const char *end);
 

@@ -51,6 +51,24 @@ bool tokenizer_is_special(const tokenizer *t, int32_t id) {
     return id >= 0 && id < t->names.size && t->special[id];
 }
 
+int32_t tokenizer_before(const tokenizer *t) {
+    return t->before_count == 1 ? t->before[0] : -1;
+}
+
+int32_t tokenizer_after(const tokenizer *t) {
+    return t->after_count == 1 ? t->after[0] : -1;
+}
+
+bool tokenizer_parts_lines(const tokenizer *t) {
+    for (int64_t i = 0; i < t->normal_count; i++)
+        if (t->normals[i].kind != NORMAL_FORM && t->normals[i].kind != NORMAL_LOWER) return false;
+    bool characters = t->model == MODEL_BPE && !t->pretoken_count && !t->bpe.merge_slots;
+    if (!t->pretoken_count) return characters;
+    const pretoken *p = t->pretokens;
+    return p->kind == PRETOKEN_PATTERN && p->pattern.rule && scan_parts_lines(p->pattern.rule) &&
+           p->behavior == PRETOKEN_ISOLATED;
+}
+
 /* Special tokens are left out, so that text can never be taken for one. */
 static bool may_find(const tokenizer *t, int32_t id) {
     return !t->special[id] && (!t->model_size || id < t->model_size);

@@ -29,6 +29,9 @@ status tokenizer_open_model(context *cx, const char *name, const char *bytes, in
 /* `g` is not needed afterwards. */
 status tokenizer_open_gguf(context *cx, const struct gguf *g, tokenizer **out) MUST_USE;
 void tokenizer_free(tokenizer *t);
+/* Writes the files that tokenizer_open would read of `path` to FOLDER, under the name that is returned:
+ * tokenizer.json, tokenizer.model, or tokenizer.gguf (without the tensors). */
+status tokenizer_copy(context *cx, const char *path, const char *folder, const char **name) MUST_USE;
 
 typedef struct encode_options {
     bool add_special;   /* put the ids that begin and end a sequence around it */
@@ -47,6 +50,12 @@ int32_t tokenizer_size(const tokenizer *t);
 /* The id of a token as the model writes it, or -1. */
 int32_t tokenizer_find(const tokenizer *t, const char *text);
 bool tokenizer_is_special(const tokenizer *t, int32_t id);
+/* The id that is put before and behind a sequence, -1 where there is none or are several. */
+int32_t tokenizer_before(const tokenizer *t);
+int32_t tokenizer_after(const tokenizer *t);
+/* Whether a text encoded in pieces, each from behind a newline on and from a character that is no white space,
+ * gives the same ids as encoded whole. */
+bool tokenizer_parts_lines(const tokenizer *t);
 
 /* How far decoding has come; zeroed at the start of a sequence. */
 typedef struct decoder {

@@ -33,15 +33,48 @@ static status open_file(context *cx, const char *path, tokenizer **out) {
     return st;
 }
 
-status tokenizer_open(context *cx, const char *path, tokenizer **out) {
+/* The file of a folder, or the path itself. */
+static status locate(context *cx, const char *path, char file[LONGEST_PATH]) {
     static const char *const names[] = {"tokenizer.json", "tokenizer.model", "spiece.model"};
-    *out = NULL;
-    if (!file_is_folder(path)) return open_file(cx, path, out);
-    char file[LONGEST_PATH];
+    bool folder = file_is_folder(path);
     for (int64_t i = 0; i < COUNT_OF(names); i++) {
-        if (snprintf(file, sizeof file, "%s/%s", path, names[i]) >= (int)sizeof file)
+        int n = snprintf(file, LONGEST_PATH, folder ? "%s/%s" : "%s", path, names[i]);
+        if (n >= LONGEST_PATH)
             FAIL(cx, STATUS_BAD_ARGUMENT, "a path of over %d bytes", LONGEST_PATH);
-        if (file_exists(file)) return open_file(cx, file, out);
+        if (!folder || file_exists(file)) return STATUS_OK;
     }
     FAIL(cx, STATUS_IO, "'%s' holds no tokenizer.json, tokenizer.model or spiece.model", path);
+}
+
+status tokenizer_open(context *cx, const char *path, tokenizer **out) {
+    char file[LONGEST_PATH];
+    *out = NULL;
+    TRY(locate(cx, path, file));
+    return open_file(cx, file, out);
+}
+
+static status copy_gguf(context *cx, const char *from, const char *to) {
+    gguf g = {0};
+    status st = gguf_open(cx, from, &g);
+    if (st == STATUS_OK)
+        st = gguf_write(cx, to, &(gguf_contents){.pairs = g.pairs, .n_pairs = g.n_pairs});
+    gguf_close(&g);
+    return st;
+}
+
+status tokenizer_copy(context *cx, const char *path, const char *folder, const char **name) {
+    char from[LONGEST_PATH], to[LONGEST_PATH];
+    TRY(locate(cx, path, from));
+    bool gguf = ends_in(from, ".gguf");
+    *name = gguf                      ? "tokenizer.gguf"
+            : ends_in(from, ".model") ? "tokenizer.model"
+                                      : "tokenizer.json";
+    if (snprintf(to, sizeof to, "%s/%s", folder, *name) >= (int)sizeof to)
+        FAIL(cx, STATUS_BAD_ARGUMENT, "a path of over %d bytes", LONGEST_PATH);
+    if (gguf) return copy_gguf(cx, from, to);
+    file_map map;
+    TRY(file_map_open(cx, from, &map));
+    status st = file_write_whole(cx, to, map.bytes, map.size_bytes);
+    file_map_close(&map);
+    return st;
 }

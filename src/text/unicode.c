@@ -196,7 +196,7 @@ static const char *stretch_end(const unicode *u, const char *at, const char *end
 status unicode_normalize(const unicode *u, unicode_form form, const char *text, int64_t length,
                          text_buffer *out) {
     const char *end = text + length, *at = text, *copied = text, *before = text;
-    points p = {.cx = u->cx};
+    points p = {.cx = out->cx};
     status st = STATUS_OK;
     while (at < end && st == STATUS_OK) {
         uint32_t c;
@@ -212,7 +212,7 @@ status unicode_normalize(const unicode *u, unicode_form form, const char *text, 
         at = copied = before = stop;
     }
     if (st == STATUS_OK) st = text_append(out, copied, end - copied);
-    context_release(u->cx, p.list);
+    context_release(out->cx, p.list);
     return st;
 }
 
