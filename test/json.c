@@ -322,6 +322,32 @@ static void files_appear_whole(test *t) {
     context_free(cx);
 }
 
+/* Pieces of every size come out in the order in which they were written. */
+static void files_keep_order(test *t) {
+    static const int64_t pieces[] = {5, 150000, 7, 200000, 100000, 300000, 1, 262144, 131073, 3};
+    context *cx = context_new();
+    char path[300];
+    file_writer w;
+    file_map map;
+    snprintf(path, sizeof path, "%s/f", test_folder(t));
+    char *piece = context_alloc(cx, 300000);
+    CHECK_OK(t, cx, file_create(cx, path, &w));
+    for (int i = 0; i < COUNT_OF(pieces); i++) {
+        memset(piece, 'a' + i, (size_t)pieces[i]);
+        CHECK_OK(t, cx, file_write(&w, piece, pieces[i]));
+    }
+    CHECK_OK(t, cx, file_commit(&w));
+    context_release(cx, piece);
+    CHECK_OK(t, cx, file_map_open(cx, path, &map));
+    int64_t at = 0;
+    for (int i = 0; i < COUNT_OF(pieces); i++)
+        for (int64_t k = 0; k < pieces[i]; k++, at++)
+            CHECK(t, map.bytes[at] == 'a' + i, "byte %lld", (long long)at);
+    CHECK(t, at == map.size_bytes, "%lld bytes", (long long)map.size_bytes);
+    file_map_close(&map);
+    context_free(cx);
+}
+
 /* A text like a tokenizer.json: a vocabulary and merges as pairs, 39 MB. */
 enum { TEXT_BYTES = 39 << 20 };
 static char large[TEXT_BYTES + 128];
@@ -372,5 +398,6 @@ const test_case suite_json[] = {{"accepts", accepts},
                                 {"writer_refuses", writer_refuses},
                                 {"allocation_failures", allocation_failures},
                                 {"files_appear_whole", files_appear_whole},
+                                {"files_keep_order", files_keep_order},
                                 {"large_file", large_file, .slow = true},
                                 {0}};

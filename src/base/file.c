@@ -81,11 +81,12 @@ static status write_out(file_writer *w, const char *bytes, int64_t n) {
 
 status file_write(file_writer *w, const void *bytes, int64_t size_bytes) {
     w->written_bytes += size_bytes;
-    if (w->buffered + size_bytes > BUFFER_BYTES) {
+    bool direct = size_bytes > BUFFER_BYTES / 2;
+    if (direct || w->buffered + size_bytes > BUFFER_BYTES) {
         TRY(write_out(w, w->buffer, w->buffered));
         w->buffered = 0;
     }
-    if (size_bytes > BUFFER_BYTES / 2) return write_out(w, bytes, size_bytes);
+    if (direct) return write_out(w, bytes, size_bytes);
     if (size_bytes) memcpy(w->buffer + w->buffered, bytes, (size_t)size_bytes);
     w->buffered += size_bytes;
     return STATUS_OK;
