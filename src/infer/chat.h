@@ -1,0 +1,32 @@
+/* A model's chat template, wherever its files keep it, and what it needs of the tokenizer's settings:
+ *   folder  chat_template.jinja, else chat_template of tokenizer_config.json (of several, "default");
+ *           bos_token and eos_token of tokenizer_config.json
+ *   GGUF    tokenizer.chat_template; the texts of its bos and eos ids */
+#ifndef INFER_CHAT_H
+#define INFER_CHAT_H
+
+#include "model/kit/model.h"
+#include "text/template.h"
+#include "text/tokenizer.h"
+
+typedef struct chat {
+    context *cx;
+    arena mem;
+    const tokenizer *tokens;
+    const char *source; /* of the template; NULL: the model has none */
+    template *parsed;
+    const char *bos, *eos; /* NULL: none */
+} chat;
+
+/* A template that is malformed is an error; that there is none is not. */
+status chat_open(context *cx, const char *path, const tokenizer *tokens, chat **out) MUST_USE;
+void chat_close(chat *c); /* NULL is fine */
+
+/* Renders and appends the ids. `input` needs no bos_token and eos_token. Refused where the model has no template. */
+status chat_encode(const chat *c, const template_input *input, token_list *out) MUST_USE;
+
+/* One message of a conversation, as a value for template_input.messages. */
+status chat_message(arena *a, template_value list, const char *role, const char *text,
+                    int64_t length) MUST_USE;
+
+#endif
