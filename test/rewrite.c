@@ -4,108 +4,226 @@
 #include "graph/rewrite.h"
 #include "ops/binary.h"
 #include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/unary.h"
 #include "rewrite/autodiff.h"
 #include "test.h"
 #include <math.h>
+#include <stdio.h>
 
 extern const rewrite_def rewrite_fuse;
 
-enum { ROWS = 3, COLUMNS = 5, ELEMS = ROWS * COLUMNS };
+enum { ROWS = 3, COLUMNS = 5, ELEMS = ROWS * COLUMNS, STATES = 3 };
 
-/* A random chain of smooth ops over two parameters, whose values are often read more than once. */
+/* silu, known by its expansion only. */
+static void expand_silu(graph *g, value y, const value *in, value *out) {
+    (void)y;
+    out[0] = build_mul(g, in[0], build_sigmoid(g, in[0]));
+}
+static op_def expanded_silu;
+
+static value add_random(graph *g, sample *s, value u, value v, value square) {
+    switch (sample_int(s, 0, 10)) {
+    case 0:
+        return build_add(g, u, v);
+    case 1:
+        return build_mul(g, u, v);
+    case 2:
+        return build_tanh(g, v);
+    case 3:
+        return build_sigmoid(g, v);
+    case 4:
+        return build_sub(g, u, v);
+    case 5:
+        return build_gelu(g, v);
+    case 6:
+        return build_matmul(g, v, square, false, sample_int(s, 0, 1), NULL);
+    case 7:
+        return build_rms_norm(g, v, NO_VALUE, 0.3);
+    case 8:
+        return build_layer_norm(g, v, NO_VALUE, NO_VALUE, 0.3);
+    case 9:
+        return graph_add(g, &expanded_silu, NULL, 1, &v);
+    default:
+        return build_silu(g, v);
+    }
+}
+
+/* A random chain of smooth ops over parameters, whose values are often read more than once. */
 static graph *random_graph(context *cx, sample *s) {
     graph *g = graph_new(cx);
     if (!g) return NULL;
+    expanded_silu = op_silu;
+    expanded_silu.gradient = NULL;
+    expanded_silu.expand = expand_silu;
     type t = type_fixed(num_find("f64"), 2, (int64_t[]){ROWS, COLUMNS});
-    value pool[16];
+    type square = type_fixed(num_find("f64"), 2, (int64_t[]){COLUMNS, COLUMNS});
+    value pool[16], c = graph_state(g, "c", square, TAG_PARAMETER);
     int32_t n = 0;
     pool[n++] = graph_state(g, "a", t, TAG_PARAMETER);
     pool[n++] = graph_state(g, "b", t, TAG_PARAMETER);
     pool[n++] = graph_input(g, "x", t);
     while (n < 14) {
         value u = pool[sample_int(s, 0, n - 1)], v = pool[sample_int(s, MAX_OF(0, n - 3), n - 1)];
-        switch (sample_int(s, 0, 5)) {
-        case 0:
-            pool[n] = build_add(g, u, v);
-            break;
-        case 1:
-            pool[n] = build_mul(g, u, v);
-            break;
-        case 2:
-            pool[n] = build_tanh(g, v);
-            break;
-        case 3:
-            pool[n] = build_sigmoid(g, v);
-            break;
-        case 4:
-            pool[n] = build_sub(g, u, v);
-            break;
-        default:
-            pool[n] = build_silu(g, v);
-            break;
-        }
-        n++;
+        pool[n++] = add_random(g, s, u, v, c);
     }
-    value last = build_add(g, build_mul(g, pool[13], pool[0]), build_mul(g, pool[12], pool[1]));
+    value last = build_add(g, build_mul(g, pool[13], pool[0]),
+                           build_mul(g, build_matmul(g, pool[12], c, false, false, NULL), pool[1]));
     graph_mark(g, MARK_LOSS, "loss", build_mean(g, last, 3, true), NO_VALUE);
     return g;
 }
 
-static double run_loss(plan *p) {
+static double run_loss(plan *p, const char *name) {
     plan_run(p, 1);
-    return *(double *)plan_tensor(p, plan_find_output(p, "loss"))->data;
+    return *(double *)plan_tensor(p, plan_find_output(p, name))->data;
 }
 
-static status gradient_error(context *cx, graph *g, sample *s, double *error) {
+static void fill_random(const tensor *t, sample *s) {
+    for (int64_t i = 0; i < tensor_elems(t); i++) ((double *)t->data)[i] = sample_real(s, -1, 1);
+}
+
+/* Moves every state along its way; the sum of gradient times way. */
+static double move_states(plan *p, states *store, double way[STATES][COLUMNS * COLUMNS],
+                          double by) {
+    double along = 0;
+    for (int32_t i = 0; i < states_count(store); i++) {
+        const state *held = states_at(store, i);
+        const mark *m = graph_find_mark(p->g, MARK_GRADIENT, graph_find(p->g, held->name));
+        const double *slope = m ? plan_tensor(p, m->at)->data : NULL;
+        for (int64_t j = 0; j < tensor_elems(&held->t); j++) {
+            along += slope ? slope[j] * way[i][j] : 0;
+            ((double *)held->t.data)[j] += by * way[i][j];
+        }
+    }
+    return along;
+}
+
+/* The derivative of the named loss along a random way, by the marked gradients and by differences. */
+static status gradient_error(context *cx, graph *g, const char *loss, sample *s, double *error) {
     states *store = states_new(cx);
     plan *p = NULL;
+    double way[STATES][COLUMNS * COLUMNS], step = 1e-5;
     TRY(plan_new(cx, g, store, NULL, &(plan_options){.isa_limit = ISA_AMX, .poison = true}, &p));
-    double *a = states_find(store, "a")->t.data, *b = states_find(store, "b")->t.data;
-    value given = plan_find_input(p, "x"); /* absent where the random graph does not read it */
-    double unread[ELEMS], *x = value_absent(given) ? unread : plan_tensor(p, given)->data,
-                          da[ELEMS], db[ELEMS], along = 0, step = 1e-6;
-    for (int i = 0; i < ELEMS; i++) {
-        a[i] = sample_real(s, -1, 1), b[i] = sample_real(s, -1, 1), x[i] = sample_real(s, -1, 1);
-        da[i] = sample_real(s, -1, 1), db[i] = sample_real(s, -1, 1);
-    }
+    for (int32_t i = 0; i < states_count(store); i++) fill_random(&states_at(store, i)->t, s);
+    for (int32_t i = 0; i < g->n_nodes; i++)
+        if (g->nodes[i]->op == &op_input) fill_random(plan_tensor(p, (value){i, 0}), s);
+    for (int32_t i = 0; i < STATES; i++)
+        for (int32_t j = 0; j < COLUMNS * COLUMNS; j++) way[i][j] = sample_real(s, -1, 1);
     TRY(plan_bind(p, (int64_t[]){0}));
     TRY(plan_load(p));
     plan_run(p, 1);
-    const mark *ga = graph_find_mark(g, MARK_GRADIENT, graph_find(g, "a"));
-    const mark *gb = graph_find_mark(g, MARK_GRADIENT, graph_find(g, "b"));
-    for (int i = 0; i < ELEMS; i++)
-        along += ((double *)plan_tensor(p, ga->at)->data)[i] * da[i] +
-                 ((double *)plan_tensor(p, gb->at)->data)[i] * db[i];
-    for (int i = 0; i < ELEMS; i++) a[i] += step * da[i], b[i] += step * db[i];
-    double up = run_loss(p);
-    for (int i = 0; i < ELEMS; i++) a[i] -= 2 * step * da[i], b[i] -= 2 * step * db[i];
-    *error = fabs((up - run_loss(p)) / (2 * step) - along) / (1e-3 + fabs(along));
+    double along = move_states(p, store, way, step);
+    TRY(plan_load(p));
+    double up = run_loss(p, loss);
+    (void)move_states(p, store, way, -2 * step);
+    TRY(plan_load(p));
+    double numeric = (up - run_loss(p, loss)) / (2 * step);
+    *error = fabs(numeric - along) / (1e-3 + fabs(along));
     plan_free(p);
     states_free(store);
     return STATUS_OK;
 }
 
+/* A second loss: the gradients along ways that are inputs. */
+static void add_second_loss(graph *g) {
+    static const char *const names[STATES] = {"a", "b", "c"};
+    value sum = NO_VALUE;
+    g->phase = PHASE_BACKWARD;
+    for (int32_t i = 0; i < STATES; i++) {
+        const mark *m = graph_find_mark(g, MARK_GRADIENT, graph_find(g, names[i]));
+        char name[16];
+        snprintf(name, sizeof name, "way.%s", names[i]);
+        value way = graph_input(g, name, *value_type(g, m->at));
+        value one = build_sum(g, build_mul(g, m->at, way), 3, true);
+        sum = value_absent(sum) ? one : build_add(g, sum, one);
+    }
+    graph_mark(g, MARK_LOSS, "second", sum, NO_VALUE);
+    g->phase = PHASE_FORWARD;
+}
+
 static void gradients(test *t) {
     sample s = {.state = 3};
+    int seen = 0; /* control: derivatives of the one loss are not those of the other */
     for (int round = 0; round < 40; round++) {
         context *cx = context_new();
-        graph *g = random_graph(cx, &s), *d;
+        graph *g = random_graph(cx, &s), *d, *twice;
         uint32_t facts = 0;
         double error;
         CHECK_OK(t, cx, rewrite_run(&rewrite_autodiff, g, NULL, &facts, &d));
-        CHECK_OK(t, cx, gradient_error(cx, d, &s, &error));
+        CHECK_OK(t, cx, gradient_error(cx, d, "loss", &s, &error));
         CHECK(t, error < 1e-6, "round %d: relative error %g", round, error);
-        graph *twice;
         CHECK_FAILS(t, cx, rewrite_run(&rewrite_autodiff, d, NULL, &facts, &twice),
-                    STATUS_BAD_ARGUMENT, "rewrite 'autodiff'");
+                    STATUS_BAD_ARGUMENT, "loss 'loss' is differentiated already");
+        add_second_loss(d);
+        CHECK_OK(t, cx, rewrite_run(&rewrite_autodiff, d, NULL, &facts, &twice));
+        CHECK_OK(t, cx, gradient_error(cx, twice, "second", &s, &error));
+        CHECK(t, error < 1e-5, "round %d, second derivative: relative error %g", round, error);
+        CHECK_OK(t, cx, gradient_error(cx, twice, "loss", &s, &error));
+        seen += error > 1e-2;
+        graph_free(twice);
         graph_free(d);
         graph_free(g);
         CHECK(t, context_live_allocations(cx) == 0, "%lld left",
               (long long)context_live_allocations(cx));
         context_free(cx);
     }
+    CHECK(t, seen > 30, "only %d of 40 wrong derivatives were seen", seen);
+}
+
+/* Of sum(a^3) along x: 6 a x. Of sum((x c)^2) along way: 2 x^T x way. */
+static void second_in_closed_form(test *t) {
+    context *cx = context_new();
+    for (int product = 0; product < 2; product++) {
+        graph *g = graph_new(cx), *d, *twice;
+        int64_t dim[] = {COLUMNS, COLUMNS};
+        type square = type_fixed(num_find("f64"), 2, dim);
+        value a = graph_state(g, "a", square, TAG_PARAMETER), x = graph_input(g, "x", square);
+        value y = product ? build_square(g, build_matmul(g, x, a, false, false, NULL))
+                          : build_mul(g, a, build_square(g, a));
+        graph_mark(g, MARK_LOSS, "loss", build_sum(g, y, 3, true), NO_VALUE);
+        uint32_t facts = 0;
+        CHECK_OK(t, cx, rewrite_run(&rewrite_autodiff, g, NULL, &facts, &d));
+        d->phase = PHASE_BACKWARD;
+        value first = graph_find_mark(d, MARK_GRADIENT, graph_find(d, "a"))->at;
+        value way = graph_input(d, "way", square);
+        graph_mark(d, MARK_LOSS, "along", build_sum(d, build_mul(d, first, way), 3, true),
+                   NO_VALUE);
+        CHECK_OK(t, cx, rewrite_run(&rewrite_autodiff, d, NULL, &facts, &twice));
+        states *store = states_new(cx);
+        plan *p;
+        sample s = {.state = 12};
+        CHECK_OK(t, cx, plan_new(cx, twice, store, NULL, &(plan_options){.poison = true}, &p));
+        const double *at = states_find(store, "a")->t.data;
+        fill_random(&states_find(store, "a")->t, &s);
+        fill_random(plan_tensor(p, plan_find_input(p, "way")), &s);
+        const double *v = plan_tensor(p, plan_find_input(p, "way"))->data, *in = NULL;
+        if (product) {
+            fill_random(plan_tensor(p, plan_find_input(p, "x")), &s);
+            in = plan_tensor(p, plan_find_input(p, "x"))->data;
+        }
+        CHECK_OK(t, cx, plan_bind(p, (int64_t[]){0}));
+        CHECK_OK(t, cx, plan_load(p));
+        plan_run(p, 1);
+        const mark *m = graph_find_mark(twice, MARK_GRADIENT, graph_find(twice, "a"));
+        const double *got = plan_tensor(p, m->at)->data;
+        for (int32_t i = 0; i < COLUMNS * COLUMNS; i++) {
+            double want = product ? 0 : 6 * at[i] * v[i];
+            for (int32_t k = 0; k < COLUMNS * COLUMNS && product; k++)
+                want += 2 * in[k / COLUMNS * COLUMNS + i / COLUMNS] * in[k] *
+                        v[k % COLUMNS * COLUMNS + i % COLUMNS];
+            CHECK(t, fabs(got[i] - want) < 1e-12 * (1 + fabs(want)), "%d, element %d: %g, not %g",
+                  product, i, got[i], want);
+        }
+        plan_free(p);
+        states_free(store);
+        graph_free(twice);
+        graph_free(d);
+        graph_free(g);
+    }
+    CHECK(t, context_live_allocations(cx) == 0, "%lld left",
+          (long long)context_live_allocations(cx));
+    context_free(cx);
 }
 
 /* Every allocation on the way to a plan may fail: an error each time, nothing left behind. */
@@ -190,7 +308,7 @@ static status loss_of(context *cx, const graph *g, double *loss) {
     }
     TRY(plan_bind(p, (int64_t[]){0}));
     TRY(plan_load(p));
-    *loss = run_loss(p);
+    *loss = run_loss(p, "loss");
     plan_free(p);
     states_free(store);
     return STATUS_OK;
@@ -226,5 +344,8 @@ static void fused(test *t) {
     CHECK(t, folded > 200, "only %d nodes were folded in 200 graphs", folded);
 }
 
-const test_case suite_rewrite[] = {
-    {"gradients", gradients}, {"fused", fused}, {"allocation_failures", allocation_failures}, {0}};
+const test_case suite_rewrite[] = {{"gradients", gradients},
+                                   {"second_in_closed_form", second_in_closed_form},
+                                   {"fused", fused},
+                                   {"allocation_failures", allocation_failures},
+                                   {0}};
