@@ -43,7 +43,7 @@ static value tiny_logits(void *user, graph *g, value ids, value positions, value
     return build_matmul(g, x, weight(g, "head", VOCABULARY, WIDTH), false, true, NULL);
 }
 
-static const step_model tiny = {tiny_logits, NULL};
+static const step_model tiny = {.logits = tiny_logits};
 
 typedef struct rows {
     int32_t ids[ROWS], targets[ROWS], positions[ROWS], offsets[MOST_SEQUENCES + 1];
@@ -77,8 +77,6 @@ static step_options plain_options(const char *optimiser) {
                                                 .eps = 1e-8,
                                                 .momentum = 0.9,
                                                 .nesterov = true},
-                          .precision = "f32",
-                          .recompute = "none",
                           .seed = 7};
 }
 

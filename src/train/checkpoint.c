@@ -38,6 +38,8 @@ static void write_progress(json_writer *w, const progress_state *at) {
     json_write_number_field(w, "seconds", at->seconds);
     json_write_number_field(w, "train_loss", at->train_loss);
     json_write_number_field(w, "running_loss", at->running_loss);
+    if (isfinite(at->validation_loss))
+        json_write_number_field(w, "validation_loss", at->validation_loss);
     if (isfinite(at->best_loss)) json_write_number_field(w, "best_loss", at->best_loss);
     json_write_integer_field(w, "best_step", at->best_step);
     json_write_integer_field(w, "rewinds", at->rewinds);
@@ -131,6 +133,7 @@ static status read_progress(json *j, arena *mem, progress_state *at) {
                   {"seconds", NULL, &at->seconds, NULL},
                   {"train_loss", NULL, &at->train_loss, NULL},
                   {"running_loss", NULL, &at->running_loss, NULL},
+                  {"validation_loss", NULL, &at->validation_loss, NULL},
                   {"best_loss", NULL, &at->best_loss, NULL},
                   {"best_step", &at->best_step, NULL, NULL},
                   {"rewinds", &at->rewinds, NULL, NULL},
@@ -251,7 +254,7 @@ static status read_in(context *cx, const safetensors *file, const states *s, are
 status checkpoint_read(context *cx, const char *path, const states *s, arena *mem,
                        progress_state *at) {
     safetensors file = {0};
-    *at = (progress_state){.best_loss = INFINITY};
+    *at = (progress_state){.validation_loss = NAN, .best_loss = INFINITY};
     if (!file_exists(path)) FAIL(cx, STATUS_IO, "there is no checkpoint '%s'", path);
     TRY(safetensors_open(cx, path, &file));
     status st = read_in(cx, &file, s, mem, at);

@@ -13,8 +13,9 @@ typedef struct progress_state {
     int64_t step, tokens; /* done */
     double seconds;       /* of training, over all sittings */
     double train_loss;
-    double running_loss; /* mean of late, for telling a spike */
-    double best_loss;    /* on validation; infinite: none yet */
+    double running_loss;    /* mean of late, for telling a spike */
+    double validation_loss; /* the last; NAN: none yet */
+    double best_loss;       /* on validation; infinite: none yet */
     int64_t best_step;
     int64_t rewinds;
     const char *data; /* where the data is, as its source writes it */

@@ -1,7 +1,9 @@
 #include "train/score.h"
-#include "graph/rewrite.h"
 #include "ops/cross_entropy.h"
+#include "rewrite/precision.h"
 #include <string.h>
+
+extern const rewrite_def rewrite_fuse;
 
 score_inputs score_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
     int32_t rows = graph_symbol(g, "tokens", tokens);
@@ -14,13 +16,17 @@ score_inputs score_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
                           graph_input(g, "offsets", type_of(i32, 1, &ends))};
 }
 
-status score_lower(context *cx, const char *precision, const char *recompute, uint32_t *facts,
-                   graph **g) {
-    if (recompute && strcmp(recompute, "none") != 0)
-        TRY(score_rewrite(cx, "recompute", &recompute, facts, g));
-    if (precision && strcmp(precision, "f32") != 0)
-        TRY(score_rewrite(cx, "precision", &precision, facts, g));
-    return score_rewrite(cx, "fuse", NULL, facts, g);
+status score_rewrite(const rewrite_def *def, const void *options, uint32_t *facts, graph **g) {
+    graph *next;
+    TRY_NOTE((*g)->cx, rewrite_run(def, *g, options, facts, &next), "rewrite '%s'", def->name);
+    graph_free(*g);
+    *g = next;
+    return STATUS_OK;
+}
+
+status score_narrow(const num_format *precision, uint32_t *facts, graph **g) {
+    if (!precision || !strcmp(precision->name, "f32")) return STATUS_OK;
+    return score_rewrite(&rewrite_precision, &(precision_options){precision}, facts, g);
 }
 
 static void fill(const plan *p, const char *name, const int32_t *from, int64_t n) {
@@ -51,7 +57,8 @@ static status build(score *s, const step_model *model, const step_options *o) {
     graph_mark(s->g, MARK_OUTPUT, "each",
                build_cross_entropy(s->g, logits, in.targets, NO_VALUE, 0), NO_VALUE);
     TRY(graph_status(s->g));
-    return score_lower(s->cx, o->precision, NULL, &facts, &s->g);
+    TRY(score_narrow(o->precision, &facts, &s->g));
+    return score_rewrite(&rewrite_fuse, NULL, &facts, &s->g);
 }
 
 status score_new(context *cx, const step_model *model, const step_options *o, states *store,
@@ -62,6 +69,7 @@ status score_new(context *cx, const step_model *model, const step_options *o, st
     s->cx = cx;
     plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = o->dry_run};
     status st = build(s, model, o);
+    if (st == STATUS_OK && model->fill && !o->dry_run) st = model->fill(model->user, store, s->g);
     if (st == STATUS_OK) st = plan_new(cx, s->g, store, workers, &how, &s->p);
     if (st != STATUS_OK)
         score_free(s);

@@ -3,6 +3,7 @@
 #ifndef TRAIN_SCORE_H
 #define TRAIN_SCORE_H
 
+#include "graph/rewrite.h"
 #include "train/step.h"
 
 typedef struct score_inputs {
@@ -12,11 +13,9 @@ typedef struct score_inputs {
 /* Inputs "ids", "targets", "positions", "offsets" over the symbols "tokens" and "sequences". */
 score_inputs score_build_inputs(graph *g, int64_t tokens, int64_t sequences);
 /* Replaces *g by its rewriting. */
-status score_rewrite(context *cx, const char *name, const void *options, uint32_t *facts,
-                     graph **g);
-/* The rewrites that bring a graph to the machine: recomputation, precision, fusion. */
-status score_lower(context *cx, const char *precision, const char *recompute, uint32_t *facts,
-                   graph **g);
+status score_rewrite(const rewrite_def *def, const void *options, uint32_t *facts, graph **g);
+/* The rewrite to 16 bit products, where `precision` asks for it. */
+status score_narrow(const num_format *precision, uint32_t *facts, graph **g);
 /* Copies a batch into a plan's inputs and binds its extents. */
 status score_bind(plan *p, const step_batch *b);
 

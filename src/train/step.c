@@ -18,6 +18,10 @@ void step_free(step *s) {
 static status make(step *s, const step_model *model) {
     plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = s->options.dry_run};
     TRY(step_build(s, model));
+    /* The updating graph first: what it writes must be the store's own memory. */
+    bool fills = model->fill && !s->options.dry_run;
+    if (fills && s->update_graph) TRY(model->fill(model->user, s->store, s->update_graph));
+    if (fills) TRY(model->fill(model->user, s->store, s->learn_graph));
     TRY(plan_new(s->cx, s->learn_graph, s->store, s->workers, &how, &s->learn));
     if (!s->update_graph) return STATUS_OK;
     TRY(plan_new(s->cx, s->update_graph, s->store, s->workers, &how, &s->update));
@@ -141,6 +145,18 @@ static int64_t plan_bytes(const plan *p) {
 
 int64_t step_planned_bytes(const step *s) {
     return plan_bytes(s->learn) + plan_bytes(s->update);
+}
+
+int64_t step_state_bytes(const step *s) {
+    const graph *g[2] = {s->learn_graph, s->update_graph};
+    int64_t bytes = 0;
+    for (int k = 0; k < 2 && g[k]; k++)
+        for (int32_t id = 0; id < g[k]->n_nodes; id++) {
+            const node *n = g[k]->nodes[id];
+            bool counted = k == 1 && !value_absent(graph_find(g[0], n->name ? n->name : ""));
+            if (n->op == &op_state && !counted) bytes += type_bound_bytes(g[k], &n->out[0]);
+        }
+    return bytes;
 }
 
 static state *average_of(const step *s, int32_t i) {

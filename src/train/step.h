@@ -12,12 +12,16 @@
 #define TRAIN_STEP_H
 
 #include "exec/plan.h"
+#include "rewrite/recompute.h"
 #include "train/optimiser.h"
 
 /* What is trained: rows of ids to logits [tokens, vocabulary]. */
 typedef struct step_model {
     value (*logits)(void *user, graph *g, value ids, value positions, value offsets,
                     double dropout);
+    /* Gives the states that a graph asks for and the store lacks their first contents. NULL: they
+     * are zeroed. */
+    status (*fill)(void *user, states *store, const graph *g);
     void *user;
 } step_model;
 
@@ -36,8 +40,8 @@ typedef struct step_options {
     double ema;  /* share of the average that stays; 0: no average */
     const optimiser_def *optimiser;
     optimiser_options optimiser_options;
-    const char *precision; /* "f32", "bf16" */
-    const char *recompute; /* "none", or what the recompute rewrite knows */
+    const num_format *precision; /* of products; NULL: f32 */
+    recompute_kind recompute;
     uint64_t seed;
     bool dry_run; /* plans only: no memory, nothing can be run */
 } step_options;
@@ -77,8 +81,9 @@ const char *step_largest(const step *s);
 
 /* Operations of matrix products and attention in the last micro-batch, forward and backward, without recomputation. */
 double step_flops(const step *s);
-/* Planned memory without states, and all states' bytes. */
+/* Planned memory without states; the states. */
 int64_t step_planned_bytes(const step *s);
+int64_t step_state_bytes(const step *s);
 /* Copies parameters into their averages (at the start), or exchanges the two (around evaluation). */
 void step_average_begin(const step *s);
 void step_average_exchange(const step *s);

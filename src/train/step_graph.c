@@ -1,5 +1,4 @@
 /* The graphs of a step. */
-#include "graph/rewrite.h"
 #include "ops/binary.h"
 #include "ops/cross_entropy.h"
 #include "ops/fill.h"
@@ -7,10 +6,13 @@
 #include "ops/reduce.h"
 #include "ops/scale.h"
 #include "ops/unary.h"
+#include "rewrite/autodiff.h"
 #include "train/score.h"
 #include "train/step.h"
 #include <stdio.h>
 #include <string.h>
+
+extern const rewrite_def rewrite_fuse;
 
 /* Which parameters are hidden matrices: rank 2, not looked up by ids, and without the vocabulary as an axis. */
 typedef struct hidden_set {
@@ -64,17 +66,6 @@ static status build_loss(step *s, const step_model *model, graph *g, hidden_set 
     graph_mark(g, MARK_LOSS, "loss", build_sum(g, each, 1, true), NO_VALUE);
     graph_mark(g, MARK_OUTPUT, "nll", build_sum(g, plain, 1, true), NO_VALUE);
     return graph_status(g);
-}
-
-status score_rewrite(context *cx, const char *name, const void *options, uint32_t *facts,
-                     graph **g) {
-    const rewrite_def *def = rewrite_find(name);
-    graph *next;
-    if (!def) FAIL(cx, STATUS_UNSUPPORTED, "this build has no rewrite '%s'", name);
-    TRY_NOTE(cx, rewrite_run(def, *g, options, facts, &next), "rewrite '%s'", name);
-    graph_free(*g);
-    *g = next;
-    return STATUS_OK;
 }
 
 /* 1 / tokens and clipping, from the gradients' sums of squares. */
@@ -187,8 +178,12 @@ status step_build(step *s, const step_model *model) {
     s->learn_graph = graph_new(s->cx);
     if (!s->learn_graph) return STATUS_NO_MEMORY;
     TRY(build_loss(s, model, s->learn_graph, &hidden));
-    TRY(score_rewrite(s->cx, "autodiff", NULL, &facts, &s->learn_graph));
-    TRY(score_lower(s->cx, s->options.precision, s->options.recompute, &facts, &s->learn_graph));
+    TRY(score_narrow(s->options.precision, &facts, &s->learn_graph));
+    TRY(score_rewrite(&rewrite_autodiff, NULL, &facts, &s->learn_graph));
+    TRY(score_rewrite(&rewrite_fuse, NULL, &facts, &s->learn_graph));
+    recompute_options again = {s->options.recompute};
+    if (again.kind != RECOMPUTE_NONE)
+        TRY(score_rewrite(&rewrite_recompute, &again, &facts, &s->learn_graph));
     TRY(take_gradients(s, s->learn_graph, &gradients, &n));
     s->learn_graph->phase = PHASE_UPDATE;
     return s->options.gathers ? build_gathering(s, s->learn_graph, gradients, n, &hidden)

@@ -36,9 +36,9 @@ status trainer_begin(context *cx, const trainer_options *o, step *s, score *judg
                      .validation = validation,
                      .watch = watch,
                      .mem = arena_make(cx),
-                     .texts = arena_make(cx),
-                     .validation_loss = NAN};
-    out->at = (progress_state){.best_loss = INFINITY, .data = "", .job = o->job};
+                     .texts = arena_make(cx)};
+    out->at =
+        (progress_state){.validation_loss = NAN, .best_loss = INFINITY, .data = "", .job = o->job};
     step_average_begin(s);
     return make_room(out);
 }
@@ -118,9 +118,10 @@ status trainer_evaluate(trainer *t, double *loss) {
 }
 
 static status evaluate(trainer *t) {
-    TRY(trainer_evaluate(t, &t->validation_loss));
-    if (t->validation_loss < t->at.best_loss) {
-        t->at.best_loss = t->validation_loss;
+    TRY(trainer_evaluate(t, &t->at.validation_loss));
+    t->evaluated = true;
+    if (t->at.validation_loss < t->at.best_loss) {
+        t->at.best_loss = t->at.validation_loss;
         t->at.best_step = t->at.step;
         TRY(save(t, "best"));
     }
@@ -198,15 +199,15 @@ static status tell(trainer *t, const step_result *r, double lr) {
                            .norm = r->norm,
                            .lr = lr,
                            .seconds = t->at.seconds,
-                           .validation = t->validation_loss,
+                           .validation = t->evaluated ? t->at.validation_loss : NAN,
                            .best_step = t->at.best_step,
                            .best_loss = t->at.best_loss};
     if (t->window_seconds > 0) {
-        report.token_rate = (double)t->window_tokens / t->window_seconds;
+        report.token_rate = t->window_tokens / t->window_seconds;
         report.flop_rate = t->window_flops / t->window_seconds;
         report.stall_share = t->window_stalled / t->window_seconds;
     }
-    t->validation_loss = NAN;
+    t->evaluated = false;
     status st = t->watch.report ? t->watch.report(t->watch.user, &report) : STATUS_OK;
     return st;
 }
@@ -218,8 +219,11 @@ static void count_window(trainer *t, const step_result *r, double seconds) {
         t->window_tokens /= 2;
     }
     t->window_seconds += seconds;
-    t->window_tokens += r->tokens;
-    t->window_flops += step_flops(t->s) * (double)t->options.parts;
+    t->window_tokens += (double)r->tokens;
+    double flops = step_flops(t->s) * (double)t->options.parts;
+    t->window_flops += flops;
+    t->sitting_flops += flops;
+    t->sitting_seconds += seconds;
 }
 
 static status one_step(trainer *t) {

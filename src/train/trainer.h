@@ -66,12 +66,11 @@ typedef struct trainer {
     step_batch *batches;
     arena texts; /* of `at` */
     progress_state at;
-    double validation_loss;
+    bool evaluated; /* at this step */
     int64_t saved_step;
-    double saved_seconds, began_seconds, stalled_seconds;
-    double window_seconds, window_stalled;
-    int64_t window_tokens, window_steps;
-    double window_flops;
+    double saved_seconds;
+    double sitting_seconds, sitting_flops; /* of this process */
+    double window_seconds, window_stalled, window_flops, window_tokens;
     bool stopped; /* asked to, before the last step */
 } trainer;
 
