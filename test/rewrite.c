@@ -226,35 +226,6 @@ static void second_in_closed_form(test *t) {
     context_free(cx);
 }
 
-/* Every allocation on the way to a plan may fail: an error each time, nothing left behind. */
-static void allocation_failures(test *t) {
-    int64_t n = 0;
-    for (bool done = false; !done; n++) {
-        context *cx = context_new();
-        sample s = {.state = 5};
-        context_fail_allocation_after(cx, n);
-        graph *g = random_graph(cx, &s), *d = NULL;
-        states *store = states_new(cx);
-        plan *p = NULL;
-        uint32_t facts = 0;
-        status st =
-            g && store ? rewrite_run(&rewrite_autodiff, g, NULL, &facts, &d) : STATUS_NO_MEMORY;
-        if (st == STATUS_OK)
-            st = plan_new(cx, d, store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &p);
-        done = st == STATUS_OK;
-        CHECK(t, done || st == STATUS_NO_MEMORY, "allocation %lld: %s: %s", (long long)n,
-              status_name(st), context_error(cx));
-        plan_free(p);
-        states_free(store);
-        graph_free(d);
-        graph_free(g);
-        CHECK(t, context_live_allocations(cx) == 0, "allocation %lld: %lld left", (long long)n,
-              (long long)context_live_allocations(cx));
-        context_free(cx);
-    }
-    CHECK(t, n > 10, "only %lld allocations were tried", (long long)n);
-}
-
 /* Random chains around matrix products, which fuse folds where it may. */
 static graph *random_products(context *cx, sample *s) {
     graph *g = graph_new(cx);
@@ -347,5 +318,4 @@ static void fused(test *t) {
 const test_case suite_rewrite[] = {{"gradients", gradients},
                                    {"second_in_closed_form", second_in_closed_form},
                                    {"fused", fused},
-                                   {"allocation_failures", allocation_failures},
                                    {0}};
