@@ -2,12 +2,13 @@
  * reference within the kernel's own tolerance; the same bits however the units are dealt out, at addresses that are
  * not on a cache line, and over an operand that the op may overwrite; nothing written outside of the outputs. */
 #include "exec/plan.h"
+#include "ops/attention.h"
 #include "test.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CASES = 24, MIXES = 5, GUARD = 256, BUFFERS = MAX_IN + MAX_OUT };
+enum { CASES = 24, GUARD = 256, BUFFERS = MAX_IN + MAX_OUT };
 static const int64_t SPLITS[] = {1, 2, 3, 7};
 
 typedef struct lab {
@@ -22,9 +23,29 @@ typedef struct lab {
 } lab;
 
 /* ---- the sampled graph in other formats ---- */
-static const num_format *pick_format(sample *s, int mix) {
-    static const char *const names[] = {"f32", "bf16", "f16", "int8_row"};
-    return num_find(names[mix < 3 ? mix : mix == 3 ? sample_int(s, 0, 2) : 3]);
+enum { MIX_F32, MIX_BF16, MIX_F16, MIX_FLOATS, MIX_INT8, MIX_NARROW, MIX_BLOCKS, MIXES };
+
+/* Of the leaf that is operand `of` of the node under test (negative: of none). */
+static const num_format *pick_format(sample *s, int mix, int of) {
+    static const char *const names[] = {"f32", "bf16", "f16"};
+    bool narrow = of >= 0 && value_node(s->g, s->y)->op->narrow_in >> of & 1;
+    if (mix == MIX_FLOATS) return num_find(names[sample_int(s, 0, 2)]);
+    if (mix == MIX_INT8) return num_find("int8_row");
+    if (mix == MIX_NARROW || !narrow) return num_find(names[mix == MIX_NARROW ? narrow : mix % 3]);
+    if (mix < MIX_BLOCKS) return num_find(names[mix]);
+    if (of == 0) return num_find("int8_g32");
+    int32_t n = 0, at;
+    while (registry_format[n]) n++;
+    do at = (int32_t)sample_int(s, 0, n - 1);
+    while (registry_format[at]->kind != NUM_BLOCK);
+    return registry_format[at];
+}
+
+static int operand_of(const sample *s, int32_t leaf) {
+    const node *n = value_node(s->g, s->y);
+    for (int32_t i = 0; i < n->n_in; i++)
+        if (n->in[i].node == leaf) return i;
+    return -1;
 }
 
 static const void *params_in(const node *n, const num_format *format, arena *mem) {
@@ -49,12 +70,14 @@ static bool copy_graph(sample *s, graph *to, int mix, value *y) {
         value v;
         if (op_is_leaf(n->op)) {
             type t = n->out[0];
-            if (t.format->kind != NUM_INDEX) t.format = pick_format(s, mix);
+            if (t.format->kind != NUM_INDEX) t.format = pick_format(s, mix, operand_of(s, id));
             v = n->op == &op_input ? graph_input(to, n->name, t)
                                    : graph_state(to, n->name, t, n->tag);
         } else {
-            v = graph_add(to, n->op, params_in(n, pick_format(s, mix % 4), &to->mem), n->n_in,
-                          n->in);
+            v = graph_add(
+                to, n->op,
+                params_in(n, pick_format(s, mix < MIX_INT8 ? mix : MIX_F32, -1), &to->mem), n->n_in,
+                n->in);
         }
         if (value_absent(v) || v.node != id) return false;
     }
@@ -173,7 +196,8 @@ static double error_of(const tensor *got, const tensor *want, double tolerance) 
     } else {
         tensor_get(got, a);
         tensor_get(want, b);
-        for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(b[i]));
+        for (int64_t i = 0; i < count; i++)
+            if (isfinite(b[i])) largest = fmax(largest, fabs(b[i]));
         for (int64_t i = 0; i < count; i++) {
             double allowed = tolerance * largest + 2 * got->format->error * fabs(b[i]) + 1e-30;
             double off = isnan(a[i]) && isnan(b[i]) ? 0 : a[i] == b[i] ? 0 : fabs(a[i] - b[i]);
@@ -248,11 +272,32 @@ static status plan_both(lab *l, const sample *s, cpu_isa isa, value y) {
     return STATUS_OK;
 }
 
+typedef struct trial_case {
+    const op_def *op;
+    uint64_t seed;
+    int mix;
+    cpu_isa isa;
+    bool strange; /* some contents are not finite, or below the smallest normal number */
+    double *worst;
+} trial_case;
+
+/* What is no ordinary number, here and there. Attention takes finite numbers only: what a row must not see is
+ * multiplied by zero with the rest of its tile. */
+static void make_strange(sample *s) {
+    static const double strange[] = {1e-40, -3e-45, -0.0, 0, NAN, INFINITY, -INFINITY};
+    const op_def *op = value_node(s->g, s->y)->op;
+    int32_t kinds = op == &op_attention || op == &op_attention_bwd ? 4 : COUNT_OF(strange);
+    for (int32_t i = 0; i < s->n_inputs; i++)
+        for (int64_t k = 0; s->inputs[i].numbers && k < s->inputs[i].count; k++)
+            if (!sample_int(s, 0, 15))
+                s->inputs[i].numbers[k] = strange[sample_int(s, 0, kinds - 1)];
+}
+
 /* The kernel that ran, NULL when none did. */
-static const kernel_def *try_case(test *t, const op_def *op, uint64_t seed, int mix, cpu_isa isa,
-                                  double *worst) {
+static const kernel_def *try_case(test *t, const trial_case *x) {
+    const op_def *op = x->op;
     lab l = {.t = t, .cx = context_new()};
-    sample s = {.g = graph_new(l.cx), .state = seed * 7919, .wide = 16};
+    sample s = {.g = graph_new(l.cx), .state = x->seed * 7919, .wide = 16};
     const kernel_def *used = NULL;
     value y;
     for (int32_t i = 0; i < MAX_SYMBOLS; i++) s.symbols[i] = 1;
@@ -260,19 +305,21 @@ static const kernel_def *try_case(test *t, const op_def *op, uint64_t seed, int 
     for (int i = 0; i < 2; i++) l.store[i] = states_new(l.cx);
     if (op->sample(&s) != STATUS_OK) {
         test_fail(t, __FILE__, __LINE__, op->name, "sampler: %s", context_error(l.cx));
-    } else if (copy_graph(&s, l.g, mix, &y)) {
-        if (plan_both(&l, &s, isa, y) != STATUS_OK) {
+    } else if (copy_graph(&s, l.g, x->mix, &y)) {
+        if (x->strange) make_strange(&s);
+        if (plan_both(&l, &s, x->isa, y) != STATUS_OK) {
             test_fail(t, __FILE__, __LINE__, op->name, "%s", context_error(l.cx));
         } else if (l.step && l.step->chosen.kernel) {
             used = l.step->chosen.kernel;
             const call *c = &l.step->c;
             for (int32_t o = 0; o < c->n_out; o++)
                 if (c->out[o].data && l.want->out[o].data)
-                    *worst = fmax(*worst, error_of(&c->out[o], &l.want->out[o], used->tolerance));
+                    *x->worst =
+                        fmax(*x->worst, error_of(&c->out[o], &l.want->out[o], used->tolerance));
             const char *wrong = check_bits(&l);
             if (wrong)
-                test_fail(t, __FILE__, __LINE__, used->name, "seed %d, formats %d: %s", (int)seed,
-                          mix, wrong);
+                test_fail(t, __FILE__, __LINE__, used->name, "seed %d, formats %d: %s",
+                          (int)x->seed, x->mix, wrong);
         }
     }
     graph_free(s.g);
@@ -311,24 +358,38 @@ static void against_reference(test *t) {
     for (cpu_isa isa = ISA_SCALAR; isa <= cpu_isa_best(); isa++)
         for (int32_t i = 0; registry_op[i]; i++)
             for (uint64_t seed = 1; op_has_kernel(registry_op[i], isa) && seed <= CASES; seed++)
-                for (int mix = 0; mix < MIXES; mix++) {
+                for (int mix = 0; mix < (registry_op[i]->narrow_in ? MIXES : MIX_NARROW); mix++) {
                     double worst = 0;
-                    const kernel_def *k = try_case(t, registry_op[i], seed, mix, isa, &worst);
+                    const trial_case x = {registry_op[i], seed, mix, isa, false, &worst};
+                    const kernel_def *k = try_case(t, &x);
                     if (k) count_case(all, n, k, worst);
                     CHECK(t, !(worst > 1), "%s: %g of the allowed error (seed %d, formats %d)",
                           k->name, worst, (int)seed, mix);
                 }
-    int skipped = 0, unreached = 0;
+    int skipped = 0;
     for (int32_t i = 0; i < n; i++) {
         cpu_isa isa = ISA_SCALAR;
         bool known = cpu_isa_find(all[i].kernel->isa, &isa);
         CHECK(t, known, "%s: instruction set %s", all[i].kernel->name, all[i].kernel->isa);
         skipped += isa > cpu_isa_best();
-        unreached += !all[i].cases && isa <= cpu_isa_best();
+        CHECK(t, all[i].cases || isa > cpu_isa_best(), "%s takes no sampled case",
+              all[i].kernel->name);
     }
-    if (skipped || unreached)
-        test_skip(t, "%d of %d kernels lack their instruction set here, %d take no sampled case",
-                  skipped, n, unreached);
+    if (skipped) test_skip(t, "%d of %d kernels lack their instruction set here", skipped, n);
+}
+
+/* NaN, infinities, zeros of both signs and numbers below the smallest normal one give what the reference gives. */
+static void not_finite(test *t) {
+    static const int mixes[] = {MIX_F32, MIX_BF16, MIX_NARROW};
+    for (int32_t i = 0; registry_op[i]; i++)
+        for (uint64_t seed = 1; op_has_kernel(registry_op[i], cpu_isa_best()) && seed <= 6; seed++)
+            for (int m = 0; m < COUNT_OF(mixes); m++) {
+                double worst = 0;
+                const trial_case x = {registry_op[i], seed, mixes[m], cpu_isa_best(), true, &worst};
+                const kernel_def *k = try_case(t, &x);
+                CHECK(t, !(worst > 1), "%s: %g of the allowed error (seed %d, formats %d)", k->name,
+                      worst, (int)seed, mixes[m]);
+            }
 }
 
 /* Errors, NaN and writes past the end must be seen. */
@@ -347,5 +408,48 @@ static void control(test *t) {
     free(l.buffer[0]);
 }
 
-const test_case suite_kernels[] = {
-    {"against_reference", against_reference}, {"control", control}, {0}};
+/* Squares, but for the first of each range of units, which depends on where the range begins. */
+static void run_by_range(const call *c, int64_t from, int64_t to, void *scratch) {
+    (void)scratch;
+    const float *x = c->in[0].data;
+    float *y = c->out[0].data;
+    for (int64_t i = from; i < to; i++) y[i] = x[i] * x[i] + (i == from ? 0x1p-20f : 0);
+}
+static int64_t units_each(const call *c) {
+    return tensor_elems(&c->out[0]);
+}
+static void run_past(const call *c, int64_t from, int64_t to, void *scratch) {
+    run_by_range(c, from, to, scratch);
+    if (to == units_each(c)) ((float *)c->out[0].data)[to] = 0;
+}
+
+/* Kernels whose bits depend on the split, or that write too far, must be found out. */
+static void split_control(test *t) {
+    static const kernel_def by_range = {
+        .name = "by range", .units = units_each, .run = run_by_range};
+    static const kernel_def past = {.name = "past", .units = units_each, .run = run_past};
+    static const struct {
+        const kernel_def *kernel;
+        const char *wrong;
+    } known[] = {{&by_range, "other bits when split"}, {&past, "wrote outside of its outputs"}};
+    float x[40], y[40];
+    for (int i = 0; i < 40; i++) x[i] = (float)i / 7;
+    for (int i = 0; i < 2; i++) {
+        const node n = {.op = op_find("square"), .n_in = 1, .n_out = 1};
+        const tensor of = {.data = x, .format = num_find("f32"), .rank = 1, .dim = {40}};
+        plan_step step = {.chosen = {.kernel = known[i].kernel},
+                          .c = {.node = &n, .n_in = 1, .n_out = 1, .in = {of}, .out = {of}}};
+        step.c.out[0].data = y;
+        lab l = {.t = t, .step = &step};
+        const char *wrong = check_bits(&l);
+        CHECK(t, wrong && !strcmp(wrong, known[i].wrong), "%s: %s", known[i].kernel->name,
+              wrong ? wrong : "nothing was seen");
+        for (int k = 0; k < BUFFERS; k++) free(l.buffer[k]);
+    }
+}
+
+const test_case suite_kernels[] = {{"against_reference", against_reference},
+                                   {"not_finite", not_finite},
+                                   {"control", control},
+                                   {"split_control", split_control},
+                                   {0}};

@@ -188,6 +188,9 @@ const op_def op_attention_bwd = {.name = "attention_bwd",
                                  .no_grad_in = IDS,
                                  .no_grad = true,
                                  .precision = PRECISION_DOT,
+                                 .narrow_in = 1u << ATTENTION_Q | 1u << ATTENTION_K |
+                                              1u << ATTENTION_V | 1u << ATTENTION_OUT |
+                                              1u << ATTENTION_DOUT,
                                  .shape = shape,
                                  .labels = labels_of,
                                  .reference = reference,

@@ -88,7 +88,7 @@ static void run_back(const call *c, int64_t from, int64_t to, void *scratch) {
         float lse = number(&c->in[CROSS_ENTROPY_LSE], r), pull = 0, own = 0;
         bool counts = targets[r] >= 0 && targets[r] < n;
         if (counts && dloss->data) pull = number(dloss, r);
-        if (weights->data) pull *= number(weights, r);
+        if (counts && weights->data) pull *= number(weights, r);
         float spread = pull * (1 + 2 * (float)p->z * lse) + (dlse->data ? number(dlse, r) : 0);
         /* read before the row is written, which may be over it */
         if (counts) own = expf(number(x, r * n + targets[r]) - lse);

@@ -8,6 +8,11 @@ static double sigmoid(double x) {
     return (x < 0 ? e : 1) / (1 + e);
 }
 
+/* x times a share that falls to 0 faster than x grows: 0 at -infinity. */
+static double part(double x, double share) {
+    return share == 0 ? 0 : x * share;
+}
+
 double act_at(int32_t act, double x) {
     switch ((matmul_act)act) {
     case ACT_NONE:
@@ -17,11 +22,11 @@ double act_at(int32_t act, double x) {
     case ACT_RELU2:
         return x < 0 ? 0 : x * x;
     case ACT_SILU:
-        return x * sigmoid(x);
+        return part(x, sigmoid(x));
     case ACT_GELU:
-        return x * 0.5 * erfc(-x * 0.70710678118654752);
+        return part(x, 0.5 * erfc(-x * 0.70710678118654752));
     case ACT_GELU_TANH:
-        return 0.5 * x * (1 + tanh(ACT_GELU_C * (x + ACT_GELU_A * x * x * x)));
+        return part(x, 0.5 + 0.5 * tanh(ACT_GELU_C * (x + ACT_GELU_A * x * x * x)));
     case ACT_SIGMOID:
         return sigmoid(x);
     case ACT_TANH:
