@@ -58,7 +58,7 @@ static status place_open(context *cx, place *p) {
                                   .most_connections = 64,
                                   .most_unread_bytes = 2 << 20,
                                   .idle_seconds = 2,
-                                  .handlers = {on_request, on_gone, p}},
+                                  .handlers = {.handle = on_request, .gone = on_gone, .user = p}},
                   &p->server));
     return pthread_create(&p->thread, NULL, serve, p) ? STATUS_IO : STATUS_OK;
 }

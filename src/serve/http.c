@@ -14,8 +14,8 @@ struct http_server {
     struct lws_protocols protocols[2];
     pthread_mutex_t lock; /* of `ready` */
     http_exchange *ready; /* have something to write, newest first; held */
-    atomic_bool stopping;
-    _Atomic int64_t connections;
+    atomic_bool stopping, poked;
+    _Atomic int64_t connections, pending;
     unsigned char out[LWS_PRE + WRITE_BYTES];
 };
 
@@ -32,6 +32,15 @@ const char *http_cors(const http_server *s) {
 }
 int64_t http_connections(const http_server *s) {
     return atomic_load(&s->connections);
+}
+
+int64_t http_pending(const http_server *s) {
+    return atomic_load(&s->pending);
+}
+
+void http_poke(http_server *s) {
+    atomic_store(&s->poked, true);
+    lws_cancel_service(s->lws);
 }
 
 void http_wake(http_server *s, http_exchange *x) {
@@ -140,6 +149,7 @@ static int64_t announced_bytes(struct lws *wsi) {
 static void handle(http_server *s, http_exchange *x) {
     if (x->refused || x->handled) return;
     x->handled = true;
+    atomic_fetch_add(&s->pending, 1);
     x->request.body = x->body ? x->body : "";
     x->request.body_bytes = x->body_bytes;
     s->options.handlers.handle(s->options.handlers.user, x);
@@ -182,6 +192,7 @@ static void drop(http_server *s, connection *c) {
     x->gone = true;
     pthread_mutex_unlock(&x->lock);
     x->wsi = NULL;
+    if (x->handled) atomic_fetch_sub(&s->pending, 1);
     if (early && x->handled && s->options.handlers.gone)
         s->options.handlers.gone(s->options.handlers.user, x);
     http_release(x);
@@ -213,6 +224,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     switch (reason) {
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
         take_ready(s);
+        if (atomic_exchange(&s->poked, false) && s->options.handlers.poke)
+            s->options.handlers.poke(s->options.handlers.user);
         return 0;
     case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
         return atomic_load(&s->connections) >= s->options.most_connections;

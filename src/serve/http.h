@@ -39,6 +39,8 @@ typedef struct http_handlers {
     void (*handle)(void *user, http_exchange *x);
     /* The client went away before its answer was complete. */
     void (*gone)(void *user, http_exchange *x);
+    /* After http_poke; may be NULL. */
+    void (*poke)(void *user);
     void *user;
 } http_handlers;
 
@@ -61,6 +63,10 @@ void http_stop(http_server *s);
 /* Reads the certificate files again; connections that are open keep theirs. */
 status http_reload_certificate(http_server *s, context *cx) MUST_USE;
 int64_t http_connections(const http_server *s);
+/* Exchanges whose answers have not gone out whole. */
+int64_t http_pending(const http_server *s);
+/* Has `poke` called on the HTTP thread. */
+void http_poke(http_server *s);
 
 const http_request *http_request_of(const http_exchange *x);
 /* A place for what the handlers know of it. */

@@ -1,40 +1,10 @@
 /* Opening what `hone run` works with; whether it fits into this machine. */
-#include "base/cpu.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "cmd/kit/fits.h"
 #include "cmd/kit/run.h"
 #include <stdlib.h>
-
-static double gib(double bytes) {
-    return bytes / (1 << 30);
-}
-
-/* The most context that would fit, in steps of 256; 0: not even the parameters do. */
-static int64_t fitting_context(const engine_need *need, int64_t memory_bytes) {
-    int64_t left = memory_bytes - need->parameter_bytes - need->parameter_bytes / 10;
-    return left <= 0 ? 0 : left / need->kv_token_bytes / 256 * 256;
-}
-
-static status check_memory(run_session *s, const engine_model *m, const engine_options *o) {
-    engine_need need;
-    int64_t memory = cpu_get()->memory_bytes;
-    TRY(engine_measure(s->cx, m, o, &need));
-    int64_t whole = need.parameter_bytes + need.parameter_bytes / 10 + need.kv_bytes;
-    if (!memory || whole <= memory) return STATUS_OK;
-    int64_t context = fitting_context(&need, memory);
-    if (context)
-        FAIL(s->cx, STATUS_NO_MEMORY,
-             "'%s' needs %.1f GiB with a context of %lld tokens, and this machine has %.1f GiB: "
-             "--context %lld would fit",
-             s->m->path, gib((double)whole), (long long)need.context, gib((double)memory),
-             (long long)context);
-    double bits = 0.85 * (double)memory / ((double)need.parameter_bytes / 2) * 8;
-    FAIL(s->cx, STATUS_NO_MEMORY,
-         "'%s' needs %.1f GiB for its parameters alone, and this machine has %.1f GiB: a version "
-         "of it with at most %.1f bits a parameter (if these are 16) would fit",
-         s->m->path, gib((double)need.parameter_bytes), gib((double)memory), bits);
-}
 
 static status open_tokenizer(run_session *s, const char *path) {
     status st = tokenizer_open(s->cx, path, &s->tokens);
@@ -131,7 +101,7 @@ status run_open(const verb_call *call, int64_t sequences, run_session *out) {
     TRY(engine_measure(call->cx, &m, &options, &need));
     options.context = need.context;
     options.kv_tokens = need.context * sequences;
-    TRY(check_memory(out, &m, &options));
+    TRY(engine_fits(out->cx, out->m->path, &m, &options));
     return engine_open(call->cx, &m, &options, &out->e);
 }
 
