@@ -2,6 +2,7 @@
  * likeliest token again and again, its text; saved and opened again it gives the same bits; and models
  * that are wrong in one place do not pass. */
 #include "kit/model_case.h"
+#include "model/kit/gguf_names.h"
 #include "test.h"
 #include <dirent.h>
 #include <math.h>
@@ -145,6 +146,33 @@ static void check_saved(test *t, const char *name) {
     close_golden(t, &o);
 }
 
+/* Written as GGUF and opened again; GGUF keeps numbers of the configuration in f32. */
+static void check_gguf(test *t, const char *name) {
+    opened o = {0};
+    model_run a, b;
+    model *again;
+    char path[500];
+    const float *x, *y;
+    int64_t n, same;
+    double apart = 0, largest = 0;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    CHECK_OK(t, o.cx, run_model(&o, o.m, FAULT_NONE, &a, &x, &n));
+    snprintf(path, sizeof path, "%s/%s.gguf", test_folder(t), name);
+    CHECK_OK(t, o.cx, model_save_gguf(o.cx, path, &o.m->config, a.store, &(gguf_saving){0}));
+    CHECK_OK(t, o.cx, model_open(o.cx, path, &again));
+    again->config.context = o.golden.context;
+    CHECK_OK(t, o.cx, run_model(&o, again, FAULT_NONE, &b, &y, &same));
+    for (int64_t i = 0; i < n; i++) {
+        apart = fmax(apart, fabs((double)x[i] - (double)y[i]));
+        largest = fmax(largest, fabs((double)x[i]));
+    }
+    CHECK(t, n == same && apart <= 1e-5 * largest, "%s: %.2e of %.2e", name, apart, largest);
+    model_run_end(&a);
+    model_run_end(&b);
+    model_close(again);
+    close_golden(t, &o);
+}
+
 /* The command that opens all folders saved here, grown by one pair a golden. */
 static char command[16384];
 
@@ -185,6 +213,10 @@ static void faults(test *t) {
     each_golden(t, check_faults);
 }
 
+static void gguf_files(test *t) {
+    each_golden(t, check_gguf);
+}
+
 static void saved(test *t) {
     each_golden(t, check_saved);
 }
@@ -192,5 +224,6 @@ static void saved(test *t) {
 const test_case suite_models[] = {{"goldens", goldens},
                                   {"faults", faults},
                                   {"saved", saved},
+                                  {"gguf", gguf_files},
                                   {"in_transformers", in_transformers, .slow = true},
                                   {0}};

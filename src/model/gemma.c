@@ -80,9 +80,9 @@ static const model_key keys[] = {
 const model_def model_gemma = {
     .name = "gemma",
     .help = "Gemma 1, 2 and 3 (text)",
-    .variants = (const model_variant[]){{"gemma", {"GemmaForCausalLM"}, gemma},
-                                        {"gemma2", {"Gemma2ForCausalLM"}, gemma2},
-                                        {"gemma3_text", {"Gemma3ForCausalLM"}, gemma3},
+    .variants = (const model_variant[]){{"gemma", {"GemmaForCausalLM"}, "gemma", gemma},
+                                        {"gemma2", {"Gemma2ForCausalLM"}, "gemma2", gemma2},
+                                        {"gemma3_text", {"Gemma3ForCausalLM"}, "gemma3", gemma3},
                                         {0}},
     .keys = keys,
     .prefix = "model.",

@@ -39,8 +39,4 @@ status inspect_read(context *cx, arena *memory, const char *path, inspection *ou
 /* Fine on a zeroed one. */
 void inspect_close(inspection *in);
 
-/* The metadata of a GGUF file in the terms of a config.json. */
-status inspect_gguf_config(context *cx, const char *name, const gguf *g,
-                           model_config *out) MUST_USE;
-
 #endif

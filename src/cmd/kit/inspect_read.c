@@ -1,6 +1,7 @@
 /* Part after part: weights, formats, configuration, tokenizer, chat template. */
 #include "base/json.h"
 #include "cmd/kit/inspect.h"
+#include "model/kit/gguf_names.h"
 #include "store/packed.h"
 #include "text/template.h"
 #include "text/tokenizer_parts.h"
@@ -207,7 +208,7 @@ status inspect_read(context *cx, arena *memory, const char *path, inspection *ou
         return judge(out, "template", read_folder_template(out));
     }
     if (!out->is_open || out->file.kind != MODELFILE_GGUF) return STATUS_OK;
-    status st = inspect_gguf_config(cx, path, &out->file.gguf, &out->config);
+    status st = gguf_config_read(cx, path, &out->file.gguf, &out->config);
     out->has_config = st == STATUS_OK;
     TRY(judge(out, "config", st));
     TRY(judge(out, "tokenizer", read_gguf_tokenizer(out)));

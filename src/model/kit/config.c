@@ -10,7 +10,6 @@ typedef struct reading {
     json *j;
     const model_def *def;
     const model_variant *variant;
-    bool has_layer_types, has_still_layers;
     int64_t listed_layers;
 } reading;
 
@@ -214,11 +213,11 @@ static status config_special(reading *r, json_text key, bool *done) {
     if (json_is(key, "architectures")) return read_classes(r);
     if (json_is(key, "eos_token_id")) return read_end_tokens(r);
     if (json_is(key, "layer_types")) {
-        r->has_layer_types = true;
+        r->config->slides_listed = true;
         return read_layers(r, take_layer_type);
     }
     if (json_is(key, "no_rope_layers")) {
-        r->has_still_layers = true;
+        r->config->still_listed = true;
         return read_layers(r, take_turning);
     }
     if (json_is(key, "rope_scaling") || json_is(key, "rope_parameters"))
@@ -338,32 +337,26 @@ static status check_sizes(context *cx, model_config *c) {
     return STATUS_OK;
 }
 
-status model_config_complete(context *cx, model_config *c) {
-    const model_def *def = model_find(c->model_type, NULL);
-    if (def && def->complete) TRY(def->complete(cx, c));
-    TRY(check_sizes(cx, c));
-    return complete_rope(cx, c);
-}
-
 /* Which layers slide and which do without rope: as listed, or by rule. */
-static status complete_layers(context *cx, reading *r) {
-    model_config *c = r->config;
-    if ((r->has_layer_types || r->has_still_layers) && r->listed_layers != c->layers)
-        FAIL(cx, STATUS_BAD_DATA, "'%s' names %lld layers of %lld",
-             r->has_layer_types ? "layer_types" : "no_rope_layers", (long long)r->listed_layers,
-             (long long)c->layers);
+static void complete_layers(model_config *c) {
     bool any = false;
     if (c->window_off) c->window = 0;
     for (int64_t i = 0; i < c->layers; i++) {
-        if (!r->has_layer_types)
-            c->slides[i] =
-                i >= c->window_from && !(c->window_every && !((i + 1) % c->window_every));
-        if (!r->has_still_layers) c->still[i] = c->rope_every && !((i + 1) % c->rope_every);
+        bool whole = c->window_every && !((i + 1) % c->window_every);
+        if (!c->slides_listed) c->slides[i] = i >= c->window_from && !whole;
+        if (!c->still_listed) c->still[i] = c->rope_every && !((i + 1) % c->rope_every);
         c->slides[i] = c->slides[i] && c->window > 0;
         any |= c->slides[i];
     }
     if (!any) c->window = 0;
-    return STATUS_OK;
+}
+
+status model_config_complete(context *cx, model_config *c) {
+    const model_def *def = model_find(c->model_type, NULL);
+    if (def && def->complete) TRY(def->complete(cx, c));
+    TRY(check_sizes(cx, c));
+    complete_layers(c);
+    return complete_rope(cx, c);
 }
 
 status model_config_start(context *cx, const char *model_type, model_config *out) {
@@ -394,7 +387,12 @@ static status read_config(context *cx, reading *r, const char *name, const char 
     json_restart(r->j, name, text, size_bytes);
     TRY(read_object(r, r->def->keys, model_shared_keys, config_special));
     TRY(model_config_complete(cx, r->config));
-    return complete_layers(cx, r);
+    const model_config *c = r->config;
+    if ((c->slides_listed || c->still_listed) && r->listed_layers != c->layers)
+        FAIL(cx, STATUS_BAD_DATA, "'%s' names %lld layers of %lld",
+             c->slides_listed ? "layer_types" : "no_rope_layers", (long long)r->listed_layers,
+             (long long)c->layers);
+    return STATUS_OK;
 }
 
 status model_config_read(context *cx, const char *name, const char *text, int64_t size_bytes,

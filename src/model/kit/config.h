@@ -68,6 +68,7 @@ typedef struct model_config {
     int64_t window;                    /* of sliding attention; 0: none */
     bool slides[MODEL_MOST_LAYERS];    /* which layers use it */
     bool still[MODEL_MOST_LAYERS];     /* which layers do without rope */
+    bool slides_listed, still_listed;  /* by the file, layer for layer; else by rule: */
     bool window_off;                   /* where a file lists no layer types: no window, */
     int64_t window_from, window_every; /* from this layer on, all but each so manieth; */
     int64_t rope_every;                /* each so manieth layer does without rope */

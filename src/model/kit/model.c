@@ -1,5 +1,5 @@
-#include "model/kit/model.h"
 #include "base/file.h"
+#include "model/kit/gguf_names.h"
 #include <string.h>
 
 const model_def *model_find(const char *model_type, const model_variant **variant) {
@@ -67,10 +67,13 @@ static status open_folder(model *m) {
 
 static status open_parts(model *m) {
     if (!file_exists(m->path)) FAIL(m->cx, STATUS_IO, "'%s' is not there", m->path);
-    if (!file_is_folder(m->path))
-        FAIL(m->cx, STATUS_UNSUPPORTED, "'%s' is no folder with a config.json", m->path);
-    TRY(open_folder(m));
+    if (file_is_folder(m->path)) TRY(open_folder(m));
     TRY(modelfile_open(m->cx, m->path, &m->file));
+    if (m->file.kind == MODELFILE_GGUF)
+        TRY(gguf_config_read(m->cx, m->path, &m->file.gguf, &m->config));
+    else if (!file_is_folder(m->path))
+        FAIL(m->cx, STATUS_UNSUPPORTED,
+             "'%s' holds tensors only; name the folder, which holds config.json too", m->path);
     TRY(packed_join(&m->file, &m->config.packed));
     m->def = model_find(m->config.model_type, NULL);
     return STATUS_OK;

@@ -34,6 +34,7 @@ typedef struct model_build {
 typedef struct model_variant {
     const char *model_type;
     const char *classes[4];            /* the first is written, all are read */
+    const char *gguf;                  /* what GGUF calls it; NULL: it has no name for it */
     void (*defaults)(model_config *c); /* what transformers assumes of this type; may be NULL */
 } model_variant;
 
@@ -43,6 +44,7 @@ struct model_def {
     const model_key *keys;         /* besides those that all share; NULL: none */
     const char *prefix;            /* of the base model's tensors, which some files leave out */
     bool in_by_out;                /* linear weights are [in, out] */
+    bool layer_norms;              /* rather than rms_norms */
     bool turns;                    /* positions by rope */
     /* After reading: what depends on several keys; may be NULL. */
     status (*complete)(context *cx, model_config *c);

@@ -1,0 +1,163 @@
+/* States to a GGUF file: contents as GGUF has them, in the formats asked for. */
+#include "model/kit/gguf_names.h"
+#include "model/kit/rope_frequencies.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct written {
+    const state *state; /* NULL: rope factors */
+    gguf_contents_kind kind;
+    const num_format *format;
+    float *factors;
+} written;
+
+typedef struct writing {
+    context *cx;
+    arena *memory;
+    const model_config *config;
+    gguf_source *sources;
+    written *items;
+    int64_t count;
+} writing;
+
+/* Row r of what GGUF holds, in floats. */
+static void take_row(const written *item, int64_t r, int64_t columns,
+                     float *out) {
+    const tensor *t = &item->state->t;
+    const char *data = t->data;
+    int64_t row_bytes = num_row_bytes(t->format, columns);
+    if (item->kind == GGUF_TRANSPOSED) {
+        int64_t wide = num_row_bytes(t->format, t->dim[1]);
+        for (int64_t j = 0; j < columns; j++)
+            t->format->unpack(data + j * wide + r * t->format->block_bytes, 0, 1, &out[j]);
+        return;
+    }
+    t->format->unpack(data + r * row_bytes, 0, columns, out);
+    for (int64_t i = 0; item->kind == GGUF_PLUS_ONE && i < columns; i++) out[i] += 1;
+}
+
+/* The row of the state that row `row` of the file holds: gguf_row_of is a permutation within `span` rows. */
+static int64_t *state_rows(const writing *w, const written *item, int64_t rows) {
+    int64_t *of = context_alloc(w->cx, (size_t)rows * sizeof *of);
+    for (int64_t r = 0; of && r < rows; r++) of[gguf_row_of(w->config, item->kind, r)] = r;
+    return of;
+}
+
+static status produce(void *user, int64_t index, file_writer *out) {
+    const writing *w = user;
+    const written *item = &w->items[index];
+    const gguf_source *s = &w->sources[index];
+    if (!item->state) return file_write(out, item->factors, s->shape[0] * (int64_t)sizeof(float));
+    bool moves = item->kind == GGUF_PAIRS || item->kind == GGUF_BY_HEAD;
+    int64_t columns = moves && s->n_dims == 1 ? 1 : s->shape[0];
+    int64_t rows = tensor_elems(&item->state->t) / columns;
+    int64_t row_bytes = num_row_bytes(item->format, columns);
+    int64_t *of = moves ? state_rows(w, item, rows) : NULL;
+    float *row = context_alloc(w->cx, (size_t)columns * sizeof *row + (size_t)row_bytes);
+    status st = row && (of || !moves) ? STATUS_OK : STATUS_NO_MEMORY;
+    const tensor *t = &item->state->t;
+    bool alike =
+        item->format == t->format && item->kind != GGUF_TRANSPOSED && item->kind != GGUF_PLUS_ONE;
+    for (int64_t r = 0; r < rows && st == STATUS_OK; r++) {
+        int64_t from = of ? of[r] : r;
+        if (alike) {
+            st = file_write(out, (const char *)t->data + from * row_bytes, row_bytes);
+            continue;
+        }
+        take_row(item, from, columns, row);
+        item->format->pack(row, columns, row + columns);
+        st = file_write(out, row + columns, row_bytes);
+    }
+    context_release(w->cx, row);
+    context_release(w->cx, of);
+    return st;
+}
+
+static status add_state(writing *w, const state *item, const gguf_saving *how) {
+    gguf_name name;
+    if (!gguf_name_of(w->config, item->name, &name))
+        FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no name for '%s'", item->name);
+    written *to = &w->items[w->count];
+    *to = (written){.state = item, .kind = name.kind, .format = item->t.format};
+    if (how->format) to->format = how->format(how->user, item->name, item->t.rank);
+    if (item->t.rank < 2) to->format = num_find("f32");
+    const gguf_dtype *dtype = to->format ? gguf_dtype_of_name(to->format->name) : NULL;
+    if (!dtype)
+        FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no format %s, asked for '%s'",
+             to->format ? to->format->name : "", item->name);
+    if (name.kind == GGUF_TRANSPOSED && item->t.format->kind != NUM_FLOAT)
+        FAIL(w->cx, STATUS_UNSUPPORTED, "'%s' is stored as %s and cannot be turned over",
+             item->name, item->t.format->name);
+    gguf_source *s = &w->sources[w->count++];
+    *s = (gguf_source){.name = arena_strdup(w->memory, name.name), .dtype = dtype};
+    s->n_dims = item->t.rank;
+    if (!s->name) return STATUS_NO_MEMORY;
+    for (int32_t d = 0; d < s->n_dims; d++)
+        s->shape[d] = item->t.dim[name.kind == GGUF_TRANSPOSED ? d : s->n_dims - 1 - d];
+    return STATUS_OK;
+}
+
+static status add_factors(writing *w, const char *name, const double *factors, int64_t count) {
+    written *to = &w->items[w->count];
+    *to = (written){.factors = ARENA_NEW(w->memory, float, count + 1)};
+    if (!to->factors) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < count; i++) to->factors[i] = (float)factors[i];
+    w->sources[w->count++] = (gguf_source){
+        .name = name, .dtype = gguf_dtype_of_name("f32"), .n_dims = 1, .shape = {count}};
+    return STATUS_OK;
+}
+
+/* What metadata cannot say of rope: frequencies without scaling over those with it. */
+static status add_rope(writing *w) {
+    const model_rope *rope = &w->config->rope;
+    if (rope->type == MODEL_ROPE_LONG) {
+        TRY(add_factors(w, "rope_factors_short.weight", rope->short_factors, rope->short_count));
+        return add_factors(w, "rope_factors_long.weight", rope->long_factors, rope->long_count);
+    }
+    if (rope->type != MODEL_ROPE_LLAMA3 && rope->type != MODEL_ROPE_DYNAMIC) return STATUS_OK;
+    model_config plain = *w->config;
+    float scaled[MODEL_MOST_FREQUENCIES], unscaled[MODEL_MOST_FREQUENCIES];
+    double factors[MODEL_MOST_FREQUENCIES];
+    plain.rope.type = MODEL_ROPE_PLAIN;
+    rope_frequencies(w->config, false, scaled);
+    rope_frequencies(&plain, false, unscaled);
+    int64_t pairs = rope_rotary(w->config) / 2;
+    for (int64_t j = 0; j < pairs; j++) factors[j] = (double)unscaled[j] / (double)scaled[j];
+    return add_factors(w, "rope_freqs.weight", factors, pairs);
+}
+
+static status write_all(writing *w, const char *path, const states *s, const gguf_saving *how) {
+    gguf_pairs *pairs = ARENA_NEW(w->memory, gguf_pairs, 1);
+    int64_t most = states_count(s) + 2;
+    w->sources = ARENA_NEW(w->memory, gguf_source, most);
+    w->items = ARENA_NEW(w->memory, written, most);
+    if (!pairs || !w->sources || !w->items) return STATUS_NO_MEMORY;
+    pairs->memory = w->memory;
+    gguf_config_write(pairs, w->config);
+    for (int64_t i = 0; i < how->n_pairs; i++)
+        gguf_pair_add(pairs, how->pairs[i].key)->value = how->pairs[i].value;
+    TRY(pairs->st);
+    TRY(add_rope(w));
+    for (int32_t i = 0; i < states_count(s); i++)
+        if (states_at(s, i)->tag == TAG_PARAMETER) TRY(add_state(w, states_at(s, i), how));
+    gguf_contents contents = {.pairs = pairs->items,
+                              .n_pairs = pairs->count,
+                              .tensors = w->sources,
+                              .n_tensors = w->count,
+                              .produce = produce,
+                              .user = w};
+    return gguf_write(w->cx, path, &contents);
+}
+
+status model_save_gguf(context *cx, const char *path, const model_config *config, const states *s,
+                       const gguf_saving *how) {
+    const model_variant *variant;
+    if (!model_find(config->model_type, &variant) || !variant->gguf)
+        FAIL(cx, STATUS_UNSUPPORTED, "GGUF has no name for models of type '%s'",
+             config->model_type);
+    arena mem = arena_make(cx);
+    writing w = {.cx = cx, .memory = &mem, .config = config};
+    status st = write_all(&w, path, s, how);
+    arena_free(&mem);
+    return st == STATUS_OK ? st : context_note(cx, st, "saving the model '%s'", path);
+}

@@ -1,0 +1,202 @@
+/* States from files: by name, mapped where they can be, else converted row by row. */
+#include "model/kit/gguf_names.h"
+#include <stdio.h>
+#include <string.h>
+
+/* The file's tensor for a state, or for one expert of it, and how its contents differ. */
+typedef struct source {
+    const modelfile_tensor *tensor; /* NULL: there is none */
+    gguf_contents_kind kind;
+    bool whole; /* of all experts at once */
+} source;
+
+static const modelfile_tensor *find_in_folder(const model *m, const char *name) {
+    const modelfile_tensor *t = modelfile_find(&m->file, name);
+    size_t n = strlen(m->def->prefix);
+    if (t || strncmp(name, m->def->prefix, n) != 0) return t;
+    return modelfile_find(&m->file, name + n);
+}
+
+static source find_source(const model *m, const char *state, int64_t expert) {
+    source s = {.whole = true};
+    if (m->file.kind == MODELFILE_GGUF) {
+        gguf_name name;
+        if (gguf_name_of(&m->config, state, &name)) {
+            s.tensor = modelfile_find(&m->file, name.name);
+            s.kind = name.kind;
+        }
+        return s;
+    }
+    const char *star = strchr(state, '*');
+    char name[256];
+    if (star)
+        snprintf(name, sizeof name, "%.*s%lld%s", (int)(star - state), state, (long long)expert,
+                 star + 1);
+    s.tensor = find_in_folder(m, star ? name : state);
+    s.whole = !star;
+    return s;
+}
+
+const num_format *model_stored_format(void *m, const char *name, int32_t rank) {
+    if (rank < 2) return num_find("f32");
+    source s = find_source(m, name, 0);
+    bool as_it_is = s.tensor && (s.kind != GGUF_TRANSPOSED || s.tensor->format->kind == NUM_FLOAT);
+    return as_it_is ? s.tensor->format : num_find("f32");
+}
+
+static bool is_written(const graph *g, int32_t node) {
+    for (int32_t id = node + 1; id < g->n_nodes; id++)
+        for (int32_t o = 0; o < g->nodes[id]->n_out; o++)
+            if (g->nodes[id]->op->writes[o] && graph_storage(g, (value){id, o}).node == node)
+                return true;
+    return false;
+}
+
+static bool is_aligned(const num_format *f, const void *data) {
+    return f->kind != NUM_FLOAT || (uintptr_t)data % (uintptr_t)f->block_bytes == 0;
+}
+
+/* `to` is the state, or one expert of it. */
+static status check_source(const model *m, const source *s, const tensor *to, const char *state) {
+    const modelfile_tensor *t = s->tensor;
+    if (!t) FAIL(m->cx, STATUS_BAD_DATA, "there is no tensor for '%s'", state);
+    if (!t->format)
+        FAIL(m->cx, STATUS_UNSUPPORTED, "the format '%s' of tensor '%s' is not supported",
+             t->format_name, t->name);
+    bool same = t->n_dims == to->rank, across = s->kind == GGUF_TRANSPOSED;
+    for (int32_t d = 0; same && d < t->n_dims; d++)
+        same = t->shape[across ? t->n_dims - 1 - d : d] == to->dim[d];
+    if (same) return STATUS_OK;
+    FAIL(m->cx, STATUS_BAD_DATA,
+         "tensor '%s' is [%lld, %lld], but the configuration says [%lld, %lld]", t->name,
+         (long long)(t->n_dims > 0 ? t->shape[0] : 1), (long long)(t->n_dims > 1 ? t->shape[1] : 1),
+         (long long)(to->rank > 0 ? to->dim[0] : 1), (long long)(to->rank > 1 ? to->dim[1] : 1));
+}
+
+/* Element j of a row of `to` is element r of row j of the source. */
+static status fill_across(context *cx, const source *s, const tensor *to) {
+    int64_t rows = to->dim[0], columns = to->dim[1];
+    const num_format *from = s->tensor->format;
+    float *all = context_alloc(cx, (size_t)(rows * columns + columns) * sizeof *all);
+    if (!all) return STATUS_NO_MEMORY;
+    float *row = all + rows * columns;
+    for (int64_t j = 0; j < columns; j++)
+        from->unpack((const char *)s->tensor->data + j * num_row_bytes(from, rows), 0, rows,
+                     all + j * rows);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t j = 0; j < columns; j++) row[j] = all[j * rows + r];
+        to->format->pack(row, columns, (char *)to->data + r * num_row_bytes(to->format, columns));
+    }
+    context_release(cx, all);
+    return STATUS_OK;
+}
+
+static status fill(const model *m, const source *s, const tensor *to) {
+    if (s->kind == GGUF_TRANSPOSED) return fill_across(m->cx, s, to);
+    const num_format *from = s->tensor->format;
+    bool moves = s->kind == GGUF_PAIRS || s->kind == GGUF_BY_HEAD;
+    int64_t columns = to->rank && !(moves && to->rank == 1) ? to->dim[to->rank - 1] : 1;
+    int64_t rows = columns ? tensor_elems(to) / columns : 0;
+    int64_t in_bytes = num_row_bytes(from, columns), out_bytes = num_row_bytes(to->format, columns);
+    float *row = context_alloc(m->cx, (size_t)columns * sizeof *row);
+    if (!row) return STATUS_NO_MEMORY;
+    for (int64_t r = 0; r < rows; r++) {
+        const char *in = (const char *)s->tensor->data +
+                         (moves ? gguf_row_of(&m->config, s->kind, r) : r) * in_bytes;
+        char *out = (char *)to->data + r * out_bytes;
+        if (from == to->format && s->kind != GGUF_PLUS_ONE) {
+            memcpy(out, in, (size_t)in_bytes);
+            continue;
+        }
+        from->unpack(in, 0, columns, row);
+        for (int64_t i = 0; s->kind == GGUF_PLUS_ONE && i < columns; i++) row[i] -= 1;
+        to->format->pack(row, columns, out);
+    }
+    context_release(m->cx, row);
+    return STATUS_OK;
+}
+
+/* The tensor of one expert within a state of all. */
+static tensor expert_of(const tensor *all, int64_t expert) {
+    tensor one = *all;
+    one.rank--;
+    memmove(one.dim, one.dim + 1, (size_t)one.rank * sizeof *one.dim);
+    one.data = (char *)all->data + expert * tensor_bytes(&one);
+    return one;
+}
+
+static status load_state(const model *m, states *s, const graph *g, const node *n) {
+    state *item;
+    if (states_find(s, n->name)) return states_bind(s, g, n, &item);
+    source from = find_source(m, n->name, 0);
+    const modelfile_tensor *t = from.tensor;
+    tensor shape = {.rank = n->out[0].rank};
+    for (int32_t d = 0; d < shape.rank; d++) shape.dim[d] = n->out[0].dim[d].add;
+    if (from.whole) TRY(check_source(m, &from, &shape, n->name));
+    if (from.whole && from.kind == GGUF_ALIKE && t->format == n->out[0].format &&
+        is_aligned(t->format, t->data) && !is_written(g, n->id))
+        return states_borrow(s, g, n, t->data);
+    TRY(states_bind(s, g, n, &item));
+    if (from.whole) return fill(m, &from, &item->t);
+    for (int64_t e = 0; e < item->t.dim[0]; e++) {
+        tensor one = expert_of(&item->t, e);
+        from = find_source(m, n->name, e);
+        TRY(check_source(m, &from, &one, n->name));
+        TRY(fill(m, &from, &one));
+    }
+    return STATUS_OK;
+}
+
+static bool is_parameter(const node *n) {
+    return n->op == &op_state && n->tag == TAG_PARAMETER;
+}
+
+/* Buffers that old files hold beside the parameters. */
+static bool is_buffer(const char *name) {
+    static const char *const ends[] = {".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias",
+                                       ".attention.bias", ".attention.masked_bias"};
+    size_t n = strlen(name);
+    for (int64_t i = 0; i < COUNT_OF(ends); i++)
+        if (n >= strlen(ends[i]) && !strcmp(name + n - strlen(ends[i]), ends[i])) return true;
+    return false;
+}
+
+static bool is_of_layer(const char *name) {
+    for (const char *p = strchr(name, '.'); p; p = strchr(p + 1, '.'))
+        if (p[1] >= '0' && p[1] <= '9') return true;
+    return false;
+}
+
+/* A tensor of a layer that the graph does not read means that the file is of something else. */
+static status check_known(const model *m, const graph *g, arena *mem) {
+    bool *used = ARENA_NEW(mem, bool, m->file.n_tensors + 1);
+    if (!used) return STATUS_NO_MEMORY;
+    for (int32_t id = 0; id < g->n_nodes; id++) {
+        const node *n = g->nodes[id];
+        if (!is_parameter(n)) continue;
+        int64_t experts = strchr(n->name, '*') ? n->out[0].dim[0].add : 1;
+        for (int64_t e = 0; e < experts; e++) {
+            source s = find_source(m, n->name, e);
+            if (s.tensor) used[s.tensor - m->file.tensors] = true;
+        }
+    }
+    for (int64_t i = 0; i < m->file.n_tensors; i++) {
+        const char *name = m->file.tensors[i].name;
+        if (!used[i] && is_of_layer(name) && !is_buffer(name))
+            FAIL(m->cx, STATUS_UNSUPPORTED,
+                 "a model of type '%s' as Hone builds it has no tensor '%s'", m->config.model_type,
+                 name);
+    }
+    return STATUS_OK;
+}
+
+status model_load(model *m, states *s, const graph *g) {
+    arena mem = arena_make(m->cx);
+    status st = check_known(m, g, &mem);
+    arena_free(&mem);
+    TRY_NOTE(m->cx, st, "'%s'", m->path);
+    for (int32_t id = 0; id < g->n_nodes; id++)
+        if (is_parameter(g->nodes[id]))
+            TRY_NOTE(m->cx, load_state(m, s, g, g->nodes[id]), "'%s'", m->path);
+    return model_fill_tables(&m->config, s, g);
+}

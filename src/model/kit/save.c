@@ -1,0 +1,126 @@
+/* States to a Hugging Face folder. */
+#include "base/json_write.h"
+#include "model/kit/model.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct {
+    const char *format, *safetensors, *torch;
+} dtypes[] = {{"f32", "F32", "float32"}, {"bf16", "BF16", "bfloat16"}, {"f16", "F16", "float16"}};
+
+static int64_t dtype_of(const char *format) {
+    for (int64_t i = 0; i < COUNT_OF(dtypes); i++)
+        if (!strcmp(dtypes[i].format, format)) return i;
+    return -1;
+}
+
+/* A tensor of the folder: a state, or one expert of a state whose name has a star. */
+typedef struct saved {
+    const char *name;
+    tensor t;
+} saved;
+
+typedef struct saving {
+    context *cx;
+    arena *memory;
+    saved *items;
+    int64_t count, capacity;
+    const num_format *format; /* NULL: each its own */
+} saving;
+
+static status produce(void *user, int64_t index, file_writer *out) {
+    const saving *w = user;
+    const tensor *t = &w->items[index].t;
+    tensor to = *t;
+    to.format = w->format ? w->format : t->format;
+    int64_t size_bytes = tensor_bytes(&to);
+    if (to.format == t->format) return file_write(out, t->data, size_bytes);
+    int64_t columns = t->rank ? t->dim[t->rank - 1] : 1, rows = tensor_elems(t) / columns;
+    int64_t to_bytes = num_row_bytes(to.format, columns);
+    float *row = context_alloc(w->cx, (size_t)columns * sizeof *row + (size_t)to_bytes);
+    if (!row) return STATUS_NO_MEMORY;
+    status st = STATUS_OK;
+    for (int64_t r = 0; r < rows && st == STATUS_OK; r++) {
+        t->format->unpack((const char *)t->data + r * num_row_bytes(t->format, columns), 0, columns,
+                          row);
+        to.format->pack(row, columns, row + columns);
+        st = file_write(out, row + columns, to_bytes);
+    }
+    context_release(w->cx, row);
+    return st;
+}
+
+static status add_state(saving *w, const state *item) {
+    const char *star = strchr(item->name, '*');
+    int64_t experts = star ? item->t.dim[0] : 1;
+    for (int64_t e = 0; e < experts; e++) {
+        if (w->count == w->capacity) return STATUS_BUG;
+        saved *to = &w->items[w->count++];
+        *to = (saved){.name = item->name, .t = item->t};
+        if (!star) continue;
+        to->t.rank--;
+        memmove(to->t.dim, to->t.dim + 1, (size_t)to->t.rank * sizeof *to->t.dim);
+        to->t.data = (char *)item->t.data + e * tensor_bytes(&to->t);
+        to->name = arena_printf(w->memory, "%.*s%lld%s", (int)(star - item->name), item->name,
+                                (long long)e, star + 1);
+        if (!to->name) return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+static status save_tensors(context *cx, arena *mem, const char *folder, const states *s,
+                           const num_format *format) {
+    saving w = {.cx = cx, .memory = mem, .format = format};
+    for (int32_t i = 0; i < states_count(s); i++) {
+        const state *item = states_at(s, i);
+        if (item->tag == TAG_PARAMETER) w.capacity += strchr(item->name, '*') ? item->t.dim[0] : 1;
+    }
+    w.items = ARENA_NEW(mem, saved, w.capacity + 1);
+    safetensors_source *sources = ARENA_NEW(mem, safetensors_source, w.capacity + 1);
+    if (!w.items || !sources) return STATUS_NO_MEMORY;
+    for (int32_t i = 0; i < states_count(s); i++)
+        if (states_at(s, i)->tag == TAG_PARAMETER) TRY(add_state(&w, states_at(s, i)));
+    for (int64_t i = 0; i < w.count; i++) {
+        const saved *item = &w.items[i];
+        int64_t dtype = dtype_of(format ? format->name : item->t.format->name);
+        if (dtype < 0)
+            FAIL(cx, STATUS_UNSUPPORTED,
+                 "'%s' is stored as %s; a model folder holds f32, bf16 or f16: ask for one",
+                 item->name, item->t.format->name);
+        sources[i] = (safetensors_source){
+            .name = item->name, .dtype = dtypes[dtype].safetensors, .n_dims = item->t.rank};
+        memcpy(sources[i].shape, item->t.dim, (size_t)item->t.rank * sizeof *item->t.dim);
+    }
+    if (!w.count) FAIL(cx, STATUS_BAD_ARGUMENT, "there are no parameters to save in '%s'", folder);
+    safetensors_contents contents = {
+        .tensors = sources, .n_tensors = w.count, .produce = produce, .user = &w};
+    return safetensors_write_folder(cx, folder, &contents, 0);
+}
+
+static status save_config(context *cx, arena *mem, const char *folder, const model_config *config,
+                          const char *dtype) {
+    char *path = arena_printf(mem, "%s/config.json", folder);
+    if (!path) return STATUS_NO_MEMORY;
+    json_writer w = json_writer_to_buffer(cx, 2);
+    model_config_write(&w, config, dtype);
+    status st = json_writer_finish(&w);
+    if (st == STATUS_OK) st = file_write_whole(cx, path, w.bytes, w.size);
+    json_writer_free(&w);
+    return st;
+}
+
+status model_save(context *cx, const char *folder, const model_config *config, const states *s,
+                  const char *format) {
+    int64_t dtype = dtype_of(format ? format : "f32");
+    if (dtype < 0)
+        FAIL(cx, STATUS_BAD_ARGUMENT, "a model is saved as f32, bf16 or f16, not '%s'", format);
+    if (mkdir(folder, 0777) && errno != EEXIST)
+        FAIL(cx, STATUS_IO, "making the folder '%s': %s", folder, strerror(errno));
+    arena mem = arena_make(cx);
+    status st = save_tensors(cx, &mem, folder, s, format ? num_find(format) : NULL);
+    if (st == STATUS_OK)
+        st = save_config(cx, &mem, folder, config, format ? dtypes[dtype].torch : NULL);
+    arena_free(&mem);
+    return st == STATUS_OK ? st : context_note(cx, st, "saving the model '%s'", folder);
+}
