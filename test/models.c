@@ -180,14 +180,20 @@ static void save_for_transformers(test *t, const char *name) {
     opened o = {0};
     model_run r;
     const float *logits;
-    char folder[500];
+    char folder[512];
     int64_t n;
     CHECK_OK(t, o.cx, open_golden(t, name, &o));
     CHECK_OK(t, o.cx, run_model(&o, o.m, FAULT_NONE, &r, &logits, &n));
-    snprintf(folder, sizeof folder, "%s/%s-saved", test_folder(t), name);
+    snprintf(folder, sizeof folder - 8, "%s/%s-saved", test_folder(t), name);
     CHECK_OK(t, o.cx, model_save(o.cx, folder, &o.m->config, r.store, NULL));
     size_t at = strlen(command);
-    snprintf(command + at, sizeof command - at, " %s/%s.json %s", GOLDENS, name, folder);
+    at += (size_t)snprintf(command + at, sizeof command - at, " %s/%s.json %s", GOLDENS, name,
+                           folder);
+    if (!strcmp(name, "llama")) { /* whose GGUF form transformers reads without loss */
+        strcat(folder, ".gguf");
+        CHECK_OK(t, o.cx, model_save_gguf(o.cx, folder, &o.m->config, r.store, &(gguf_saving){0}));
+        snprintf(command + at, sizeof command - at, " %s/%s.json %s", GOLDENS, name, folder);
+    }
     model_run_end(&r);
     close_golden(t, &o);
 }

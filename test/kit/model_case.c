@@ -115,16 +115,28 @@ void model_case_free(model_case *c) {
     arena_free(&c->memory);
 }
 
-void model_case_values(const model_case_tensor *t, int64_t seed, float *out, int64_t count) {
+void model_case_hash(const char *name, int64_t seed, int64_t count, double *out) {
     uint64_t h = 0xcbf29ce484222325u ^ (uint64_t)seed;
-    for (const char *p = t->name; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
+    for (const char *p = name; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001b3u;
     for (int64_t i = 0; i < count; i++) {
         uint64_t x = h + (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
         x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
         x = (x ^ x >> 27) * 0x94d049bb133111ebu;
         x ^= x >> 31;
-        out[i] = (float)(t->base + t->scale * ((double)(x >> 40) / 8388608 - 1));
+        out[i] = (double)(x >> 40) / 8388608 - 1;
     }
+}
+
+/* The tensor's values, in the arena; NULL when memory is short. */
+static float *make_values(arena *mem, const model_case_tensor *t, int64_t seed) {
+    int64_t count = 1;
+    for (int32_t d = 0; d < t->rank; d++) count *= t->shape[d];
+    double *hashed = ARENA_NEW(mem, double, count);
+    float *values = ARENA_NEW(mem, float, count);
+    if (!hashed || !values) return NULL;
+    model_case_hash(t->name, seed, count, hashed);
+    for (int64_t i = 0; i < count; i++) values[i] = (float)(t->base + t->scale * hashed[i]);
+    return values;
 }
 
 status model_case_folder(context *cx, const model_case *c, const char *folder) {
@@ -134,11 +146,8 @@ status model_case_folder(context *cx, const model_case *c, const char *folder) {
     status st = path && sources ? STATUS_OK : STATUS_NO_MEMORY;
     for (int64_t i = 0; i < c->n_tensors && st == STATUS_OK; i++) {
         const model_case_tensor *t = &c->tensors[i];
-        int64_t count = 1;
-        for (int32_t d = 0; d < t->rank; d++) count *= t->shape[d];
-        float *values = ARENA_NEW(&mem, float, count);
+        const float *values = make_values(&mem, t, c->seed);
         if (!values) st = STATUS_NO_MEMORY;
-        if (values) model_case_values(t, c->seed, values, count);
         sources[i] = (safetensors_source){
             .name = t->name, .dtype = "F32", .n_dims = t->rank, .data = values};
         memcpy(sources[i].shape, t->shape, sizeof t->shape);
@@ -162,46 +171,61 @@ static void spoil(graph *g, model_fault fault, value fewer_keys) {
     }
 }
 
+value model_case_build(graph *g, const model_config *config, model_fault fault,
+                       num_format const *(*format)(void *, const char *, int32_t), void *user) {
+    model_config *other = ARENA_NEW(&g->mem, model_config, 1);
+    if (!other) return graph_fail(g, STATUS_NO_MEMORY, "a configuration");
+    *other = *config;
+    if (fault == FAULT_EPSILON) other->norm_epsilon *= 1.5;
+    model_build b = {.g = g, .config = other, .format = format, .user = user};
+    model_inputs in = model_build_inputs(g, 2 * MODEL_CASE_TOKENS, MODEL_CASE_SEQUENCES);
+    value fewer_keys = graph_input(g, "fewer keys", *value_type(g, in.offsets));
+    value y = model_hidden(&b, in);
+    if (graph_status(g) == STATUS_OK && b.def->logits) y = model_logits(&b, y);
+    spoil(g, fault, fewer_keys);
+    return y;
+}
+
 status model_run_build(model_run *r, context *cx, const model_config *config, model_fault fault,
                        num_format const *(*format)(void *, const char *, int32_t), void *user) {
     *r = (model_run){.cx = cx, .g = graph_new(cx), .store = states_new(cx)};
-    model_config *other = context_zalloc(cx, sizeof *other);
-    if (!r->g || !r->store || !other) return STATUS_NO_MEMORY;
-    *other = *config;
-    if (fault == FAULT_EPSILON) other->norm_epsilon *= 1.5;
-    model_build b = {.g = r->g, .config = other, .format = format, .user = user};
-    model_inputs in = model_build_inputs(r->g, 2 * MODEL_CASE_TOKENS, MODEL_CASE_SEQUENCES);
-    value fewer_keys = graph_input(r->g, "fewer keys", *value_type(r->g, in.offsets));
-    value y = model_hidden(&b, in);
-    if (graph_status(r->g) == STATUS_OK && b.def->logits) y = model_logits(&b, y);
+    if (!r->g || !r->store) return STATUS_NO_MEMORY;
+    value y = model_case_build(r->g, config, fault, format, user);
     graph_mark(r->g, MARK_OUTPUT, "y", y, NO_VALUE);
-    spoil(r->g, fault, fewer_keys);
-    context_release(cx, other);
     return graph_status(r->g);
 }
 
-static int32_t *input(const model_run *r, const char *name) {
-    return plan_tensor(r->p, plan_find_input(r->p, name))->data;
+/* NULL where the graph does without. */
+static int32_t *input(const plan *p, const char *name) {
+    value v = plan_find_input(p, name);
+    return value_absent(v) ? NULL : plan_tensor(p, v)->data;
+}
+
+void model_case_bind(const plan *p, const int64_t *counts, model_fault fault) {
+    bool learned = value_absent(graph_find(p->g, "rope.frequencies"));
+    int32_t *positions = input(p, "positions"), *fewer = input(p, "fewer keys"), at = 0;
+    for (int32_t s = 0; s < MODEL_CASE_SEQUENCES; s++) {
+        input(p, "offsets")[s] = at;
+        if (fewer) fewer[s] = at - (s > 0);
+        for (int32_t i = 0; i < counts[s]; i++, at++)
+            positions[at] = i + (learned && fault == FAULT_POSITIONS);
+    }
+    input(p, "offsets")[MODEL_CASE_SEQUENCES] = at;
+    if (fewer) fewer[MODEL_CASE_SEQUENCES] = at - 1;
 }
 
 status model_run_step(model_run *r, const model_case *c, model_fault fault, const float **logits,
                       int64_t *count) {
-    int64_t tokens = c->count[0] + c->count[1], at = 0;
-    bool learned = value_absent(graph_find(r->g, "rope.frequencies"));
     if (!r->p) {
         TRY(plan_new(r->cx, r->g, r->store, NULL, &(plan_options){.isa_limit = ISA_AMX}, &r->p));
         TRY(plan_load(r->p));
     }
-    TRY(plan_bind(r->p, (int64_t[]){0, tokens, MODEL_CASE_SEQUENCES}));
-    for (int32_t s = 0; s < MODEL_CASE_SEQUENCES; s++)
-        for (int32_t i = 0; i < c->count[s]; i++, at++) {
-            input(r, "ids")[at] = c->ids[s][i];
-            input(r, "positions")[at] = i + (learned && fault == FAULT_POSITIONS);
-        }
-    const int32_t ends[3] = {0, (int32_t)c->count[0], (int32_t)tokens};
-    for (int32_t s = 0; s < 3; s++) {
-        input(r, "offsets")[s] = ends[s];
-        input(r, "fewer keys")[s] = ends[s] - (s > 0);
+    TRY(plan_bind(r->p, (int64_t[]){0, c->count[0] + c->count[1], MODEL_CASE_SEQUENCES}));
+    model_case_bind(r->p, c->count, fault);
+    int32_t *ids = input(r->p, "ids");
+    for (int32_t s = 0; s < MODEL_CASE_SEQUENCES; s++) {
+        memcpy(ids, c->ids[s], (size_t)c->count[s] * sizeof *ids);
+        ids += c->count[s];
     }
     plan_run(r->p, 0);
     const tensor *out = plan_tensor(r->p, plan_find_output(r->p, "y"));

@@ -31,8 +31,8 @@ typedef struct model_case {
 
 status model_case_read(context *cx, const char *path, model_case *out);
 void model_case_free(model_case *c);
-/* Values of a tensor, as the golden's script makes them. */
-void model_case_values(const model_case_tensor *t, int64_t seed, float *out, int64_t count);
+/* `count` numbers in [-1, 1) by a hash of name and seed, as the goldens' scripts draw them. */
+void model_case_hash(const char *name, int64_t seed, int64_t count, double *out);
 /* config.json and model.safetensors. */
 status model_case_folder(context *cx, const model_case *c, const char *folder);
 
@@ -52,6 +52,11 @@ typedef struct model_run {
     plan *p;
 } model_run;
 
+/* What a model gives for inputs over bounded tokens and sequences: logits, or an encoder's rows. */
+value model_case_build(graph *g, const model_config *config, model_fault fault,
+                       num_format const *(*format)(void *, const char *, int32_t), void *user);
+/* Positions and ends of sequences for a step; `counts` are their tokens. */
+void model_case_bind(const plan *p, const int64_t *counts, model_fault fault);
 /* Builds the graph of all tokens' logits for a configuration; states are still to be filled. */
 status model_run_build(model_run *r, context *cx, const model_config *config, model_fault fault,
                        num_format const *(*format)(void *, const char *, int32_t), void *user);

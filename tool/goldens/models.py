@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Goldens of test/models.c: tiny models and the logits that transformers gives.
 
-    pip install torch==2.13.0 transformers==5.23.0 safetensors==0.8.0
+    pip install torch==2.13.0 transformers==5.23.0 safetensors==0.8.0 gguf==0.19.0
     tool/goldens/models.py write test/golden/models [NAME...]
-    tool/goldens/models.py check (GOLDEN.json FOLDER)...    # folders saved by Hone, opened by transformers
+    tool/goldens/models.py check (GOLDEN.json PLACE)...    # folders and GGUF files saved by Hone, opened there
 
 A golden is a config.json, the tensors of the folder that transformers saves for it, tokens, and logits of some
 rows. Weights are not stored: value i of a tensor is base + scale * u(name, i) with u in [-1, 1) by a hash, so
@@ -123,7 +123,8 @@ def fix_rope(model, context):
 
 def open_model(folder, context):
     auto = tf.AutoModel if "bert" in str(folder) else tf.AutoModelForCausalLM
-    model, info = auto.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32,
+    path, name = (Path(folder).parent, Path(folder).name) if str(folder).endswith(".gguf") else (folder, None)
+    model, info = auto.from_pretrained(path, gguf_file=name, attn_implementation="eager", dtype=torch.float32,
                                        output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
     fix_rope(model, context)
