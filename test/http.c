@@ -1,9 +1,9 @@
 /* The HTTP thread against raw sockets: whole and streamed answers, connections that are kept, clients
  * that leave, stall or write nonsense, and limits. */
 #include "base/time.h"
+#include "kit/dial.h"
 #include "serve/http.h"
 #include "test.h"
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -69,46 +69,12 @@ static void place_close(place *p) {
     http_close(p->server);
 }
 
-static int dial(const place *p) {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)http_port(p->server)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval patience = {.tv_sec = 5};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-static bool say(int fd, const char *text, size_t length) {
-    return send(fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
-}
-/* Reads until `words` have come; false at the connection's end. */
-static bool hear(int fd, const char *words, char *out, size_t size) {
-    size_t n = 0;
-    while (n + 1 < size) {
-        ssize_t got = recv(fd, out + n, size - 1 - n, 0);
-        if (got <= 0) break;
-        out[n += (size_t)got] = 0;
-        if (strstr(out, words)) return true;
-    }
-    out[n] = 0;
-    return false;
-}
-static bool soon(atomic_int *count, int wanted, double seconds) {
-    for (double until = time_seconds() + seconds; time_seconds() < until; time_sleep_ns(1000000))
-        if (atomic_load(count) >= wanted) return true;
-    return false;
-}
-
 static void answers(test *t) {
     context *cx = context_new();
     place p;
     char heard[4096];
     CHECK_OK(t, cx, place_open(cx, &p));
-    int fd = dial(&p);
+    int fd = dial(http_port(p.server));
     CHECK(t, fd >= 0);
     const char post[] =
         "POST /echo HTTP/1.1\r\nHost: x\r\nX-Request-Id: seven\r\nContent-Length: 5\r\n\r\n"
@@ -123,7 +89,7 @@ static void answers(test *t) {
     CHECK(t, hear(fd, "0\r\n\r\n", heard, sizeof heard), "%s", heard);
     CHECK(t, strstr(heard, "d\r\ndata: piece\n\n\r\nd\r\n"), "%s", heard);
     close(fd);
-    fd = dial(&p);
+    fd = dial(http_port(p.server));
     char *large = calloc(1, (1 << 20) + 200);
     int n = sprintf(large, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1 << 20);
     memset(large + n, 'y', 1 << 20);
@@ -151,7 +117,7 @@ static void refusals(test *t) {
     char heard[4096];
     CHECK_OK(t, cx, place_open(cx, &p));
     for (int64_t i = 0; i < COUNT_OF(cases); i++) {
-        int fd = dial(&p);
+        int fd = dial(http_port(p.server));
         CHECK(t, say(fd, cases[i].says, strlen(cases[i].says)));
         CHECK(t, hear(fd, "}", heard, sizeof heard) && strstr(heard, cases[i].hears), "%s\n%s",
               cases[i].says, heard);
@@ -168,7 +134,7 @@ static void leaving(test *t) {
     char heard[4096];
     CHECK_OK(t, cx, place_open(cx, &p));
     const char post[] = "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
-    int fd = dial(&p);
+    int fd = dial(http_port(p.server));
     CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 1, 2));
     CHECK(t, !soon(&p.gone, 1, 0.1)); /* control: it is still there */
     close(fd);
@@ -177,18 +143,18 @@ static void leaving(test *t) {
     http_stream(x, 200, "text/plain", NULL);
     CHECK(t, http_is_gone(x) && !http_send(x, "a", 1));
     http_release(x);
-    fd = dial(&p); /* answered by another thread, after a while */
+    fd = dial(http_port(p.server)); /* answered by another thread, after a while */
     CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 2, 2));
     x = atomic_exchange(&p.waiting, NULL);
     http_reply(x, 200, "text/plain", NULL, "late", 4);
     http_release(x);
     CHECK(t, hear(fd, "\r\n\r\nlate", heard, sizeof heard), "%s", heard);
     close(fd);
-    int slow = dial(&p); /* asks for 4 MiB and does not read */
+    int slow = dial(http_port(p.server)); /* asks for 4 MiB and does not read */
     CHECK(t, say(slow, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n", 32));
     CHECK(t, soon(&p.gone, 2, 2), "a client that does not read was not dropped");
     close(slow);
-    int half = dial(&p); /* half a request: closed when it has idled */
+    int half = dial(http_port(p.server)); /* half a request: closed when it has idled */
     CHECK(t, say(half, "POST /echo HTT", 14));
     CHECK(t, !hear(half, "HTTP/1.1 200", heard, sizeof heard));
     close(half);
@@ -204,7 +170,7 @@ static void nonsense(test *t) {
     CHECK_OK(t, cx, place_open(cx, &p));
     const char get[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok";
     for (int i = 0; i < 2000; i++) {
-        int fd = dial(&p), n = (int)(seed >> 8) % 500 + 1;
+        int fd = dial(http_port(p.server)), n = (int)(seed >> 8) % 500 + 1;
         CHECK(t, fd >= 0);
         memcpy(noise, get, sizeof get);
         for (int k = i % 2 ? 0 : 6; k < n; k++)
@@ -215,7 +181,8 @@ static void nonsense(test *t) {
         seed = seed * 1664525u + 1013904223u;
     }
     int fd = -1;
-    for (int tries = 0; tries < 50 && fd < 0; tries++, time_sleep_ns(20000000)) fd = dial(&p);
+    for (int tries = 0; tries < 50 && fd < 0; tries++, time_sleep_ns(20000000))
+        fd = dial(http_port(p.server));
     CHECK(t, say(fd, get, sizeof get - 1) && hear(fd, "\r\n\r\nok", heard, sizeof heard), "%s",
           heard);
     close(fd);
