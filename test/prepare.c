@@ -128,6 +128,10 @@ static void texts(test *t) {
     prepare_options o = {.tokenizer = gpt2, .input.separator = "<|x|>"};
     CHECK_OK(t, cx, prepare_file(t, cx, "a.txt", "parted", o, &r));
     check_documents(t, cx, "parted", three, 3);
+    o = (prepare_options){.vocabulary = 262, .input.separator = "<|x|>", .held_out = 0.0};
+    CHECK_OK(t, cx, prepare_file(t, cx, "a.txt", "learnt", o, &r));
+    CHECK(t, r.vocabulary == 262, "%lld tokens", (long long)r.vocabulary);
+    check_documents(t, cx, "learnt", three, 3);
     static const char *const fields[] = {"q", "a"}, *const joined[] = {"why?\nso"};
     CHECK(t, put_text(t, "a.jsonl", "{\"a\": \"so\", \"q\": \"why?\", \"a\": \"again\"}\n"));
     o = (prepare_options){.characters = true, .input = {.fields = fields, .n_fields = 2}};

@@ -4,15 +4,16 @@
 #include "base/options.h"
 #include "base/time.h"
 #include "text/prepare.h"
+#include "text/scan.h"
 #include <math.h>
 
 typedef struct data_prepare_options {
-    const char *out, *tokenizer, *separator, *begin_token, *end_token;
+    const char *out, *tokenizer, *pattern, *separator, *begin_token, *end_token;
     bool bytes, chars, replace_invalid, json;
     string_list field;
     int format, split;
     double held_out;
-    int64_t seed, shard_size, threads;
+    int64_t vocab, seed, shard_size, threads;
 } data_prepare_options;
 
 static const char *const formats[] = {"auto", "text", "jsonl", NULL};
@@ -23,6 +24,11 @@ static const option_def options[] = {
            .value = "DIR", .help = "the folder to make"),
     OPTION(data_prepare_options, tokenizer, OPTION_STRING, .value = "MODEL",
            .help = "take this model's tokenizer: a folder, tokenizer.json, .model or GGUF file"),
+    OPTION(data_prepare_options, vocab, OPTION_INT, .initial = "0", RANGE(0, 1 << 26),
+           .help = "learn a byte-level BPE tokenizer of this size from the text"),
+    OPTION(data_prepare_options, pattern, OPTION_STRING,
+           .help = "with --vocab: what cuts text into words: " SCAN_PATTERN_NAMES
+                   ", or a regular expression; gpt2 if not given"),
     OPTION(data_prepare_options, bytes, OPTION_BOOL,
            .help = "a token is a byte: 256, and one that ends a document"),
     OPTION(data_prepare_options, chars, OPTION_BOOL,
@@ -39,7 +45,7 @@ static const option_def options[] = {
                    "the end token"),
     OPTION(data_prepare_options, end_token, OPTION_STRING, .value = "TOKEN",
            .help = "put behind each document, \"\" for none; not given: the tokenizer's, "
-                   "<|endoftext|> with --bytes, none with --chars"),
+                   "<|endoftext|> with --vocab and --bytes, none with --chars"),
     OPTION(data_prepare_options, held_out, OPTION_DOUBLE, .initial = "0.1", RANGE(0, 0.5),
            .help = "share that is kept for validation"),
     OPTION(data_prepare_options, split, OPTION_CHOICE, .choices = splits,
@@ -104,6 +110,8 @@ static status run(const verb_call *call) {
                   .replace_invalid = o->replace_invalid},
         .folder = o->out,
         .tokenizer = o->tokenizer,
+        .vocabulary = o->vocab,
+        .pattern = o->pattern,
         .bytes = o->bytes,
         .characters = o->chars,
         .begin = o->begin_token,

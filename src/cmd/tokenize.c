@@ -1,10 +1,18 @@
-/* `hone tokenize`: text from standard input to ids on one line, or ids back to text. */
+/* `hone tokenize`: text from standard input to ids on one line, or ids back to text; --train makes a tokenizer. */
+#include "base/json_write.h"
 #include "base/options.h"
+#include "base/time.h"
+#include "text/bpe_train.h"
+#include "text/scan.h"
 #include "text/tokenizer.h"
+#include <math.h>
 #include <string.h>
 
 typedef struct tokenize_options {
-    bool special, decode, trust_special;
+    bool special, decode, trust_special, train, json;
+    int64_t vocab, min_count, threads;
+    const char *out, *pattern, *separator;
+    string_list special_token, field;
 } tokenize_options;
 
 static const option_def options[] = {
@@ -13,6 +21,29 @@ static const option_def options[] = {
     OPTION(tokenize_options, trust_special, OPTION_BOOL,
            .help = "text that reads like a special token is that token"),
     OPTION(tokenize_options, decode, OPTION_BOOL, .help = "read ids and print their text"),
+    OPTION(tokenize_options, train, OPTION_BOOL,
+           .help = "learn byte-level BPE from text files, JSONL or archives (as hone data prepare "
+                   "reads them) and write tokenizer.json"),
+    OPTION(tokenize_options, vocab, OPTION_INT, .initial = "32000", RANGE(256, 1 << 26),
+           .help = "with --train: tokens, the bytes and special tokens among them"),
+    OPTION(tokenize_options, out, OPTION_STRING, .letter = 'o', .value = "FILE",
+           .help = "with --train: the file to write, tokenizer.json if not given"),
+    OPTION(tokenize_options, pattern, OPTION_STRING,
+           .help = "with --train: what cuts text into words: " SCAN_PATTERN_NAMES
+                   ", or a regular expression; gpt2 if not given"),
+    OPTION(tokenize_options, special_token, OPTION_STRINGS, .value = "TOKEN",
+           .help = "with --train: a special token; <|endoftext|> if none is given"),
+    OPTION(tokenize_options, min_count, OPTION_INT, .initial = "1", RANGE(1, INFINITY),
+           .help = "with --train: pairs that come less often do not join"),
+    OPTION(tokenize_options, field, OPTION_STRINGS, .value = "NAME",
+           .help = "with --train: the field of a JSONL line that holds the text, \"text\" if not "
+                   "given"),
+    OPTION(tokenize_options, separator, OPTION_STRING,
+           .help = "with --train: what parts the documents of a text file"),
+    OPTION(tokenize_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
+           .help = "with --train: threads that count words; 0: all there are"),
+    OPTION(tokenize_options, json, OPTION_BOOL,
+           .help = "with --train: print what was made as JSON"),
     {0}};
 
 static status read_input(text_buffer *in) {
@@ -66,8 +97,64 @@ static status decode(const verb_call *call, const tokenizer *t, const text_buffe
     return st;
 }
 
+static status print_trained(const verb_call *call, const char *path, const bpe_train_result *r,
+                            double seconds) {
+    const tokenize_options *o = call->options;
+    if (!o->json) {
+        fprintf(call->out,
+                "%s: %lld tokens, %lld merges from %lld different words in %.1f MB, %.1f s\n", path,
+                (long long)r->vocabulary, (long long)r->merges, (long long)r->words,
+                (double)r->text_bytes * 1e-6, seconds);
+        return STATUS_OK;
+    }
+    json_writer j = json_writer_to_file(call->cx, call->out, 0);
+    json_write_object(&j);
+    json_write_string_field(&j, "out", path);
+    json_write_integer_field(&j, "vocabulary", r->vocabulary);
+    json_write_integer_field(&j, "merges", r->merges);
+    json_write_integer_field(&j, "words", r->words);
+    json_write_integer_field(&j, "words_dropped", r->dropped);
+    json_write_integer_field(&j, "text_bytes", r->text_bytes);
+    json_write_number_field(&j, "seconds", seconds);
+    json_write_object_end(&j);
+    status st = json_writer_finish(&j);
+    json_writer_free(&j);
+    return st;
+}
+
+static status train(const verb_call *call) {
+    const tokenize_options *o = call->options;
+    static const char *const input = "-", *const usual = "<|endoftext|>";
+    const char *path = o->out ? o->out : "tokenizer.json";
+    bool special = o->special_token.count > 0;
+    const bpe_train_options how = {
+        .input = {.files = call->n_args ? call->args : &input,
+                  .n_files = MAX_OF(call->n_args, 1),
+                  .fields = o->field.item,
+                  .n_fields = o->field.count,
+                  .separator = o->separator && *o->separator ? o->separator : NULL},
+        .vocabulary = o->vocab,
+        .least = o->min_count,
+        .pattern = o->pattern,
+        .special = special ? o->special_token.item : &usual,
+        .n_special = special ? o->special_token.count : 1,
+        .threads = (int)o->threads,
+    };
+    text_buffer made = {.cx = call->cx};
+    bpe_train_result r;
+    double begun = time_seconds();
+    status st = bpe_train_files(call->cx, &how, &made, &r);
+    if (st == STATUS_OK) st = file_write_whole(call->cx, path, made.bytes, made.length);
+    text_free(&made);
+    TRY(st);
+    return print_trained(call, path, &r, time_seconds() - begun);
+}
+
 static status run(const verb_call *call) {
     const tokenize_options *o = call->options;
+    if (o->train) return train(call);
+    if (call->n_args != 1)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "one MODEL must be given (or --train and text files)");
     tokenizer *t = NULL;
     text_buffer in = {.cx = call->cx};
     token_list ids = {.cx = call->cx};
@@ -88,10 +175,12 @@ const verb_def verb_tokenize = {
     .summary = "turn text into a model's token ids, and back",
     .help =
         "Reads standard input whole. MODEL is a folder with a tokenizer.json or tokenizer.model, "
-        "one of these files, or a GGUF file.",
-    .positional = "MODEL",
-    .min_args = 1,
-    .max_args = 1,
+        "one of these files, or a GGUF file.\n"
+        "With --train the arguments are text to learn a tokenizer from, of any size, or standard "
+        "input if "
+        "there are none.",
+    .positional = "MODEL | --train FILE...",
+    .max_args = -1,
     .options_bytes = sizeof(tokenize_options),
     .options = options,
     .run = run,

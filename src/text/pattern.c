@@ -133,8 +133,8 @@ static status walk(const pattern *p, pcre2_match_data *data, pcre2_match_context
                                 PCRE2_NO_UTF_CHECK, data, limits);
         if (found == PCRE2_ERROR_NOMATCH) break;
         if (found < 0)
-            FAIL(out->cx, STATUS_UNSUPPORTED, "a pattern took over %d steps or too much memory (%d)",
-                 MOST_STEPS, found);
+            FAIL(out->cx, STATUS_UNSUPPORTED,
+                 "a pattern took over %d steps or too much memory (%d)", MOST_STEPS, found);
         PCRE2_SIZE *place = pcre2_get_ovector_pointer(data);
         int64_t from = (int64_t)place[0], to = (int64_t)place[1];
         if (to > from) {

@@ -3,6 +3,7 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "base/utf8.h"
+#include "text/bpe_train.h"
 #include "text/encode_many.h"
 #include "text/tokenizer_write.h"
 #include <errno.h>
@@ -114,6 +115,17 @@ static status make_characters(preparation *p, const char *const *special, int64_
     return st;
 }
 
+static status train_tokenizer(preparation *p, const char *const *special, int64_t n_special) {
+    const bpe_train_options how = {.input = p->options.input,
+                                   .vocabulary = p->options.vocabulary,
+                                   .pattern = p->options.pattern,
+                                   .special = special,
+                                   .n_special = n_special,
+                                   .threads = p->options.threads};
+    bpe_train_result trained;
+    return bpe_train_files(p->cx, &how, &p->made, &trained);
+}
+
 static status make_tokenizer(preparation *p) {
     const prepare_options *o = &p->options;
     bool usual = !o->begin && !o->end && !o->characters;
@@ -125,6 +137,8 @@ static status make_tokenizer(preparation *p) {
     }
     if (o->characters)
         TRY(make_characters(p, special, n));
+    else if (o->vocabulary)
+        TRY(train_tokenizer(p, special, n));
     else
         TRY(tokenizer_write_bytes(special, n, &p->made));
     return tokenizer_open_json(p->cx, "tokenizer.json", p->made.bytes, p->made.length, &p->t);
@@ -153,7 +167,8 @@ static status get_tokenizer(preparation *p) {
     int ways = (o->tokenizer != NULL) + o->bytes + o->characters + (o->vocabulary > 0);
     if (ways != 1)
         FAIL(p->cx, STATUS_BAD_ARGUMENT,
-             "%s of a tokenizer (--tokenizer MODEL), --bytes and --chars must be given",
+             "%s of a tokenizer to take (--tokenizer MODEL) or to learn (--vocab N), --bytes and "
+             "--chars must be given",
              ways ? "only one" : "one");
     if (o->tokenizer)
         TRY(tokenizer_open(p->cx, o->tokenizer, &p->t));
