@@ -63,9 +63,7 @@ typedef struct call {
     tensor in[MAX_IN], out[MAX_OUT];
     uint64_t
         step_seed; /* randomness of this step; with the node's own stream id it is repeatable */
-    const int64_t *host[MAX_IN]; /* a host copy of an index operand, where one is known before the
-                                    step; else NULL */
-    void *scratch;               /* kernels: what scratch_bytes asked for */
+    void *scratch; /* kernels: what scratch_bytes asked for */
 } call;
 
 typedef struct cost {

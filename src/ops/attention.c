@@ -183,11 +183,9 @@ static void gradient(graph *g, value y, const value *dy, uint32_t want, value *d
     if (want >> ATTENTION_SINKS & 1) dx[ATTENTION_SINKS] = (value){d.node, ATTENTION_DSINKS};
 }
 
-/* Bounds i of the offsets: from the host's copy, else from the tensor, else sequences of equal
- * length. */
+/* Bounds i of the offsets: from the tensor, else sequences of equal length. */
 static int64_t offset(const call *c, int32_t operand, int64_t i, int64_t rows) {
     int64_t sequences = c->in[ATTENTION_Q_OFFSETS].dim[0] - 1;
-    if (c->host[operand]) return c->host[operand][i];
     if (c->in[operand].data) return ((const int32_t *)c->in[operand].data)[i];
     return rows * i / MAX_OF(sequences, 1);
 }
