@@ -90,6 +90,23 @@ static void wrong_graphs(test *t) {
     context_free(cx);
 }
 
+/* What leads to no mark and no state does not run. */
+static void unread(test *t) {
+    context *cx = context_new();
+    graph *g = graph_new(cx);
+    value x = graph_input(g, "x", type_fixed(num_find("f32"), 1, (int64_t[]){4}));
+    (void)build_square(g, build_tanh(g, x));
+    graph_mark(g, MARK_OUTPUT, "y", build_exp(g, x), NO_VALUE);
+    states *store = states_new(cx);
+    plan *p;
+    CHECK_OK(t, cx, plan_new(cx, g, store, NULL, &(plan_options){.poison = true}, &p));
+    CHECK(t, p->n_steps == 1 && !strcmp(p->steps[0].node->op->name, "exp"), "%d steps", p->n_steps);
+    plan_free(p);
+    states_free(store);
+    graph_free(g);
+    context_free(cx);
+}
+
 /* A chain of `n` ops over one symbolic extent. */
 static graph *make_chain(context *cx, int32_t n) {
     graph *g = graph_new(cx);
@@ -170,6 +187,7 @@ static void traced(test *t) {
 const test_case suite_exec[] = {{"traced", traced},
                                 {"thousand_nodes", thousand_nodes},
                                 {"placement", placement},
+                                {"unread", unread},
                                 {"bound_per_step", bound_per_step},
                                 {"wrong_graphs", wrong_graphs},
                                 {0}};

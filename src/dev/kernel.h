@@ -20,8 +20,9 @@ bool refuse(reason *why, const char *fmt, ...) PRINTF_LIKE(2, 3);
 typedef struct kernel_query {
     const graph *g;
     const node *node;
-    const type *in[MAX_IN], *out[MAX_OUT]; /* NULL: absent, or an output that nobody reads */
-    const num_format *packed[MAX_IN];      /* the packed layout an operand already has, or NULL */
+    const type *in[MAX_IN],
+        *out[MAX_OUT]; /* NULL: absent, or an output that nobody reads; one at least is read */
+    const num_format *packed[MAX_IN]; /* the packed layout an operand already has, or NULL */
 } kernel_query;
 
 /* A layout that a kernel wants a whole operand in (weights in panels). Not a num_format: it is over

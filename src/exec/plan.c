@@ -8,17 +8,23 @@ static bool is_read(const plan *p, const int32_t *reads, value v) {
     return reads[v.node * MAX_OUT + v.out] > 0 || op_is_leaf(p->g->nodes[v.node]->op);
 }
 
-/* How often each value is read or marked. */
+static bool is_needed(const node *n, const int32_t *reads) {
+    for (int32_t o = 0; o < n->n_out; o++)
+        if (reads[n->id * MAX_OUT + o] || n->op->writes[o]) return true;
+    return false;
+}
+
+/* How often each value is marked, or read by a node that is needed itself: others do not run. */
 static int32_t *count_reads(const graph *g, arena *mem) {
     int32_t *reads = ARENA_NEW(mem, int32_t, (int64_t)g->n_nodes * MAX_OUT + 1);
     if (!reads) return NULL;
-    for (int32_t id = 0; id < g->n_nodes; id++) {
-        const node *n = g->nodes[id];
-        for (int32_t i = 0; i < n->n_in; i++)
-            if (node_reads(n, i)) reads[n->in[i].node * MAX_OUT + n->in[i].out]++;
-    }
     for (int32_t i = 0; i < g->n_marks; i++)
         reads[g->marks[i].at.node * MAX_OUT + g->marks[i].at.out]++;
+    for (int32_t id = g->n_nodes - 1; id >= 0; id--) {
+        const node *n = g->nodes[id];
+        for (int32_t i = 0; i < n->n_in && is_needed(n, reads); i++)
+            if (node_reads(n, i)) reads[n->in[i].node * MAX_OUT + n->in[i].out]++;
+    }
     return reads;
 }
 
@@ -196,6 +202,7 @@ static status build(plan *p, arena *mem) {
         for (int32_t i = 0; i < p->g->n_nodes; i++) {
             const node *n = p->g->nodes[order[i]];
             if (op_is_leaf(n->op) || (n->phase == PHASE_LOAD) != (pass == 0)) continue;
+            if (!is_needed(n, reads)) continue;
             TRY(make_step(p, n, reads));
         }
         if (pass == 0) p->n_load = p->n_steps;

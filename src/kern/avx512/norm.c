@@ -66,10 +66,6 @@ ALWAYS_INLINE void run_formats(const call *c, int64_t from, int64_t to, bool lay
         run_rows(fx, fy, c, from, to, layer);
 }
 
-static bool supports(const kernel_query *q, reason *why) {
-    return flat_supports(q, why) && (q->out[0] || refuse(why, "nobody reads the output"));
-}
-
 #define NORM(id, layer)                                                                            \
     static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
         (void)scratch;                                                                             \
@@ -79,7 +75,7 @@ static bool supports(const kernel_query *q, reason *why) {
                                            .op = &op_##id,                                         \
                                            .isa = "avx512",                                        \
                                            .order = 1,                                             \
-                                           .supports = supports,                                   \
+                                           .supports = flat_supports,                              \
                                            .units = rows_units,                                    \
                                            .run = run_##id,                                        \
                                            .tolerance = 0x1p-18}

@@ -155,7 +155,6 @@ static void merge(const call *c, int64_t from, int64_t to, void *scratch) {
 static bool supports(const kernel_query *q, reason *why) {
     const reduce_params *p = q->node->params;
     if (!flat_supports(q, why)) return false;
-    if (!q->out[0]) return refuse(why, "nobody reads the output");
     if (q->in[0]->format != q->out[0]->format) return refuse(why, "x and y differ in format");
     int64_t runs = p->axes & ~(p->axes << 1); /* the first axis of each run of reduced ones */
     return !(runs & (runs - 1)) || refuse(why, "the reduced axes do not lie side by side");

@@ -67,7 +67,6 @@ static bool supports(const kernel_query *q, reason *why) {
         return refuse(why, "pairs are neighbours, not halves");
     if (strcmp(q->in[ROPE_POSITIONS]->format->name, "i32"))
         return refuse(why, "positions are %s", q->in[ROPE_POSITIONS]->format->name);
-    if (!q->out[0]) return refuse(why, "nobody reads the output");
     if (q->in[ROPE_X]->format != q->out[0]->format) return refuse(why, "x and y differ in format");
     return flat_supports(&floats, why);
 }
