@@ -68,7 +68,7 @@ status record_open(context *cx, const char *folder, int64_t step, record *out) {
     return STATUS_OK;
 }
 
-static status written(record *m) {
+status record_flush(record *m) {
     if (!fflush(m->file) && !ferror(m->file)) return STATUS_OK;
     FAIL(m->cx, STATUS_IO, "writing metrics.jsonl: %s", strerror(errno));
 }
@@ -93,12 +93,12 @@ status record_write(record *m, const train_report *r, double share) {
     int64_t now = time_ns();
     if (now - m->flushed_ns < flush_ns) return STATUS_OK;
     m->flushed_ns = now;
-    return written(m);
+    return record_flush(m);
 }
 
 status record_close(record *m) {
     if (!m->file) return STATUS_OK;
-    status st = written(m);
+    status st = record_flush(m);
     fclose(m->file);
     *m = (record){0};
     return st;

@@ -20,6 +20,7 @@ typedef struct record {
 status record_open(context *cx, const char *folder, int64_t step, record *out) MUST_USE;
 /* `share` of the machine's roof, NAN: not known. */
 status record_write(record *m, const train_report *r, double share) MUST_USE;
+status record_flush(record *m) MUST_USE;
 status record_close(record *m); /* fine on a zeroed one */
 
 typedef struct record_point {

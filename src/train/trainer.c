@@ -55,10 +55,9 @@ void trainer_end(trainer *t) {
 static status save(trainer *t, const char *which) {
     char *path = trainer_checkpoint_path(t->options.folder, which, &t->texts);
     if (!path) return STATUS_NO_MEMORY;
+    if (t->watch.saving) TRY(t->watch.saving(t->watch.user));
     TRY(t->learn.place(t->learn.user, &t->texts, &t->at.data));
-    TRY(checkpoint_write(t->cx, path, t->s->store, &t->at));
-    if (t->watch.saved) t->watch.saved(t->watch.user, path, t->at.step);
-    return STATUS_OK;
+    return checkpoint_write(t->cx, path, t->s->store, &t->at);
 }
 
 static status save_last(trainer *t) {
@@ -123,9 +122,8 @@ static status evaluate(trainer *t) {
     if (t->at.validation_loss < t->at.best_loss) {
         t->at.best_loss = t->at.validation_loss;
         t->at.best_step = t->at.step;
-        TRY(save(t, "best"));
     }
-    return save_last(t);
+    return STATUS_OK;
 }
 
 /* ---- the loop ---- */
@@ -208,8 +206,7 @@ static status tell(trainer *t, const step_result *r, double lr) {
         report.stall_share = t->window_stalled / t->window_seconds;
     }
     t->evaluated = false;
-    status st = t->watch.report ? t->watch.report(t->watch.user, &report) : STATUS_OK;
-    return st;
+    return t->watch.report ? t->watch.report(t->watch.user, &report) : STATUS_OK;
 }
 
 /* Rates are over a window that forgets: it halves whenever it is full. */
@@ -242,11 +239,11 @@ static status one_step(trainer *t) {
     count_window(t, &r, seconds);
     bool last = number == t->options.rate.steps;
     int64_t every = t->options.evaluate_every;
-    if (t->judge && every && (number % every == 0 || last))
-        TRY(evaluate(t));
-    else if (last || is_due(t))
-        TRY(save_last(t));
-    return tell(t, &r, lr);
+    bool evaluates = t->judge && every && (number % every == 0 || last);
+    if (evaluates) TRY(evaluate(t));
+    TRY(tell(t, &r, lr));
+    if (evaluates && t->at.best_step == number) TRY(save(t, "best"));
+    return evaluates || last || is_due(t) ? save_last(t) : STATUS_OK;
 }
 
 status trainer_run(trainer *t) {

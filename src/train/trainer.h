@@ -39,7 +39,7 @@ typedef struct train_watch {
     void *user;
     status (*report)(void *user, const train_report *r);
     bool (*stop)(void *user);
-    void (*saved)(void *user, const char *path, int64_t step);
+    status (*saving)(void *user); /* before a checkpoint: what was reported must be on disk */
 } train_watch;
 
 typedef struct trainer_options {

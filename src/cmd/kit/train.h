@@ -4,6 +4,7 @@
 
 #include "base/options.h"
 #include "base/progress.h"
+#include "cmd/kit/bench.h"
 #include "store/runs.h"
 #include "store/tfevents.h"
 #include "train/job.h"
@@ -47,8 +48,10 @@ typedef struct train_view {
     runs *store;
     run_row row;
     progress line;
-    bool shows;  /* a live line */
-    double roof; /* operations a second, 0: not known */
+    bool shows; /* a live line */
+    bench machine;
+    double roof_seconds; /* when the roof was measured last */
+    double roof;         /* operations a second, 0: not known */
     int64_t first_step;
     double last_validation;
 } train_view;
@@ -58,8 +61,6 @@ train_watch train_view_watch(train_view *v);
 /* Writes the run's row with its outcome: "finished", "stopped" or "failed". */
 void train_view_close(train_view *v, const char *state);
 
-/* The roof of the job's precision, measured on its own threads: the best of a few samples. */
-double train_roof(context *cx, pool *workers, const num_format *precision);
 /* Share of the roof; NAN where that is not known, or was measured too low on a busy machine to mean anything. */
 double train_share(const train_view *v, double flop_rate);
 

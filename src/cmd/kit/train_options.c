@@ -158,7 +158,9 @@ static status make_config(const verb_call *call, model_config *out) {
         out->vocabulary = o->vocabulary;
         out->positions = o->context;
     }
-    return model_config_complete(call->cx, out);
+    status st = model_config_complete(call->cx, out);
+    if (st != STATUS_BAD_DATA) return st;
+    return context_note(call->cx, STATUS_BAD_ARGUMENT, "the sizes asked for");
 }
 
 /* ---- what must not change ---- */

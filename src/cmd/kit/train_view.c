@@ -3,7 +3,6 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "cmd/kit/bench.h"
 #include "cmd/kit/train.h"
 #include <math.h>
 #include <signal.h>
@@ -32,18 +31,28 @@ static bool stop(void *user) {
     return stop_asked;
 }
 
-double train_roof(context *cx, pool *workers, const num_format *precision) {
-    enum { ROOF_BYTES = 128 << 20, SAMPLES = 3 };
+/* The roof of the job's precision on the job's own threads. The clock floats and others use the machine too, so that
+ * the best of samples over the whole run counts. */
+static void sample_roof(train_view *v) {
+    enum { SAMPLES = 3 };
+    const num_format *precision = v->j->options.step.precision;
+    bench *b = &v->machine;
+    if (!b->memory || time_seconds() - v->roof_seconds < 2) return;
     bool narrow = precision && !strcmp(precision->name, "bf16");
-    bench b = {.cx = cx, .workers = workers, .threads = pool_threads(workers), .windows = 1};
-    b.memory = context_alloc(cx, ROOF_BYTES); /* of which arithmetic touches a page a thread */
-    double best = 0;
-    const roof_def *def = b.memory ? bench_roof_best(&b, narrow ? ROOF_BF16 : ROOF_F32) : NULL;
-    if (b.memory && !def) def = bench_roof_best(&b, ROOF_F32);
+    const roof_def *def = narrow ? bench_roof_best(b, ROOF_BF16) : NULL;
+    if (!def) def = bench_roof_best(b, ROOF_F32);
     for (int i = 0; def && i < SAMPLES; i++)
-        best = fmax(best, bench_roof_sample(&b, def, b.rounds[def->kind]));
-    context_release(cx, b.memory);
-    return best;
+        v->roof = fmax(v->roof, bench_roof_sample(b, def, b->rounds[def->kind]));
+    v->roof_seconds = time_seconds();
+}
+
+static void open_roof(train_view *v) {
+    enum { ROOF_BYTES = 128 << 20 };
+    v->machine = (bench){.cx = v->call->cx, .workers = v->j->workers, .windows = 1};
+    v->machine.threads = pool_threads(v->j->workers);
+    v->machine.memory = context_alloc(v->call->cx, ROOF_BYTES); /* touched by a page a thread */
+    v->roof_seconds = -HUGE_VAL;
+    sample_roof(v);
 }
 
 double train_share(const train_view *v, double flop_rate) {
@@ -154,20 +163,23 @@ static status write_events(train_view *v, const train_report *r) {
 
 static status report(void *user, const train_report *r) {
     train_view *v = user;
-    if (isfinite(r->validation)) /* the clock floats: a roof is the best that was seen */
-        v->roof =
-            fmax(v->roof, train_roof(v->call->cx, v->j->workers, v->j->options.step.precision));
+    if (isfinite(r->validation)) sample_roof(v);
     note_report(v, r);
     if (v->shows) show(v, r);
     TRY(record_write(&v->record, r, v->row.share));
     return v->events.file ? write_events(v, r) : STATUS_OK;
 }
 
+static status saving(void *user) {
+    train_view *v = user;
+    return record_flush(&v->record);
+}
+
 status train_view_open(const verb_call *call, job *j, int64_t first_step, train_view *out) {
     const train_options *o = call->options;
     *out = (train_view){.call = call, .j = j, .first_step = first_step, .last_validation = NAN};
     listen();
-    out->roof = train_roof(call->cx, j->workers, j->options.step.precision);
+    open_roof(out);
     TRY(record_open(call->cx, o->out, first_step, &out->record));
     if (o->tensorboard) TRY(tfevents_open(call->cx, o->out, &out->events));
     progress_begin(&out->line, "training", o->steps - first_step);
@@ -176,7 +188,7 @@ status train_view_open(const verb_call *call, job *j, int64_t first_step, train_
 }
 
 train_watch train_view_watch(train_view *v) {
-    return (train_watch){.user = v, .report = report, .stop = stop};
+    return (train_watch){.user = v, .report = report, .stop = stop, .saving = saving};
 }
 
 void train_view_close(train_view *v, const char *state) {
@@ -189,5 +201,6 @@ void train_view_close(train_view *v, const char *state) {
     if (v->j->result.weights_sha256[0]) v->row.weights_sha256 = v->j->result.weights_sha256;
     put_row(v);
     runs_close(v->store);
+    context_release(v->call->cx, v->machine.memory);
     *v = (train_view){0};
 }
