@@ -345,11 +345,17 @@ static void layouts_of(test *t, const kernel_def *k, const graph *g, shape s) {
         }
 }
 
+/* Several blocks of K, and of rows: b is then packed before, else where it is used. */
 static void blocks_of(test *t, const kernel_def *k, const graph *g, shape s) {
-    s.m = s.b->block_elems > 1 ? 100 : 300, s.n = 70, s.k = s.a->kind == NUM_BLOCK ? 4500 : 2100;
-    product *p = product_new(k, g, &s, 3);
-    CHECK_PRODUCT(t, p, 2);
-    product_free(p);
+    bool quant = s.b->block_elems > 1;
+    s.n = 67, s.k = s.a->kind == NUM_BLOCK ? 4400 : 4400 / s.b->block_bytes;
+    for (int packed = quant; packed < 2; packed++)
+        for (s.m = 40; s.m <= (quant ? 40 : 540); s.m += 500) {
+            s.packed = packed;
+            product *p = product_new(k, g, &s, 3);
+            CHECK_PRODUCT(t, p, 2);
+            product_free(p);
+        }
 }
 
 static void epilogues_of(test *t, const kernel_def *k, const graph *g, shape s) {

@@ -21,6 +21,12 @@
 #else
 #define VECTOR_CLONES
 #endif
+/* Keeps a vector in a register: around some builtins gcc copies and spills what a loop sums up. */
+#if defined(__x86_64__)
+#define IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#else
+#define IN_REGISTER(vector) ((void)(vector))
+#endif
 #define PREFETCH(p) __builtin_prefetch((p), 0, 3)
 
 #define COUNT_OF(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ERROR_BYTES = 4096 };
+enum { ERROR_BYTES = 4096, LARGE_PAGE = 2 << 20, FROM_PAGES = 2 };
 
 struct context {
     status code;
@@ -79,15 +80,26 @@ const char *status_name(status code) {
     return (unsigned)code < COUNT_OF(names) ? names[code] : "unknown";
 }
 
+/* Tensors lie in large pages where the system has them: walking over weights otherwise misses the TLB
+ * with every few kilobytes. Only what is touched takes memory. */
+static void *allocate(size_t size_bytes) {
+    if (size_bytes < (size_t)FROM_PAGES * LARGE_PAGE)
+        return aligned_alloc(CACHE_LINE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
+    size_t whole = (size_t)round_up((int64_t)size_bytes, LARGE_PAGE);
+    void *memory = aligned_alloc(LARGE_PAGE, whole);
+#ifdef MADV_HUGEPAGE
+    if (memory) (void)madvise(memory, whole, MADV_HUGEPAGE); /* a wish */
+#endif
+    return memory;
+}
+
 void *context_alloc(context *cx, size_t size_bytes) {
     atomic_fetch_add(&cx->allocations, 1);
     void *memory = NULL;
     bool allowed = cx->fail_after != 0;
     if (cx->fail_after > 0) cx->fail_after--;
-    if (allowed && size_bytes <= (size_t)INT64_MAX - CACHE_LINE) {
-        size_t whole = (size_t)round_up((int64_t)(size_bytes ? size_bytes : 1), CACHE_LINE);
-        memory = aligned_alloc(CACHE_LINE, whole);
-    }
+    if (allowed && size_bytes <= (size_t)INT64_MAX - LARGE_PAGE)
+        memory = allocate(size_bytes ? size_bytes : 1);
     if (!memory) {
         (void)context_fail(cx, STATUS_NO_MEMORY, "out of memory: %zu bytes were asked for",
                            size_bytes);

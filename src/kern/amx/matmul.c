@@ -1,11 +1,10 @@
 /* bf16 by TDPBF16PS, int8 by TDPBSUD (a signed, b unsigned): 16 groups of K a step.
  * A strip of up to 16 rows is one tile of a against the four tiles of a panel; 17 to 32 rows are two
- * tiles of a against two of b, twice. Few rows stream the panel from memory, fetching FETCH_BYTES
- * ahead; more rows bring the next panel near, each strip its share. */
+ * tiles of a against two of b, twice. */
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
 
-enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES, FETCH_BYTES = 16384 };
+enum { STRIP = 32, STEP = GROUP_FILL * GROUP_BYTES };
 
 /* What the tile registers are configured for. */
 typedef struct tile_state {
@@ -59,21 +58,18 @@ static void end(void) {
             _tile_loadd(acc, at, GROUP_BYTES);                                                     \
     } while (0)
 
-ALWAYS_INLINE void fetch(const char *b) {
-    for (int i = 0; i < STEP; i += CACHE_LINE) _mm_prefetch(b + FETCH_BYTES + i, _MM_HINT_T0);
-}
-
 /* Up to 16 rows x 64 columns. */
-ALWAYS_INLINE void one_by_four(matmul_kind kind, bool stream, const matmul_tile *t) {
-    const char *a = t->a, *b = t->b;
-    const int64_t stride = t->a_stride;
+ALWAYS_INLINE void one_by_four(matmul_kind kind, const matmul_tile *t) {
+    const char *a = t->a, *b = t->b, *next = t->next;
+    const int64_t stride = t->a_stride, step = t->next_bytes * GROUP_FILL / t->groups;
     START(0, t->c);
     START(1, t->c + 16);
     START(2, t->c + 32);
     START(3, t->c + 48);
     for (int64_t g = 0; g < t->groups; g += GROUP_FILL) {
         _tile_loadd(4, a, stride);
-        if (stream) fetch(b);
+        for (int64_t i = 0; i < step; i += CACHE_LINE) PREFETCH(next + i);
+        next += step;
         _tile_loadd(6, b, GROUP_BYTES);
         DOT(kind, 0, 4, 6);
         _tile_loadd(7, b + 64, GROUP_BYTES);
@@ -129,10 +125,8 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, const matmul_tile *t, tile_state *s
         int64_t step = round_up(div_up(t->next_bytes, 2 * steps), CACHE_LINE);
         two_by_two(kind, t, 0, t->next, step);
         if (t->vectors > 2) two_by_two(kind, t, 32, t->next + steps * step, step);
-    } else if (t->stream) {
-        one_by_four(kind, true, t);
     } else {
-        one_by_four(kind, false, t);
+        one_by_four(kind, t);
     }
 }
 

@@ -1,29 +1,27 @@
 /* f32 by FMA, bf16 by vdpbf16ps, int8 by vpdpbusd (b is the unsigned operand): up to 6 rows x
- * 4 registers of 16 columns, 24 accumulators, four loads of b and six
- * broadcasts of a for 24 multiply-adds. Few rows use the same panels and run at memory bandwidth,
- * fetching FETCH_BYTES ahead; panels follow each other, so the next is on its way when one ends. */
+ * 4 registers of 16 columns, 24 accumulators, four loads of b and six broadcasts of a for 24
+ * multiply-adds. */
 #include "kern/kit/matmul.h"
 #include <immintrin.h>
 #include <string.h>
 
-enum { STRIP = 6, UNROLL = 4, FETCH_BYTES = 16384 };
+/* A step is UNROLL groups, the lines of b in it MOST_LINES. */
+enum { STRIP = 6, UNROLL = 4, MOST_LINES = UNROLL * GROUP_BYTES / CACHE_LINE };
 
 ALWAYS_INLINE __m512 dot(matmul_kind kind, __m512 sum, __m512 a, __m512 b) {
     if (kind == MATMUL_F32) return _mm512_fmadd_ps(a, b, sum);
     if (kind == MATMUL_BF16) return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
-    return (__m512)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)b, (__m512i)a);
+    sum = (__m512)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)b, (__m512i)a);
+    IN_REGISTER(sum);
+    return sum;
 }
 
-/* `count` groups; a3 is three rows below a. */
-ALWAYS_INLINE void groups_of(matmul_kind kind, int rows, int vectors, bool stream, int count,
-                             __m512 acc[STRIP][4], const char *a, const char *a3, int64_t stride,
-                             const char *b) {
-    for (int g = 0; g < count; g++) {
+/* UNROLL groups; a3 is three rows below a. */
+ALWAYS_INLINE void groups_of(matmul_kind kind, int rows, int vectors, __m512 acc[STRIP][4],
+                             const char *a, const char *a3, int64_t stride, const char *b) {
+    for (int g = 0; g < UNROLL; g++) {
         __m512 x[4];
-        for (int v = 0; v < vectors; v++) {
-            x[v] = _mm512_loadu_ps(b + g * GROUP_BYTES + v * 64);
-            if (stream) _mm_prefetch(b + FETCH_BYTES + g * GROUP_BYTES + v * 64, _MM_HINT_T0);
-        }
+        for (int v = 0; v < vectors; v++) x[v] = _mm512_loadu_ps(b + g * GROUP_BYTES + v * 64);
         for (int r = 0; r < rows; r++) {
             const char *at = (r < 3 ? a + r * stride : a3 + (r - 3) * stride) + g * 4;
             int32_t group; /* of bf16 or int8 it need not be aligned */
@@ -34,24 +32,23 @@ ALWAYS_INLINE void groups_of(matmul_kind kind, int rows, int vectors, bool strea
     }
 }
 
-ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, bool stream,
+/* Each step fetches `lines` of what comes next of b, and the next strip of a. */
+ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
                            const matmul_tile *t) {
     __m512 acc[STRIP][4];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++)
             acc[r][v] = t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->c + r * PANEL + v * 16);
-    const int64_t stride = t->a_stride, unrolled = t->groups & -UNROLL;
-    const char *b = t->b, *a = t->a, *a3 = a + 3 * stride;
-    for (const char *end = b + unrolled * GROUP_BYTES; b < end; b += UNROLL * GROUP_BYTES) {
-        groups_of(kind, rows, vectors, stream, UNROLL, acc, a, a3, stride, b);
+    const int64_t stride = t->a_stride, ahead = t->next_a - t->a;
+    const char *b = t->b, *a = t->a, *a3 = a + 3 * stride, *next = t->next;
+    for (const char *end = b + t->groups * GROUP_BYTES; b < end; b += UNROLL * GROUP_BYTES) {
+        groups_of(kind, rows, vectors, acc, a, a3, stride, b);
+        for (int r = 0; r < rows && lines == 1; r++)
+            PREFETCH((r < 3 ? a + r * stride : a3 + (r - 3) * stride) + ahead);
+        for (int i = 0; i < lines; i++) PREFETCH(next + i * CACHE_LINE);
+        next += lines * CACHE_LINE;
         a += UNROLL * 4;
         a3 += UNROLL * 4;
-    }
-    for (int64_t g = unrolled; g < t->groups; g++) {
-        groups_of(kind, rows, vectors, false, 1, acc, a, a3, stride, b);
-        a += 4;
-        a3 += 4;
-        b += GROUP_BYTES;
     }
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) _mm512_storeu_ps(t->c + r * PANEL + v * 16, acc[r][v]);
@@ -59,20 +56,24 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, bool stream,
 
 #define TILE(kind, rows, vectors)                                                                  \
     case (rows - 1) * 4 + vectors - 1:                                                             \
-        tile_of(kind, rows, vectors, false, t);                                                    \
+        tile_of(kind, rows, vectors, 1, t);                                                        \
         break;
 #define ROW(kind, rows)                                                                            \
     TILE(kind, rows, 1) TILE(kind, rows, 2) TILE(kind, rows, 3) TILE(kind, rows, 4)
-#define STREAM(kind, rows)                                                                         \
-    case rows:                                                                                     \
-        tile_of(kind, rows, 4, true, t);                                                           \
+#define FETCH(kind, rows)                                                                          \
+    case rows * 2:                                                                                 \
+        tile_of(kind, rows, 4, MOST_LINES / 2, t);                                                 \
+        return;                                                                                    \
+    case rows * 2 + 1:                                                                             \
+        tile_of(kind, rows, 4, MOST_LINES, t);                                                     \
         return;
 #define FAMILY(name, KIND)                                                                         \
     static void name##_tile(const matmul_tile *t, void *state) {                                   \
         (void)state;                                                                               \
-        if (t->stream && t->vectors == 4) switch (t->rows) {                                       \
-                STREAM(KIND, 1)                                                                    \
-                STREAM(KIND, 2) STREAM(KIND, 3) STREAM(KIND, 4) STREAM(KIND, 5) STREAM(KIND, 6)    \
+        int64_t lines = t->next_bytes * MOST_LINES / (t->groups * GROUP_BYTES);                    \
+        if (lines > 1 && t->vectors == 4) switch (t->rows * 2 + (lines == MOST_LINES)) {           \
+                FETCH(KIND, 1)                                                                     \
+                FETCH(KIND, 2) FETCH(KIND, 3) FETCH(KIND, 4) FETCH(KIND, 5) FETCH(KIND, 6)         \
             }                                                                                      \
         switch ((t->rows - 1) * 4 + t->vectors - 1) {                                              \
             ROW(KIND, 1) ROW(KIND, 2) ROW(KIND, 3) ROW(KIND, 4) ROW(KIND, 5) ROW(KIND, 6)          \
@@ -80,10 +81,11 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, bool stream,
     }                                                                                              \
     static const matmul_family name = {.kind = KIND,                                               \
                                        .strip = STRIP,                                             \
-                                       .block_rows = 144,                                          \
+                                       .even = true,                                               \
+                                       .block_rows = 516,                                          \
                                        .block_groups = 1024,                                       \
-                                       .unit_groups = 1,                                           \
-                                       .max_chunk = 8,                                             \
+                                       .unit_groups = UNROLL,                                      \
+                                       .max_chunk = 1,                                             \
                                        .tile = name##_tile};
 
 FAMILY(avx512_f32, MATMUL_F32)

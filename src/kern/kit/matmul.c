@@ -2,7 +2,8 @@
 #include "kern/kit/matmul.h"
 #include <string.h>
 
-enum { PREPARE_ROWS = 32, STATE_BYTES = 64, MAX_INT8_K = 65536 };
+/* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. */
+enum { PREPARE_ROWS = 32, STATE_BYTES = 64, MAX_INT8_K = 65536, FETCH_BYTES = 16384 };
 
 static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
@@ -42,9 +43,16 @@ static int64_t per_group(matmul_kind kind) {
     return kind == MATMUL_F32 ? 1 : kind == MATMUL_BF16 ? 2 : 4;
 }
 
+static int64_t head_bytes(matmul_kind kind) {
+    return kind == MATMUL_INT8 ? INT8_HEAD : 0;
+}
+
+static int64_t filled_groups(matmul_kind kind, int64_t k) {
+    return round_up(div_up(k, per_group(kind)), GROUP_FILL);
+}
+
 static int64_t panel_bytes(matmul_kind kind, int64_t k) {
-    int64_t head = kind == MATMUL_INT8 ? INT8_HEAD : 0;
-    return head + round_up(div_up(k, per_group(kind)), GROUP_FILL) * GROUP_BYTES;
+    return head_bytes(kind) + filled_groups(kind, k) * GROUP_BYTES;
 }
 
 typedef struct matrix {
@@ -84,8 +92,11 @@ static void pack_run(const tensor *t, matmul_kind kind, bool across, char *out, 
     for (int64_t u = from; u < to; u++) {
         matmul_view v = view_of(t, across, 0);
         int64_t panels = div_up(v.outer, PANEL);
+        char *panel = out + u * panel_bytes(kind, v.k);
         v = view_of(t, across, u / panels);
-        matmul_pack_panel(kind, &v, u % panels, out + u * panel_bytes(kind, v.k));
+        if (kind == MATMUL_INT8) matmul_pack_head(&v, u % panels, panel);
+        matmul_pack_groups(kind, &v, u % panels, 0, filled_groups(kind, v.k),
+                           panel + head_bytes(kind));
     }
 }
 
@@ -177,6 +188,11 @@ static void plan_units(matmul_plan *x) {
     x->blocks = div_up(x->m, x->block);
     x->chunk = x->m <= 2 * f->strip ? 1 : MAX_OF(1, MIN_OF(f->max_chunk, x->panels / 8));
     x->chunks = div_up(x->panels, x->chunk);
+    x->pack_first = x->pack_b && (x->blocks > 1 || (x->shared_b && x->batch > 1));
+    /* What only one strip uses need not stay near. */
+    bool once = x->m <= f->strip && (!x->pack_b || x->pack_first);
+    int64_t parts = once ? 1 : MAX_OF(1, div_up(x->groups, f->block_groups));
+    x->part = MAX_OF(GROUP_FILL, round_up(div_up(x->groups, parts), GROUP_FILL));
 }
 
 static matmul_plan plan_of(const matmul_family *f, const call *c) {
@@ -224,21 +240,28 @@ static int64_t b_at(const matmul_plan *x) {
 
 int64_t matmul_shared(const matmul_family *f, const call *c) {
     matmul_plan x = plan_of(f, c);
-    /* A K that varies may at its bound, unlike below, be whole groups; with b packed it is fixed. */
+    /* A K that varies may at its bound be whole groups, unlike below; with b packed it is fixed. */
     x.pack_a |= x.pack_b;
     x.a_bytes = x.m * MAX_OF(x.a_stride, round_up(x.groups, GROUP_FILL) * 4 + CACHE_LINE);
-    return b_at(&x) + (x.pack_b ? (x.shared_b ? 1 : x.batch) * x.b_bytes : 0);
+    return b_at(&x) + (x.pack_first ? (x.shared_b ? 1 : x.batch) * x.b_bytes : 0);
+}
+
+/* ---- a thread's scratch: [state][head and block of b][accumulators] ---- */
+
+static int64_t block_bytes(const matmul_family *f, bool pack_b) {
+    return pack_b ? head_bytes(f->kind) + round_up(f->block_groups, GROUP_FILL) * GROUP_BYTES : 0;
 }
 
 int64_t matmul_scratch(const matmul_family *f, const call *c) {
     matmul_plan x = plan_of(f, c);
-    int64_t rows = MIN_OF(f->block_rows, round_up(x.m, f->strip));
+    int64_t rows =
+        x.groups <= f->block_groups ? f->strip : MIN_OF(f->block_rows, round_up(x.m, f->strip));
     int64_t chunk = MAX_OF(1, MIN_OF(f->max_chunk, x.panels / 8));
-    return STATE_BYTES + rows * chunk * GROUP_BYTES;
+    return STATE_BYTES + block_bytes(f, x.pack_b) + rows * chunk * GROUP_BYTES;
 }
 
 static int64_t prepare_b_units(const matmul_plan *x) {
-    return x->pack_b ? (x->shared_b ? 1 : x->batch) * x->panels : 0;
+    return x->pack_first ? (x->shared_b ? 1 : x->batch) * x->panels : 0;
 }
 
 static int64_t prepare_a_units(const matmul_plan *x) {
@@ -281,46 +304,33 @@ int64_t matmul_units(const matmul_family *f, const call *c) {
 
 typedef struct walk {
     const matmul_plan *x;
-    const char *a, *b; /* of the block's first row, of the chunk's first panel, behind the head */
-    float *acc;        /* [panel][block rows][64]; one panel's room if K is one block */
-    int64_t acc_step;  /* from panel to panel */
+    const call *c;
+    const char *a; /* of the block's first row */
+    const char
+        *b; /* of the chunk's first panel, behind the head; NULL: packed here, from `plain` */
+    matmul_view plain;
+    char *room; /* head and block of b */
+    float *acc; /* [panel][block rows][64]; one strip's if K is one block */
+    int64_t acc_panel, acc_row;
     void *state;
     int64_t rows, panels;
-    int64_t row, column; /* the block's first, counted through the batch; the chunk's first */
+    int64_t row, panel, column; /* the first: row counted through the batch; panel, its column */
 } walk;
 
-static void walk_panel(const walk *w, int64_t panel, int64_t g0, int64_t groups) {
-    const matmul_plan *x = w->x;
-    int64_t columns = MIN_OF(x->n - w->column - panel * PANEL, PANEL);
-    int64_t strips = div_up(w->rows, x->f->strip);
-    /* Full strips, but the last few shared evenly where the strip is a matter of registers only. */
-    bool even = x->f->unit_groups == 1;
-    int64_t low = even ? w->rows / strips : x->f->strip, high = even ? w->rows % strips : 0;
-    matmul_tile t = {.b = w->b + panel * x->panel_bytes + g0 * GROUP_BYTES,
-                     .a_stride = x->a_stride,
-                     .groups = groups,
-                     .vectors = (int32_t)div_up(columns, 16),
-                     .first = g0 == 0};
-    /* Behind a lone panel's block comes its next block, or the next panel. */
-    const char *next = x->chunk == 1           ? t.b + groups * GROUP_BYTES
-                       : panel + 1 < w->panels ? t.b + x->panel_bytes
-                                               : NULL;
-    t.next_bytes = next ? groups * GROUP_BYTES / strips : 0;
-    int64_t row = 0;
-    for (int64_t s = 0; s < strips; s++) {
-        t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
-        t.a = w->a + row * x->a_stride + g0 * 4;
-        t.c = w->acc + panel * w->acc_step + row * PANEL;
-        t.stream = s == 0;
-        t.next = next ? next + s * t.next_bytes : t.b;
-        x->f->tile(&t, w->state);
-        row += t.rows;
-    }
+/* Groups g.. of a panel, packed. */
+static const char *block_of_b(const walk *w, int64_t panel, int64_t g, int64_t groups) {
+    matmul_kind kind = w->x->f->kind;
+    if (w->b) return w->b + panel * w->x->panel_bytes + g * GROUP_BYTES;
+    char *out = w->room + head_bytes(kind);
+    if (kind == MATMUL_INT8) matmul_pack_head(&w->plain, w->panel + panel, w->room);
+    matmul_pack_groups(kind, &w->plain, w->panel + panel, g, g + round_up(groups, GROUP_FILL), out);
+    return out;
 }
 
 /* What is the same for all panels of a unit. */
-static matmul_epilogue epilogue_of(const walk *w, const call *c) {
+static matmul_epilogue epilogue_of(const walk *w) {
     const matmul_plan *x = w->x;
+    const call *c = w->c;
     const tensor *bias = c->n_in > MATMUL_BIAS ? &c->in[MATMUL_BIAS] : NULL;
     const tensor *rest = c->n_in > MATMUL_RESIDUAL ? &c->in[MATMUL_RESIDUAL] : NULL;
     matmul_epilogue e = {
@@ -331,47 +341,92 @@ static matmul_epilogue epilogue_of(const walk *w, const call *c) {
     }
     if (rest && rest->data) {
         e.rest_bf16 = is(rest->format, "bf16");
-        e.rest = (const char *)rest->data + w->row * x->n * (e.rest_bf16 ? 2 : 4);
+        e.rest = rest->data;
     }
-    e.out = (char *)c->out[0].data + w->row * x->n * (e.out_bf16 ? 2 : 4);
+    e.out = c->out[0].data;
     if (x->f->kind == MATMUL_INT8)
-        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x)) + w->row;
+        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x));
     return e;
 }
 
-static void finish_panel(const walk *w, matmul_epilogue e, int64_t panel) {
-    int64_t n = w->column + panel * PANEL;
-    e.out += n * (e.out_bf16 ? 2 : 4);
-    if (e.rest) e.rest += n * (e.rest_bf16 ? 2 : 4);
+/* Rows from `row` of the block, in one panel. */
+static void finish_strip(const walk *w, matmul_epilogue e, int64_t panel, int64_t row, int64_t rows,
+                         const float *acc) {
+    int64_t n = w->column + panel * PANEL, at = (w->row + row) * w->x->n + n;
+    e.out += at * (e.out_bf16 ? 2 : 4);
+    if (e.rest) e.rest += at * (e.rest_bf16 ? 2 : 4);
     if (e.bias) e.bias += n * (e.bias_bf16 ? 2 : 4);
-    if (e.row) e.scale = (const float *)(w->b + panel * w->x->panel_bytes - INT8_HEAD);
-    matmul_finish(&e, w->acc + panel * w->acc_step, w->rows, MIN_OF(w->x->n - n, PANEL));
+    if (e.row) {
+        e.row += w->row + row;
+        e.scale = (const float *)(w->b ? w->b + panel * w->x->panel_bytes - INT8_HEAD : w->room);
+    }
+    matmul_finish(&e, acc, rows, MIN_OF(w->x->n - n, PANEL));
+}
+
+static void walk_block(const walk *w, const matmul_epilogue *e, int64_t panel, int64_t g0,
+                       int64_t groups) {
+    const matmul_plan *x = w->x;
+    int64_t columns = MIN_OF(x->n - w->column - panel * PANEL, PANEL);
+    int64_t strips = div_up(w->rows, x->f->strip);
+    int64_t low = x->f->even ? w->rows / strips : x->f->strip;
+    int64_t high = x->f->even ? w->rows % strips : 0;
+    bool last = g0 + groups >= x->groups;
+    matmul_tile t = {.b = block_of_b(w, panel, g0, groups),
+                     .a_stride = x->a_stride,
+                     .groups = round_up(groups, x->f->unit_groups),
+                     .vectors = (int32_t)div_up(columns, 16),
+                     .first = g0 == 0};
+    const char *next = t.b;
+    if (w->b) {
+        /* Behind a lone panel's block comes its next block, or the next panel. */
+        next = strips == 1                               ? t.b + FETCH_BYTES
+               : x->chunk == 1 || panel + 1 == w->panels ? t.b + groups * GROUP_BYTES
+                                                         : t.b + x->panel_bytes;
+        t.next_bytes = groups * GROUP_BYTES / strips;
+    }
+    for (int64_t s = 0, row = 0; s < strips; s++) {
+        t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
+        t.a = w->a + row * x->a_stride + g0 * 4;
+        t.next_a = s + 1 < strips ? t.a + t.rows * x->a_stride
+                   : last         ? t.a
+                                  : w->a + (g0 + groups) * 4;
+        t.c = w->acc + panel * w->acc_panel + row * w->acc_row;
+        t.next = next + s * t.next_bytes;
+        x->f->tile(&t, w->state);
+        if (last) finish_strip(w, *e, panel, row, t.rows, t.c);
+        row += t.rows;
+    }
 }
 
 static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *scratch) {
     int64_t block = unit % x->blocks, chunk = unit / x->blocks % x->chunks;
     int64_t at = unit / x->blocks / x->chunks, row = block * x->block;
+    int64_t at_b = x->shared_b ? 0 : at;
     const char *a = x->pack_a ? c->scratch : c->in[MATMUL_A].data;
     const char *b = x->pack_b ? (const char *)c->scratch + b_at(x) : c->in[MATMUL_B].data;
     walk w = {.x = x,
+              .c = c,
               .a = a + at * x->a_bytes + row * x->a_stride,
-              .b = b + (x->shared_b ? 0 : at * x->b_bytes) + chunk * x->chunk * x->panel_bytes +
-                   (x->f->kind == MATMUL_INT8 ? INT8_HEAD : 0),
-              .acc = (float *)((char *)scratch + STATE_BYTES),
+              .room = (char *)scratch + STATE_BYTES,
               .state = scratch,
               .rows = MIN_OF(x->block, x->m - row),
               .panels = MIN_OF(x->chunk, x->panels - chunk * x->chunk),
               .row = at * x->m + row,
+              .panel = chunk * x->chunk,
               .column = chunk * x->chunk * PANEL};
-    int64_t parts = div_up(x->groups, x->f->block_groups);
-    int64_t part = round_up(div_up(x->groups, parts), GROUP_FILL);
-    w.acc_step = parts > 1 ? w.rows * PANEL : 0;
-    matmul_epilogue e = epilogue_of(&w, c);
-    for (int64_t g = 0; g < x->groups; g += part)
-        for (int64_t p = 0; p < w.panels; p++) {
-            walk_panel(&w, p, g, MIN_OF(part, x->groups - g));
-            if (g + part >= x->groups) finish_panel(&w, e, p);
-        }
+    if (x->pack_b && !x->pack_first)
+        w.plain = view_of(&c->in[MATMUL_B], !x->p->trans_b, at_b);
+    else
+        w.b = b + at_b * x->b_bytes + w.panel * x->panel_bytes + head_bytes(x->f->kind);
+    w.acc = (float *)(w.room + block_bytes(x->f, x->pack_b));
+    if (x->part < x->groups) {
+        w.acc_row = PANEL;
+        w.acc_panel = w.rows * PANEL;
+    }
+    matmul_epilogue e = epilogue_of(&w);
+    for (int64_t g = 0; g < x->groups; g += x->part)
+        for (int64_t p = 0; p < w.panels; p++)
+            walk_block(&w, &e, p, g, MIN_OF(x->part, x->groups - g));
 }
 
 void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch) {

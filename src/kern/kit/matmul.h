@@ -9,7 +9,12 @@
  * (unsigned), a stays signed, and 128 times the row's sum of codes is taken off at the end.
  * a is read in place if its rows already are whole groups, else packed on the call, row by row.
  *
- *   for block of K: for panel of the unit: for strip of rows: acc = chain(acc, a strip, b panel)
+ *   for block of K: for panel of the unit: for strip of rows: acc = chain(acc, a strip, b block)
+ *
+ * A b that was not packed beforehand is packed where it is used, one block of a panel at a time into
+ * the thread's scratch, so that it never leaves the core's cache; only where several blocks of rows
+ * would each do so, the whole of it is packed once, before. While the strips go through one block of b,
+ * each fetches its share of the next, and the next strip of a.
  *
  * Order of additions: one chain from zero over ascending groups for each output element. Between
  * blocks of K the accumulators wait in f32 (int32), which changes no bit; so blocks, strips, units
@@ -26,20 +31,22 @@ enum { PANEL = 64, GROUP_BYTES = 4 * PANEL, GROUP_FILL = 16, INT8_HEAD = 4 * PAN
 
 typedef enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_INT8 } matmul_kind;
 
-/* One strip against one panel: c[row * 64 + column] += ..., starting from zero if `first`. */
+/* One strip against one block of a panel: c[row * 64 + column] += ..., starting from zero if `first`. */
 typedef struct matmul_tile {
     const char *a, *b;  /* at the block's first group */
-    const char *next;   /* this strip's share of what comes next, */
+    const char *next;   /* what of b comes next, this strip's share, */
     int64_t next_bytes; /* of this many bytes */
+    const char *next_a; /* the strip that comes next */
     int64_t a_stride, groups;
     float *c;              /* or int32_t, for int8 */
     int32_t rows, vectors; /* vectors of 16 columns that exist */
-    bool first, stream;    /* stream: the panel comes from memory, fetch ahead */
+    bool first;
 } matmul_tile;
 
 typedef struct matmul_family {
     matmul_kind kind;
     int32_t strip;        /* rows of a full strip */
+    bool even;            /* strips may be of any height, so rows are shared out evenly */
     int32_t block_rows;   /* rows of a unit at most */
     int32_t block_groups; /* of K */
     int32_t unit_groups;  /* a's rows must be a multiple of this to be read in place */
@@ -53,11 +60,13 @@ typedef struct matmul_plan {
     const matmul_family *f;
     const matmul_params *p;
     int64_t batch, m, n, k;
-    int64_t per_group, groups, filled;    /* k's in a group, groups that exist, with the filling */
+    int64_t per_group, groups;            /* k's in a group, groups that exist */
     int64_t panels, panel_bytes, b_bytes; /* of one matrix */
     bool pack_a, pack_b, shared_b;
+    bool pack_first;           /* all of b, before the units run */
     int64_t a_stride, a_bytes; /* of rows as the tiles read them, of one matrix */
     int64_t block, blocks, chunk, chunks;
+    int64_t part; /* groups of a block of K */
 } matmul_plan;
 
 /* A plain matrix as packing sees it: `outer` is M or N. */
@@ -93,8 +102,11 @@ void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t
 int64_t matmul_units(const matmul_family *f, const call *c);
 void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch);
 
-/* matmul_pack_avx512.c. One panel of b; rows from..to of a. */
-void matmul_pack_panel(matmul_kind kind, const matmul_view *v, int64_t panel, char *out);
+/* matmul_pack_avx512.c. Groups from..to of one panel of b, both multiples of GROUP_FILL; the head of an
+ * int8 panel; rows from..to of a. */
+void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
+                        int64_t to, char *out);
+void matmul_pack_head(const matmul_view *v, int64_t panel, char *out);
 void matmul_pack_rows(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
                       int64_t stride, char *out, matmul_row *row);
 /* matmul_epilogue_avx512.c: rows x columns of accumulators, row stride 64. */

@@ -98,9 +98,9 @@ ALWAYS_INLINE void transpose(__m512i r[16]) {
 }
 
 /* out[group][64]: from rows along K, so transposed. */
-ALWAYS_INLINE void panel_along(source s, const matmul_view *v, int64_t n0, int64_t filled,
-                               char *out) {
-    for (int64_t g = 0; g < filled; g += 16)
+ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int64_t from,
+                                int64_t to, char *out) {
+    for (int64_t g = from; g < to; g += 16)
         for (int64_t q = 0; q < PANEL; q += 16) {
             __m512i r[16];
             for (int i = 0; i < 16; i++) {
@@ -111,38 +111,40 @@ ALWAYS_INLINE void panel_along(source s, const matmul_view *v, int64_t n0, int64
             }
             transpose(r);
             for (int i = 0; i < 16; i++)
-                _mm512_storeu_si512(out + (g + i) * GROUP_BYTES + q * 4, r[i]);
+                _mm512_storeu_si512(out + (g - from + i) * GROUP_BYTES + q * 4, r[i]);
         }
 }
 
-ALWAYS_INLINE void panel_across(source s, const matmul_view *v, int64_t n0, int64_t filled,
-                                char *out) {
-    for (int64_t g = 0; g < filled; g++)
+ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int64_t from,
+                                 int64_t to, char *out) {
+    for (int64_t g = from; g < to; g++)
         for (int64_t q = 0; q < PANEL; q += 16)
-            _mm512_storeu_si512(out + g * GROUP_BYTES + q * 4, load_across(s, v, g, n0 + q));
-}
-
-static void panel_int8(const matmul_view *v, int64_t n0, int64_t filled, char *out) {
-    float *scale = (float *)out;
-    for (int64_t i = 0; i < PANEL; i++) {
-        scale[i] = 0;
-        if (n0 + i < v->outer) memcpy(&scale[i], v->data + (n0 + i) * v->stride, sizeof *scale);
-    }
-    panel_along(INT8_INT8, v, n0, filled, out + INT8_HEAD);
+            _mm512_storeu_si512(out + (g - from) * GROUP_BYTES + q * 4,
+                                load_across(s, v, g, n0 + q));
 }
 
 static int64_t filled_groups(matmul_kind kind, int64_t k) {
     return round_up(div_up(k, kind == MATMUL_F32 ? 1 : kind == MATMUL_BF16 ? 2 : 4), GROUP_FILL);
 }
 
-void matmul_pack_panel(matmul_kind kind, const matmul_view *v, int64_t panel, char *out) {
-    int64_t n0 = panel * PANEL, filled = filled_groups(kind, v->k);
+void matmul_pack_head(const matmul_view *v, int64_t panel, char *out) {
+    float *scale = (float *)out;
+    for (int64_t i = 0; i < PANEL; i++) {
+        int64_t n = panel * PANEL + i;
+        scale[i] = 0;
+        if (n < v->outer) memcpy(&scale[i], v->data + n * v->stride, sizeof *scale);
+    }
+}
+
+void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
+                        int64_t to, char *out) {
+    int64_t n0 = panel * PANEL;
 #define CASE(S)                                                                                    \
     case S:                                                                                        \
         if (v->across)                                                                             \
-            panel_across(S, v, n0, filled, out);                                                   \
+            groups_across(S, v, n0, from, to, out);                                                \
         else                                                                                       \
-            panel_along(S, v, n0, filled, out);                                                    \
+            groups_along(S, v, n0, from, to, out);                                                 \
         break
     switch (source_of(kind, v)) {
         CASE(F32_F32);
@@ -150,7 +152,7 @@ void matmul_pack_panel(matmul_kind kind, const matmul_view *v, int64_t panel, ch
         CASE(F32_BF16);
         CASE(BF16_BF16);
     case INT8_INT8:
-        panel_int8(v, n0, filled, out);
+        groups_along(INT8_INT8, v, n0, from, to, out);
         break;
     }
 #undef CASE
