@@ -13,14 +13,13 @@ static bool is_first(const model_config *c) {
 
 static value layer(model_build *b, model_inputs in, value x, int64_t i) {
     const char *at = block_layer(b, "model.layers.", i);
-    const char *mlp = arena_printf(&b->g->mem, "%smlp.", at);
     bool first = is_first(b->config);
     value h = block_rms_norm(b, x, at, "input_layernorm");
     h = block_attention(b, in, h, i, at);
     if (!first) h = block_rms_norm(b, h, at, "post_attention_layernorm");
     x = build_add(b->g, x, block_dropout(b, h));
     h = block_rms_norm(b, x, at, first ? "post_attention_layernorm" : "pre_feedforward_layernorm");
-    h = block_gated_mlp(b, h, b->config->intermediate, mlp ? mlp : "");
+    h = block_gated_mlp(b, h, b->config->intermediate, block_inside(b, at, "mlp."));
     if (!first) h = block_rms_norm(b, h, at, "post_feedforward_layernorm");
     return build_add(b->g, x, block_dropout(b, h));
 }
@@ -28,13 +27,7 @@ static value layer(model_build *b, model_inputs in, value x, int64_t i) {
 static value hidden(model_build *b, model_inputs in) {
     value x = block_embedding(b, in.ids, b->config->vocabulary, "model.", "embed_tokens");
     x = block_dropout(b, build_scale(b->g, x, sqrt((double)b->config->hidden), 0));
-    for (int64_t i = 0; i < b->config->layers; i++) x = layer(b, in, x, i);
-    block_layers_end(b);
-    return block_rms_norm(b, x, "model.", "norm");
-}
-
-static value logits(model_build *b, value h) {
-    return block_head(b, h, "model.embed_tokens", "lm_head");
+    return block_rms_norm(b, block_layers(b, in, x), "model.", "norm");
 }
 
 static void gemma(model_config *c) {
@@ -88,6 +81,7 @@ const model_def model_gemma = {
     .prefix = "model.",
     .turns = true,
     .complete = complete,
+    .layer = layer,
     .hidden = hidden,
-    .logits = logits,
+    .logits = block_logits,
 };

@@ -26,9 +26,7 @@ static value hidden(model_build *b, model_inputs in) {
     value x = block_embedding(b, in.ids, c->vocabulary, "transformer.", "wte");
     value positions = block_embedding(b, in.positions, c->positions, "transformer.", "wpe");
     x = block_dropout(b, build_add(b->g, x, positions));
-    for (int64_t i = 0; i < c->layers; i++) x = layer(b, in, x, i);
-    block_layers_end(b);
-    return block_layer_norm(b, x, true, "transformer.", "ln_f");
+    return block_layer_norm(b, block_layers(b, in, x), true, "transformer.", "ln_f");
 }
 
 static value logits(model_build *b, value h) {
@@ -82,6 +80,7 @@ const model_def model_gpt2 = {
     .in_by_out = true,
     .layer_norms = true,
     .complete = complete,
+    .layer = layer,
     .hidden = hidden,
     .logits = logits,
 };

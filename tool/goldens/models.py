@@ -30,6 +30,7 @@ SIZES = dict(vocab_size=96, hidden_size=48, intermediate_size=56, num_hidden_lay
              num_key_value_heads=2, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 RMS = dict(SIZES, rms_norm_eps=0.02)
 HEAD = dict(RMS, head_dim=16)
+SIZES_MHA = {k: v for k, v in SIZES.items() if k != "num_key_value_heads"}
 
 
 def rope(kind, **more):
@@ -59,6 +60,19 @@ CASES = {
             "sliding_attention", "full_attention", "sliding_attention"],
         rope_parameters={"full_attention": dict(rope_type="linear", factor=2.0, rope_theta=5000.0),
                          "sliding_attention": dict(rope_type="default", rope_theta=500.0)})),
+    "smollm3": (tf.SmolLM3Config, dict(HEAD, num_hidden_layers=4, use_sliding_window=True,
+                                       sliding_window=21, max_window_layers=1, **rope("default"))),
+    "phi3": (tf.Phi3Config, dict(RMS, partial_rotary_factor=0.5, max_position_embeddings=128,
+                                 original_max_position_embeddings=32, sliding_window=23, rope_parameters=dict(
+        rope_type="longrope", rope_theta=1000.0, partial_rotary_factor=0.5, short_factor=[1.0, 1.1, 1.2],
+        long_factor=[1.5, 2.0, 3.5], original_max_position_embeddings=32))),
+    "olmo2": (tf.Olmo2Config, dict(RMS, **rope("default"))),
+    "starcoder2": (tf.Starcoder2Config, dict(SIZES, norm_epsilon=0.02, sliding_window=15, **rope("default"))),
+    "gpt_neox": (tf.GPTNeoXConfig, dict(SIZES_MHA, layer_norm_eps=0.02, rope_parameters=dict(
+        rope_type="default", rope_theta=1000.0, partial_rotary_factor=0.5))),
+    "gpt_neox_serial": (tf.GPTNeoXConfig, dict(SIZES_MHA, layer_norm_eps=0.02, use_parallel_residual=False,
+                                               attention_bias=False, rope_parameters=dict(
+        rope_type="default", rope_theta=1000.0, partial_rotary_factor=1.0))),
 }
 
 # config.json as older versions of transformers wrote it

@@ -33,8 +33,28 @@ const char *block_layer(model_build *b, const char *prefix, int64_t layer) {
     return "";
 }
 
-void block_layers_end(model_build *b) {
+const char *block_inside(model_build *b, const char *at, const char *part) {
+    const char *name = arena_printf(&b->g->mem, "%s%s", at, part);
+    if (name) return name;
+    (void)graph_fail(b->g, STATUS_NO_MEMORY, "the name of a layer's part");
+    return "";
+}
+
+value block_layers(model_build *b, model_inputs in, value x) {
+    for (int64_t i = 0; i < b->config->layers; i++) x = b->def->layer(b, in, x, i);
     b->g->region = 0;
+    return x;
+}
+
+value block_hidden(model_build *b, model_inputs in) {
+    value x = block_embedding(b, in.ids, b->config->vocabulary, "model.", "embed_tokens");
+    x = block_layers(b, in, block_dropout(b, x));
+    return b->def->layer_norms ? block_layer_norm(b, x, true, "model.", "norm")
+                               : block_rms_norm(b, x, "model.", "norm");
+}
+
+value block_logits(model_build *b, value hidden) {
+    return block_head(b, hidden, "model.embed_tokens", "lm_head");
 }
 
 static int64_t columns_of(const model_build *b, value x) {

@@ -11,8 +11,13 @@ value block_parameter(model_build *b, int32_t rank, const int64_t *dim, const ch
                       const char *name);
 /* The prefix of a layer, "PREFIXlayers.I." for "PREFIXlayers.", and its region from here on. */
 const char *block_layer(model_build *b, const char *prefix, int64_t layer);
-/* Ends the last layer's region. */
-void block_layers_end(model_build *b);
+/* AT followed by a part that holds others, "mlp.". */
+const char *block_inside(model_build *b, const char *at, const char *part);
+/* All layers of the architecture, each in its region. */
+value block_layers(model_build *b, model_inputs in, value x);
+/* The whole of most decoders: embed_tokens, layers, norm; and their logits. */
+value block_hidden(model_build *b, model_inputs in);
+value block_logits(model_build *b, value hidden);
 
 /* y = x w (+ bias), in the orientation of the architecture's files. */
 value block_linear(model_build *b, value x, int64_t outputs, bool bias, const char *at,

@@ -21,7 +21,7 @@ const model_key model_shared_keys[] = {
     MODEL_INTEGER("intermediate_size", intermediate, 1, 1 << 24),
     MODEL_ACTIVATION("hidden_act"),
     MODEL_NUMBER("rms_norm_eps", norm_epsilon, 0, 1),
-    MODEL_INTEGER("sliding_window", window, 0, 1 << 30),
+    MODEL_INTEGER("sliding_window", window, 1, 1 << 30),
     MODEL_NUMBER("rope_theta", rope.theta, 1, BIG),
     MODEL_NUMBER("partial_rotary_factor", rope.rotated, 0, 1),
     MODEL_NUMBER("initializer_range", initializer_range, 0, 10),

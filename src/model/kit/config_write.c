@@ -1,5 +1,6 @@
 /* Writing config.json: the fields that the architecture's keys and the shared ones name, each once,
- * and what is no single field. Numbers that are zero are left out, as their keys would be null. */
+ * and what is no single field. What is not there (sizes and numbers of 0,
+ * tokens of -1) is left out. */
 #include "base/json_write.h"
 #include "model/kit/model.h"
 #include <string.h>
@@ -13,7 +14,7 @@ static void write_key(json_writer *w, const model_key *k, const model_config *c)
     const void *place = (const char *)c + k->offset;
     switch (k->kind) {
     case MODEL_KEY_INTEGER:
-        if (*(const int64_t *)place && *(const int64_t *)place != -1)
+        if (*(const int64_t *)place != -1 && (*(const int64_t *)place || k->low <= 0))
             json_write_integer_field(w, k->key, *(const int64_t *)place);
         break;
     case MODEL_KEY_NUMBER:

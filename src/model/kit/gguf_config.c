@@ -67,13 +67,13 @@ static bool has(gguf_reading *r, const char *key) {
 static status read_keys(gguf_reading *r, const model_key *k) {
     for (; k->key; k++) {
         char *place = (char *)r->config + k->offset;
-        int64_t truth;
         if (!has(r, k->key)) continue;
         if (k->kind == MODEL_KEY_INTEGER) {
             TRY(gguf_integer(r->g, r->key, (int64_t)k->low, (int64_t)k->high, (int64_t *)place));
         } else if (k->kind == MODEL_KEY_BOOL) {
-            TRY(gguf_integer(r->g, r->key, 0, 1, &truth));
-            *(bool *)place = truth;
+            if (gguf_find(r->g, r->key)->type != GGUF_BOOL)
+                FAIL(r->cx, STATUS_BAD_DATA, "'%s' is no bool", r->key);
+            *(bool *)place = gguf_find(r->g, r->key)->integer != 0;
         } else {
             TRY(gguf_number(r->g, r->key, (double *)place));
             if (!(*(double *)place >= k->low && *(double *)place <= k->high))
@@ -165,9 +165,11 @@ static void read_tensors(gguf_reading *r) {
     else if (!c->vocabulary && tokens && tokens->type == GGUF_ARRAY)
         c->vocabulary = tokens->count;
     c->tied = r->g->n_tensors && !gguf_find_tensor(r->g, "output.weight");
-    c->attention_bias |= gguf_find_tensor(r->g, "blk.0.attn_q.bias") != NULL;
-    c->output_bias |= gguf_find_tensor(r->g, "blk.0.attn_output.bias") != NULL;
-    c->mlp_bias |= gguf_find_tensor(r->g, "blk.0.ffn_down.bias") != NULL;
+    if (!r->g->n_tensors) return;
+    c->attention_bias = gguf_find_tensor(r->g, "blk.0.attn_q.bias") != NULL ||
+                        gguf_find_tensor(r->g, "blk.0.attn_qkv.bias") != NULL;
+    c->output_bias = gguf_find_tensor(r->g, "blk.0.attn_output.bias") != NULL;
+    c->mlp_bias = gguf_find_tensor(r->g, "blk.0.ffn_down.bias") != NULL;
 }
 
 static status read_tokens(gguf_reading *r) {
@@ -251,6 +253,13 @@ static void put_text(gguf_pairs *p, const char *key, const char *text) {
         (gguf_value){.type = GGUF_STRING, .text = {text, (int64_t)strlen(text)}};
 }
 
+/* Whether the architecture has a key of its own for the field. */
+static bool is_own(const model_def *def, const model_key *k) {
+    for (const model_key *own = def->keys; own && own->key; own++)
+        if (own->kind == k->kind && own->offset == k->offset) return true;
+    return false;
+}
+
 static void put_keys(gguf_pairs *p, const char *arch, const model_def *def, const model_config *c,
                      const model_key *k) {
     for (; k->key; k++) {
@@ -265,12 +274,30 @@ static void put_keys(gguf_pairs *p, const char *arch, const model_def *def, cons
             put_integer(p, key, *(const int64_t *)place);
         if (k->kind == MODEL_KEY_NUMBER && *(const double *)place != 0)
             put_number(p, key, *(const double *)place);
-        if (k->kind == MODEL_KEY_BOOL && *(const bool *)place)
-            gguf_pair_add(p, key)->value = (gguf_value){.type = GGUF_BOOL, .integer = 1};
+        if (k->kind == MODEL_KEY_BOOL && is_own(def, k))
+            gguf_pair_add(p, key)->value =
+                (gguf_value){.type = GGUF_BOOL, .integer = *(const bool *)place};
     }
 }
 
-void gguf_config_write(gguf_pairs *p, const model_config *c) {
+/* What GGUF has no key for must be what its readers take for granted. */
+static status check_said(context *cx, const model_config *c) {
+    model_config assumed;
+    TRY(model_config_start(cx, c->model_type, &assumed));
+    for (int64_t i = 0; i < c->layers; i++)
+        if (c->still[i] != (assumed.rope_every && !((i + 1) % assumed.rope_every)))
+            FAIL(cx, STATUS_UNSUPPORTED,
+                 "GGUF cannot say that layer %lld does %s rope in a model of type '%s'",
+                 (long long)i, c->still[i] ? "without" : "with", c->model_type);
+    if (c->activation != assumed.activation)
+        FAIL(cx, STATUS_UNSUPPORTED,
+             "GGUF cannot say that a model of type '%s' has another activation than usual",
+             c->model_type);
+    return STATUS_OK;
+}
+
+status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) {
+    TRY(check_said(cx, c));
     char key[KEY_BYTES];
     const model_variant *v;
     const model_def *def = model_find(c->model_type, &v);
@@ -288,7 +315,7 @@ void gguf_config_write(gguf_pairs *p, const model_config *c) {
         gguf_pair_add(p, key)->value = (gguf_value){
             .type = GGUF_ARRAY, .item_type = GGUF_BOOL, .count = c->layers, .items = c->slides};
     }
-    if (!def->turns) return;
+    if (!def->turns) return p->st;
     snprintf(key, sizeof key, "%s.rope.dimension_count", v->gguf);
     put_integer(p, key, rope_rotary(c));
     if (rope->type == MODEL_ROPE_LINEAR || rope->type == MODEL_ROPE_YARN) {
@@ -298,4 +325,5 @@ void gguf_config_write(gguf_pairs *p, const model_config *c) {
     if (rope->type == MODEL_ROPE_LINEAR || rope->type == MODEL_ROPE_YARN ||
         rope->type == MODEL_ROPE_LONG)
         put_keys(p, v->gguf, def, c, rope_keys);
+    return p->st;
 }

@@ -47,8 +47,8 @@ typedef struct gguf_pairs {
 } gguf_pairs;
 /* A new pair of this key, whose value the caller sets. */
 gguf_pair *gguf_pair_add(gguf_pairs *p, const char *key);
-/* A description as metadata. */
-void gguf_config_write(gguf_pairs *p, const model_config *c);
+/* A description as metadata; what GGUF cannot say is refused. */
+status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) MUST_USE;
 
 /* What a written file holds besides the parameters. */
 typedef struct gguf_saving {

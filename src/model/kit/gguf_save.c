@@ -21,8 +21,7 @@ typedef struct writing {
 } writing;
 
 /* Row r of what GGUF holds, in floats. */
-static void take_row(const written *item, int64_t r, int64_t columns,
-                     float *out) {
+static void take_row(const written *item, int64_t r, int64_t columns, float *out) {
     const tensor *t = &item->state->t;
     const char *data = t->data;
     int64_t row_bytes = num_row_bytes(t->format, columns);
@@ -133,7 +132,7 @@ static status write_all(writing *w, const char *path, const states *s, const ggu
     w->items = ARENA_NEW(w->memory, written, most);
     if (!pairs || !w->sources || !w->items) return STATUS_NO_MEMORY;
     pairs->memory = w->memory;
-    gguf_config_write(pairs, w->config);
+    TRY(gguf_config_write(w->cx, pairs, w->config));
     for (int64_t i = 0; i < how->n_pairs; i++)
         gguf_pair_add(pairs, how->pairs[i].key)->value = how->pairs[i].value;
     TRY(pairs->st);

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "model/kit/blocks.h"
 #include "model/kit/gguf_names.h"
 #include <string.h>
 
@@ -31,7 +32,8 @@ static bool find_def(model_build *b) {
 }
 
 value model_hidden(model_build *b, model_inputs in) {
-    return find_def(b) ? b->def->hidden(b, in) : NO_VALUE;
+    if (!find_def(b)) return NO_VALUE;
+    return b->def->hidden ? b->def->hidden(b, in) : block_hidden(b, in);
 }
 
 value model_logits(model_build *b, value hidden) {

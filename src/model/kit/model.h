@@ -48,6 +48,8 @@ struct model_def {
     bool turns;                    /* positions by rope */
     /* After reading: what depends on several keys; may be NULL. */
     status (*complete)(context *cx, model_config *c);
+    value (*layer)(model_build *b, model_inputs in, value x, int64_t layer);
+    /* Embedding, layers, last norm; NULL: as Llama (block_hidden). */
     value (*hidden)(model_build *b, model_inputs in);
     value (*logits)(model_build *b, value hidden); /* NULL: an encoder, which has no vocabulary */
 };
