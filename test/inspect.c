@@ -195,6 +195,8 @@ static void gguf_architectures(test *t) {
         int64_t value;
     } cases[] = {
         {"llama", "expert_used_count", "config: llama, 46 layers, ", 0},
+        {"llama", "expert_count", "config: mixtral, 46 layers, ", 8},
+        {"qwen3moe", "expert_count", ", 8 of 8 experts", 8},
         {"gemma2", "attention.key_length", "(4 of keys) of 32, ", 32},
         {"gemma", "attention.sliding_window", "config: gemma, 46 layers, ", 0},
     };

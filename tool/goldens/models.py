@@ -73,6 +73,12 @@ CASES = {
     "gpt_neox_serial": (tf.GPTNeoXConfig, dict(SIZES_MHA, layer_norm_eps=0.02, use_parallel_residual=False,
                                                attention_bias=False, rope_parameters=dict(
         rope_type="default", rope_theta=1000.0, partial_rotary_factor=1.0))),
+    "mixtral": (tf.MixtralConfig, dict(HEAD, num_local_experts=5, num_experts_per_tok=2, **rope("default"))),
+    "qwen2_moe": (tf.Qwen2MoeConfig, dict(RMS, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=40,
+                                          shared_expert_intermediate_size=24, norm_topk_prob=False,
+                                          **rope("default"))),
+    "qwen3_moe": (tf.Qwen3MoeConfig, dict(HEAD, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=24,
+                                          norm_topk_prob=True, **rope("default"))),
 }
 
 # config.json as older versions of transformers wrote it

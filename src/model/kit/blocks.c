@@ -5,10 +5,14 @@
 #include "ops/dropout.h"
 #include "ops/gated_mlp.h"
 #include "ops/gather.h"
+#include "ops/grouped_matmul.h"
 #include "ops/norm.h"
+#include "ops/reduce.h"
 #include "ops/rope.h"
 #include "ops/scale.h"
 #include "ops/shape.h"
+#include "ops/softmax.h"
+#include "ops/topk.h"
 #include "ops/unary.h"
 #include <math.h>
 #include <stdio.h>
@@ -200,6 +204,34 @@ value block_gated_mlp(model_build *b, value x, int64_t width, const char *at) {
     value up = block_linear(b, x, width, c->mlp_bias, at, "up_proj");
     value y = build_gated_mlp(b->g, gate, up, block_act(c));
     return block_linear(b, y, c->hidden, c->mlp_bias, at, "down_proj");
+}
+
+/* The product of each row with the matrices [experts, outputs, inputs] that its ids choose. */
+static value chosen_products(model_build *b, value x, value ids, int64_t outputs, const char *at,
+                             const char *part) {
+    int64_t dim[3] = {b->config->experts, outputs, columns_of(b, x)};
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s.weight", part);
+    value w = block_parameter(b, 3, dim, at, name);
+    grouped_matmul_params p = {.format = num_find("f32")};
+    value y = build_grouped_matmul(b->g, &p, x, w, ids, NO_VALUE);
+    return graph_name(b->g, y, "%s%s", at, part);
+}
+
+value block_experts(model_build *b, value x, const char *at, const block_expert_names *names) {
+    const model_config *c = b->config;
+    graph *g = b->g;
+    value odds = build_softmax(g, block_linear(b, x, c->experts, false, at, names->router));
+    value weights = build_topk(g, odds, (int32_t)c->experts_per_token);
+    value ids = {weights.node, weights.out + 1};
+    if (c->normalize_experts) weights = build_div(g, weights, build_sum(g, weights, 2, true));
+    const char *experts = block_inside(b, at, names->experts);
+    value gate = chosen_products(b, x, ids, c->expert_intermediate, experts, names->gate);
+    value up = chosen_products(b, x, ids, c->expert_intermediate, experts, names->up);
+    value y = build_gated_mlp(g, gate, up, block_act(c));
+    y = chosen_products(b, y, ids, c->hidden, experts, names->down);
+    weights = build_reshape(g, weights, 2, 0, 1, (int64_t[]){1});
+    return build_sum(g, build_mul(g, y, weights), 2, false);
 }
 
 value block_head(model_build *b, value hidden, const char *embedding, const char *head) {

@@ -44,6 +44,12 @@ value block_attend(model_build *b, model_inputs in, int64_t layer, value q, valu
 value block_attention(model_build *b, model_inputs in, value x, int64_t layer, const char *at);
 /* down_proj(act(gate_proj x) * up_proj x). */
 value block_gated_mlp(model_build *b, value x, int64_t width, const char *at);
+/* What an architecture calls the router and its experts; `experts` ends in "*.", for all of them. */
+typedef struct block_expert_names {
+    const char *router, *experts, *gate, *up, *down;
+} block_expert_names;
+/* Each row through the experts that its router chooses. */
+value block_experts(model_build *b, value x, const char *at, const block_expert_names *names);
 /* Logits by the input embedding where it is tied, else by `head`; soft-capped where configured. */
 value block_head(model_build *b, value hidden, const char *embedding, const char *head);
 

@@ -14,7 +14,7 @@ static void write_key(json_writer *w, const model_key *k, const model_config *c)
     const void *place = (const char *)c + k->offset;
     switch (k->kind) {
     case MODEL_KEY_INTEGER:
-        if (*(const int64_t *)place != -1 && (*(const int64_t *)place || k->low <= 0))
+        if (*(const int64_t *)place != -1 && (*(const int64_t *)place || k->low < 0))
             json_write_integer_field(w, k->key, *(const int64_t *)place);
         break;
     case MODEL_KEY_NUMBER:
