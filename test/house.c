@@ -20,9 +20,13 @@ static int shell(char text[TEXT_BYTES], const char *fmt, ...) {
     va_end(args);
     FILE *pipe = popen(command, "r");
     if (!pipe) return -1;
-    size_t n = fread(text, 1, TEXT_BYTES - 1, pipe);
+    size_t n = 0;
+    for (int c; (c = getc(pipe)) != EOF; text[n++] = (char)c) {
+        if (n < TEXT_BYTES - 1) continue;
+        n /= 2; /* errors come last */
+        memmove(text, text + TEXT_BYTES - 1 - n, n);
+    }
     text[n] = 0;
-    while (getc(pipe) != EOF) continue;
     int code = pclose(pipe);
     return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
 }

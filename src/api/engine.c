@@ -253,9 +253,9 @@ static const tensor *find_checked(const hone_plan *p, const char *name, int64_t 
 int hone_set(hone_plan *p, const char *name, const float *numbers, int64_t count) {
     const tensor *t = find_checked(p, name, count, true, false);
     if (!t) return 1;
-    int64_t row = t->rank ? t->dim[t->rank - 1] : 1, stride = num_row_bytes(t->format, row);
-    for (int64_t r = 0; r * row < count; r++)
-        t->format->pack(numbers + r * row, row, (char *)t->data + r * stride);
+    tensor_rows rows = tensor_rows_of(t);
+    for (int64_t r = 0; r < rows.count; r++)
+        t->format->pack(numbers + r * rows.elems, rows.elems, (char *)t->data + r * rows.bytes);
     p->dirty |= value_node(p->g->g, graph_find(p->g->g, name))->op == &op_state;
     return 0;
 }
@@ -274,12 +274,12 @@ int hone_randomise(hone_plan *p, const char *name, double deviation, uint64_t se
     const tensor *t = find_tensor(p, name, true);
     if (!t) return 1;
     rng r = rng_make(seed, rng_stream(name));
-    int64_t row = t->rank ? t->dim[t->rank - 1] : 1, rows = row ? tensor_elems(t) / row : 0;
-    double *numbers = context_alloc(p->g->h->cx, (size_t)row * sizeof *numbers);
+    tensor_rows rows = tensor_rows_of(t);
+    double *numbers = context_alloc(p->g->h->cx, (size_t)rows.elems * sizeof *numbers);
     if (!numbers) return 1;
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < row; j++) numbers[j] = deviation * rng_normal(&r);
-        num_pack_f64(t->format, numbers, row, (char *)t->data + i * num_row_bytes(t->format, row));
+    for (int64_t i = 0; i < rows.count; i++) {
+        for (int64_t j = 0; j < rows.elems; j++) numbers[j] = deviation * rng_normal(&r);
+        num_pack_f64(t->format, numbers, rows.elems, (char *)t->data + i * rows.bytes);
     }
     context_release(p->g->h->cx, numbers);
     p->dirty = true;
@@ -312,8 +312,9 @@ int hone_run(hone_plan *p) {
 int hone_get(const hone_plan *p, const char *name, float *numbers, int64_t count) {
     const tensor *t = find_checked(p, name, count, false, false);
     if (!t) return 1;
-    int64_t row = t->rank ? t->dim[t->rank - 1] : 1, stride = num_row_bytes(t->format, row);
-    for (int64_t r = 0; r * row < count; r++)
-        t->format->unpack((char *)t->data + r * stride, 0, row, numbers + r * row);
+    tensor_rows rows = tensor_rows_of(t);
+    for (int64_t r = 0; r < rows.count; r++)
+        t->format->unpack((char *)t->data + r * rows.bytes, 0, rows.elems,
+                          numbers + r * rows.elems);
     return 0;
 }

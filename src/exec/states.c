@@ -111,27 +111,30 @@ int64_t tensor_elems(const tensor *t) {
     return elems;
 }
 
-static int64_t row_elems(const tensor *t) {
-    return t->rank ? t->dim[t->rank - 1] : 1;
+tensor_rows tensor_rows_of(const tensor *t) {
+    int64_t elems = t->rank ? t->dim[t->rank - 1] : 1;
+    return (tensor_rows){.count = elems ? tensor_elems(t) / elems : 0,
+                         .elems = elems,
+                         .bytes = num_row_bytes(t->format, elems)};
 }
 
 int64_t tensor_bytes(const tensor *t) {
-    int64_t row = row_elems(t);
-    return row ? tensor_elems(t) / row * num_row_bytes(t->format, row) : 0;
+    tensor_rows rows = tensor_rows_of(t);
+    return rows.count * rows.bytes;
 }
 
 void tensor_set(const tensor *t, const double *numbers) {
-    int64_t row = row_elems(t), stride = num_row_bytes(t->format, row),
-            rows = row ? tensor_elems(t) / row : 0;
-    for (int64_t r = 0; r < rows; r++)
-        num_pack_f64(t->format, numbers + r * row, row, (char *)t->data + r * stride);
+    tensor_rows rows = tensor_rows_of(t);
+    for (int64_t r = 0; r < rows.count; r++)
+        num_pack_f64(t->format, numbers + r * rows.elems, rows.elems,
+                     (char *)t->data + r * rows.bytes);
 }
 
 void tensor_get(const tensor *t, double *numbers) {
-    int64_t row = row_elems(t), stride = num_row_bytes(t->format, row),
-            rows = row ? tensor_elems(t) / row : 0;
-    for (int64_t r = 0; r < rows; r++)
-        num_unpack_f64(t->format, (const char *)t->data + r * stride, 0, row, numbers + r * row);
+    tensor_rows rows = tensor_rows_of(t);
+    for (int64_t r = 0; r < rows.count; r++)
+        num_unpack_f64(t->format, (const char *)t->data + r * rows.bytes, 0, rows.elems,
+                       numbers + r * rows.elems);
 }
 
 static status find_counted(const states *s, const char *name, int64_t count, state **out) {

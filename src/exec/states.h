@@ -30,6 +30,11 @@ state *states_at(const states *s, int32_t index);
 status states_set(states *s, const char *name, const double *numbers, int64_t count);
 status states_get(const states *s, const char *name, double *numbers, int64_t count);
 
+/* A tensor as its rows along the innermost axis. */
+typedef struct tensor_rows {
+    int64_t count, elems, bytes; /* bytes: as stored, of one */
+} tensor_rows;
+tensor_rows tensor_rows_of(const tensor *t);
 /* Elements, and bytes as stored, of a tensor with extents set. */
 int64_t tensor_elems(const tensor *t);
 int64_t tensor_bytes(const tensor *t);

@@ -3,7 +3,7 @@
 
 static void drop_shown(speech *s) {
     s->held.length -= s->ready;
-    memmove(s->held.bytes, s->held.bytes + s->ready, (size_t)s->held.length);
+    if (s->held.length) memmove(s->held.bytes, s->held.bytes + s->ready, (size_t)s->held.length);
     s->ready = 0;
 }
 

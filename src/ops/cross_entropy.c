@@ -2,10 +2,10 @@
 #include "ops/binary.h"
 #include "ops/gather.h"
 #include "ops/kit/entropy.h"
+#include "ops/kit/soft.h"
 #include "ops/reduce.h"
 #include "ops/scale.h"
 #include "ops/unary.h"
-#include <math.h>
 
 static status shape(const graph *g, const node *n, type *out) {
     TRY(entropy_check(g, n));
@@ -20,10 +20,7 @@ static void reference(const call *c) {
     const double *weights = kit_in(c, CROSS_ENTROPY_WEIGHTS);
     for (int64_t r = 0; r < c->in[CROSS_ENTROPY_LOGITS].dim[0]; r++) {
         const double *x = kit_in(c, CROSS_ENTROPY_LOGITS) + r * columns;
-        double top = -INFINITY, sum = 0;
-        for (int64_t k = 0; k < columns; k++) top = fmax(top, x[k]);
-        for (int64_t k = 0; k < columns; k++) sum += exp(x[k] - top);
-        double lse = top + log(sum);
+        double lse = soft_lse(x, columns);
         int64_t target = kit_id(&c->in[CROSS_ENTROPY_TARGETS], r);
         bool counts = target >= 0 && target < columns;
         double loss = counts ? lse - x[target] + p->z * lse * lse : 0;
