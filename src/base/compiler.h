@@ -14,8 +14,15 @@
 #define NOINLINE __attribute__((noinline))
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 /* Compiled for each generation of vector units, and picked when the program is loaded: for loops that compilers turn
- * into vector code by themselves, on floors below the kernels. */
-#if defined(__x86_64__)
+ * into vector code by themselves, on floors below the kernels. Picking happens before the thread sanitizer is ready. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define UNDER_THREAD_SANITIZER
+#endif
+#if defined(__x86_64__) && !defined(UNDER_THREAD_SANITIZER)
 #define VECTOR_CLONES                                                                              \
     __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
 #else

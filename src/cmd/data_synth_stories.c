@@ -14,7 +14,7 @@ typedef struct data_synth_stories_options {
 static const option_def options[] = {
     OPTION(data_synth_stories_options, count, OPTION_INT, .letter = 'n', .initial = "10000",
            RANGE(0, 1e12), .help = "stories to write"),
-    OPTION(data_synth_stories_options, seed, OPTION_INT, .initial = "0", RANGE(0, INT64_MAX),
+    OPTION(data_synth_stories_options, seed, OPTION_INT, .initial = "0", RANGE(0, 9e18),
            .help = "other numbers give other stories"),
     OPTION(data_synth_stories_options, out, OPTION_STRING, .required = true, .letter = 'o',
            .value = "DIR|FILE",
