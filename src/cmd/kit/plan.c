@@ -1,0 +1,173 @@
+/* The shared parts of `hone plan` (cmd/kit/plan.h). */
+#include "cmd/kit/plan.h"
+#include "base/cpu.h"
+#include "base/file.h"
+#include "base/time.h"
+#include "cmd/kit/bench.h"
+#include <math.h>
+#include <string.h>
+
+const char *const plan_tag_names[TAG_COUNT] = {[TAG_PARAMETER] = "weights",
+                                               [TAG_PACKED] = "packed",
+                                               [TAG_GRADIENT] = "gradients",
+                                               [TAG_OPTIMISER] = "optimiser",
+                                               [TAG_ACTIVATION] = "activations",
+                                               [TAG_KV] = "kv",
+                                               [TAG_COMMUNICATION] = "communication",
+                                               [TAG_TIER] = "tier",
+                                               [TAG_INPUT] = "inputs",
+                                               [TAG_SCRATCH] = "scratch"};
+
+/* ---- the model ---- */
+
+static status read_config(const verb_call *call, const char *path, model_config *out) {
+    file_map map;
+    TRY(file_map_open(call->cx, path, &map));
+    status st = model_config_read(call->cx, path, map.bytes, map.size_bytes, out);
+    file_map_close(&map);
+    return st;
+}
+
+status plan_find_model(const verb_call *call, const char *name, model_config *out) {
+    int64_t n = 0;
+    for (; model_preset_names[n]; n++)
+        if (!strcmp(model_preset_names[n], name)) return model_preset(call->cx, name, out);
+    size_t length = strlen(name);
+    if (length > 5 && !strcmp(name + length - 5, ".json")) return read_config(call, name, out);
+    if (file_is_folder(name)) {
+        const char *path = arena_printf(call->memory, "%s/config.json", name);
+        return path ? read_config(call, path, out) : STATUS_NO_MEMORY;
+    }
+    if (file_exists(name)) {
+        model *m;
+        TRY(model_open(call->cx, name, &m));
+        *out = m->config;
+        model_close(m);
+        return STATUS_OK;
+    }
+    const char *nearest = options_nearest(name, model_preset_names, n);
+    FAIL(call->cx, STATUS_BAD_ARGUMENT,
+         "'%s' is neither a preset, a model folder, a config.json nor a GGUF file%s%s%s", name,
+         nearest ? "; did you mean the preset '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+/* ---- the machine ---- */
+
+static double roof_of(bench *b, roof_kind kind) {
+    const roof_def *best = bench_roof_best(b, kind);
+    double sample[9];
+    if (!best) return 0;
+    for (int i = 0; i < COUNT_OF(sample); i++)
+        sample[i] = bench_roof_sample(b, best, b->rounds[kind]);
+    return bench_median(sample, COUNT_OF(sample));
+}
+
+/* The share of its roof that a case reaches. */
+static double share_of(bench *b, const char *name, double fallback) {
+    bench_result r;
+    for (const bench_case *c = bench_cases; c->name; c++)
+        if (!strcmp(c->name, name))
+            return bench_case_run(b, c, false, &r) == STATUS_OK ? fmin(r.share, 1) : fallback;
+    return fallback;
+}
+
+static status measure(const verb_call *call, machine *out) {
+    bench b;
+    TRY(bench_open(call->cx, 0, &b));
+    *out = (machine){.name = "this machine",
+                     .f32 = roof_of(&b, ROOF_F32),
+                     .bf16 = roof_of(&b, ROOF_BF16),
+                     .int8 = roof_of(&b, ROOF_INT8),
+                     .bandwidth = fmax(roof_of(&b, ROOF_READ), roof_of(&b, ROOF_COPY)),
+                     .memory = cpu_get()->memory_bytes,
+                     .devices = 1,
+                     .reached = share_of(&b, "matmul.f32.forward", 0.7),
+                     .carried = share_of(&b, "add.f32", 0.8),
+                     .source = "measured now"};
+    bench_close(&b);
+    return STATUS_OK;
+}
+
+status plan_find_machine(const verb_call *call, const char *name, int64_t devices, machine *out) {
+    TRY(strcmp(name, "this") ? machine_find(call->memory, name, out) : measure(call, out));
+    if (devices) out->devices = devices;
+    return STATUS_OK;
+}
+
+/* ---- amounts ---- */
+
+plan_text plan_count(double n) {
+    static const char *const names[] = {"", " thousand", " million", " billion", " trillion"};
+    plan_text t;
+    int k = 0;
+    while (k < COUNT_OF(names) - 1 && fabs(n) >= 1000) n /= 1000, k++;
+    if (fabs(n) >= 1000)
+        snprintf(t.text, sizeof t.text, "%.3g", n * pow(1000, k));
+    else
+        snprintf(t.text, sizeof t.text, k ? "%.2f%s" : "%.0f%s", n, names[k]);
+    return t;
+}
+
+plan_text plan_bytes(double bytes) {
+    plan_text t;
+    double mib = bytes / (1 << 20);
+    if (mib < 1)
+        snprintf(t.text, sizeof t.text, "%.1f KiB", mib * 1024);
+    else if (mib < 1024)
+        snprintf(t.text, sizeof t.text, "%.1f MiB", mib);
+    else
+        snprintf(t.text, sizeof t.text, "%.2f GiB", mib / 1024);
+    return t;
+}
+
+plan_text plan_span(double seconds) {
+    plan_text t;
+    if (seconds < 1)
+        snprintf(t.text, sizeof t.text, "%.1f ms", 1e3 * seconds);
+    else if (seconds > 3e9)
+        snprintf(t.text, sizeof t.text, "%.3g years", seconds / 31557600);
+    else
+        time_span_text(seconds, t.text, sizeof t.text);
+    return t;
+}
+
+void plan_put_machine(FILE *out, const machine *m) {
+    fprintf(out, "machine        %s (%s)", m->name, m->source);
+    if (m->devices > 1) fprintf(out, " x %lld", (long long)m->devices);
+    fprintf(out, ": f32 %s, bf16 %s, int8 %s operations/s, %.3g GB/s, %s\n",
+            plan_count(m->f32).text, plan_count(m->bf16).text, plan_count(m->int8).text,
+            1e-9 * m->bandwidth, plan_bytes((double)m->memory).text);
+    fprintf(out,
+            "               of which real work reaches %.0f%% of the arithmetic and %.0f%% of the "
+            "bandwidth\n",
+            100 * m->reached, 100 * m->carried);
+}
+
+void plan_put_bytes(FILE *out, const estimate_bytes *b) {
+    for (int t = 0; t < TAG_COUNT; t++)
+        if (b->tag[t])
+            fprintf(out, "  %-12s %s\n", plan_tag_names[t], plan_bytes((double)b->tag[t]).text);
+    fprintf(out, "  %-12s %s\n", "together", plan_bytes((double)b->total).text);
+}
+
+void plan_json_bytes(json_writer *w, const estimate_bytes *b) {
+    json_write_key(w, "bytes");
+    json_write_object(w);
+    for (int t = 0; t < TAG_COUNT; t++) json_write_integer_field(w, plan_tag_names[t], b->tag[t]);
+    json_write_integer_field(w, "total", b->total);
+    json_write_object_end(w);
+}
+
+void plan_json_machine(json_writer *w, const machine *m) {
+    json_write_key(w, "machine");
+    json_write_object(w);
+    json_write_string_field(w, "name", m->name);
+    json_write_string_field(w, "source", m->source);
+    json_write_integer_field(w, "devices", m->devices);
+    json_write_number_field(w, "f32", m->f32);
+    json_write_number_field(w, "bf16", m->bf16);
+    json_write_number_field(w, "int8", m->int8);
+    json_write_number_field(w, "bandwidth", m->bandwidth);
+    json_write_integer_field(w, "memory", m->memory);
+    json_write_object_end(w);
+}

@@ -1,0 +1,30 @@
+/* What the verbs of `hone plan` share: the model and the machine that are meant, and how amounts are written. */
+#ifndef CMD_KIT_PLAN_H
+#define CMD_KIT_PLAN_H
+
+#include "base/json_write.h"
+#include "base/options.h"
+#include "plan/estimate.h"
+
+/* A preset, a model folder, a GGUF file, or a config.json. */
+status plan_find_model(const verb_call *call, const char *name, model_config *out) MUST_USE;
+/* "this" is measured (some seconds); else a profile or its file. */
+status plan_find_machine(const verb_call *call, const char *name, int64_t devices,
+                         machine *out) MUST_USE;
+
+/* "1.24 billion", "3.2 GiB", "4.1e+20", "2 h 5 min", for people. */
+typedef struct plan_text {
+    char text[40];
+} plan_text;
+plan_text plan_count(double n);
+plan_text plan_bytes(double bytes);
+plan_text plan_span(double seconds);
+
+void plan_put_machine(FILE *out, const machine *m);
+/* The bytes by tag, those that are there. */
+void plan_put_bytes(FILE *out, const estimate_bytes *b);
+void plan_json_bytes(json_writer *w, const estimate_bytes *b);
+void plan_json_machine(json_writer *w, const machine *m);
+extern const char *const plan_tag_names[TAG_COUNT];
+
+#endif
