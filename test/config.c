@@ -110,8 +110,8 @@ static void refused(test *t) {
         status code;
         const char *words;
     } bad[] = {
-        {"{\"architectures\": [\"BertModel\"], \"model_type\": \"bert\"}", STATUS_UNSUPPORTED,
-         "the architecture 'bert' is not supported"},
+        {"{\"architectures\": [\"T5Model\"], \"model_type\": \"t5\"}", STATUS_UNSUPPORTED,
+         "the architecture 't5' is not supported"},
         {"{\"architectures\": [\"BertModel\"], \"model_type\": \"llama\"}", STATUS_UNSUPPORTED,
          "the architecture 'BertModel' is not supported"},
         {"{" SIZES "}", STATUS_BAD_DATA, "the key 'model_type' is missing"},

@@ -73,6 +73,7 @@ CASES = {
     "gpt_neox_serial": (tf.GPTNeoXConfig, dict(SIZES_MHA, layer_norm_eps=0.02, use_parallel_residual=False,
                                                attention_bias=False, rope_parameters=dict(
         rope_type="default", rope_theta=1000.0, partial_rotary_factor=1.0))),
+    "bert": (tf.BertConfig, dict(SIZES_MHA, layer_norm_eps=0.02, type_vocab_size=3)),
     "mixtral": (tf.MixtralConfig, dict(HEAD, num_local_experts=5, num_experts_per_tok=2, **rope("default"))),
     "qwen2_moe": (tf.Qwen2MoeConfig, dict(RMS, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=40,
                                           shared_expert_intermediate_size=24, norm_topk_prob=False,
@@ -142,17 +143,22 @@ def fix_rope(model, context):
 
 
 def open_model(folder, context):
-    auto = tf.AutoModel if "bert" in str(folder) else tf.AutoModelForCausalLM
+    encoder = not str(folder).endswith(".gguf") and "BertModel" in Path(folder, "config.json").read_text()
+    auto = tf.AutoModel if encoder else tf.AutoModelForCausalLM
     path, name = (Path(folder).parent, Path(folder).name) if str(folder).endswith(".gguf") else (folder, None)
     model, info = auto.from_pretrained(path, gguf_file=name, attn_implementation="eager", dtype=torch.float32,
                                        output_loading_info=True)
-    assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    missing = [k for k in info["missing_keys"] if not k.startswith("pooler.")] # which nothing here reads
+    assert not missing and not info["unexpected_keys"] and not info["mismatched_keys"], info
     fix_rope(model, context)
     return model.eval()
 
 
 def logits(model, ids):
+    """Of every token; of an encoder its last hidden values."""
     with torch.no_grad():
+        if model.config.model_type == "bert":
+            return model(input_ids=torch.tensor([ids])).last_hidden_state[0]
         return model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
 
 
@@ -162,6 +168,8 @@ def draw(name, count, seed):
 
 def greedy(model, seed):
     """The sequence, and how clear its clearest choices are: the smallest lead of a chosen token."""
+    if model.config.model_type == "bert":
+        return draw("prompt", PROMPT + GREEDY, seed), math.inf
     ids, lead = draw("prompt", PROMPT, seed), math.inf
     for _ in range(GREEDY):
         best = torch.topk(logits(model, ids)[-1], 2)
@@ -179,7 +187,7 @@ def write(out, name):
     cls, more = CASES[name]
     config_object = cls(**more)
     with tempfile.TemporaryDirectory() as folder:
-        model = tf.AutoModelForCausalLM.from_config(config_object)
+        model = (tf.AutoModel if "bert" in name else tf.AutoModelForCausalLM).from_config(config_object)
         model.save_pretrained(folder)
         config = json.loads(Path(folder, "config.json").read_text())
         with st.safe_open(Path(folder, "model.safetensors"), "pt") as f:

@@ -167,7 +167,7 @@ value block_attend(model_build *b, model_inputs in, int64_t layer, value q, valu
                               1 / sqrt((double)(c->query_scale ? c->query_scale : c->head_size)),
                           .soft_cap = c->attention_cap,
                           .window = c->slides[layer] ? (int32_t)c->window : 0,
-                          .causal = true};
+                          .causal = !c->encoder};
     value operands[ATTENTION_OPERANDS] = {q, k, v, in.offsets, NO_VALUE, NO_VALUE, NO_VALUE};
     return graph_name(b->g, build_attention(b->g, &p, operands), "layers.%lld.attention",
                       (long long)layer);

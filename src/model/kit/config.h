@@ -55,7 +55,7 @@ typedef enum model_qk_norm {
     MODEL_QK_ROWS   /* all heads together */
 } model_qk_norm;
 
-typedef enum model_pooling { MODEL_POOL_CLS, MODEL_POOL_MEAN } model_pooling;
+typedef enum model_pooling { MODEL_POOL_MEAN, MODEL_POOL_FIRST } model_pooling;
 
 typedef struct model_config {
     char model_type[32];
@@ -85,6 +85,8 @@ typedef struct model_config {
     model_rope rope;
     double local_theta; /* of sliding layers, which then turn without scaling; 0: as the others */
     int64_t token_types;
+    char position_kind[16]; /* of learned positions */
+    bool encoder;           /* every token sees its whole sequence */
     model_pooling pooling;
     bool normalize_embeddings;
     packed_recipe packed; /* how linear layers are stored */

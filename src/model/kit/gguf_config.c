@@ -155,6 +155,19 @@ static status read_windows(gguf_reading *r) {
     return STATUS_OK;
 }
 
+enum { GGUF_POOL_MEAN = 1, GGUF_POOL_FIRST = 2 };
+
+static status read_pooling(gguf_reading *r) {
+    int64_t kind;
+    if (!r->config->encoder || !has(r, "pooling_type")) return STATUS_OK;
+    TRY(gguf_integer(r->g, r->key, 0, 16, &kind));
+    if (kind != GGUF_POOL_MEAN && kind != GGUF_POOL_FIRST)
+        FAIL(r->cx, STATUS_UNSUPPORTED, "'%s' %lld is not supported", r->key, (long long)kind);
+    r->config->pooling = kind == GGUF_POOL_FIRST ? MODEL_POOL_FIRST : MODEL_POOL_MEAN;
+    r->config->normalize_embeddings = true;
+    return STATUS_OK;
+}
+
 /* What the tensors tell. */
 static void read_tensors(gguf_reading *r) {
     model_config *c = r->config;
@@ -166,6 +179,8 @@ static void read_tensors(gguf_reading *r) {
         c->vocabulary = tokens->count;
     c->tied = r->g->n_tensors && !gguf_find_tensor(r->g, "output.weight");
     if (!r->g->n_tensors) return;
+    const gguf_tensor *types = gguf_find_tensor(r->g, "token_types.weight");
+    if (types) c->token_types = types->n_dims == 2 ? types->shape[1] : 1;
     c->attention_bias = gguf_find_tensor(r->g, "blk.0.attn_q.bias") != NULL ||
                         gguf_find_tensor(r->g, "blk.0.attn_qkv.bias") != NULL;
     c->output_bias = gguf_find_tensor(r->g, "blk.0.attn_output.bias") != NULL;
@@ -214,6 +229,7 @@ static status read_all(gguf_reading *r) {
     read_query_scale(r);
     read_tensors(r);
     TRY(read_windows(r));
+    TRY(read_pooling(r));
     TRY(read_tokens(r));
     TRY(read_rope(r));
     r->config->normalize_experts |= is_text(r->arch, "qwen3moe");
@@ -314,6 +330,10 @@ status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) {
         snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", v->gguf);
         gguf_pair_add(p, key)->value = (gguf_value){
             .type = GGUF_ARRAY, .item_type = GGUF_BOOL, .count = c->layers, .items = c->slides};
+    }
+    if (c->encoder) {
+        snprintf(key, sizeof key, "%s.pooling_type", v->gguf);
+        put_integer(p, key, c->pooling == MODEL_POOL_FIRST ? GGUF_POOL_FIRST : GGUF_POOL_MEAN);
     }
     if (!def->turns) return p->st;
     snprintf(key, sizeof key, "%s.rope.dimension_count", v->gguf);

@@ -13,8 +13,11 @@ typedef struct source {
 static const modelfile_tensor *find_in_folder(const model *m, const char *name) {
     const modelfile_tensor *t = modelfile_find(&m->file, name);
     size_t n = strlen(m->def->prefix);
-    if (t || strncmp(name, m->def->prefix, n) != 0) return t;
-    return modelfile_find(&m->file, name + n);
+    if (!t && !strncmp(name, m->def->prefix, n)) return modelfile_find(&m->file, name + n);
+    if (t) return t;
+    char whole[256];
+    snprintf(whole, sizeof whole, "%s%s", m->def->prefix, name);
+    return modelfile_find(&m->file, whole);
 }
 
 static source find_source(const model *m, const char *state, int64_t expert) {

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "model/kit/blocks.h"
 #include "model/kit/gguf_names.h"
+#include "model/kit/pooling.h"
 #include <string.h>
 
 const model_def *model_find(const char *model_type, const model_variant **variant) {
@@ -64,7 +65,8 @@ static status read_beside(model *m, const char *name, bool needed,
 
 static status open_folder(model *m) {
     TRY(read_beside(m, "config.json", true, model_config_read));
-    return read_beside(m, "generation_config.json", false, model_generation_read);
+    TRY(read_beside(m, "generation_config.json", false, model_generation_read));
+    return model_pooling_read(m->cx, m->path, &m->config);
 }
 
 static status open_parts(model *m) {
