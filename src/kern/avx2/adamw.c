@@ -1,0 +1,2 @@
+/* AdamW. */
+#include "kern/kit/adamw.h"

@@ -1,0 +1,2 @@
+/* Ops of two operands, element by element. */
+#include "kern/kit/binary.h"

@@ -1,0 +1,2 @@
+/* x repeated to another shape. */
+#include "kern/kit/broadcast_to.h"

@@ -1,0 +1,2 @@
+/* Cross-entropy and its backward. */
+#include "kern/kit/cross_entropy.h"

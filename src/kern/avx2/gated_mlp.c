@@ -1,0 +1,2 @@
+/* The gated MLP and its backward. */
+#include "kern/kit/gated_mlp.h"

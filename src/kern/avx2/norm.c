@@ -1,0 +1,2 @@
+/* Norms of rows. */
+#include "kern/kit/norm.h"

@@ -1,0 +1,2 @@
+/* The norms' backward. */
+#include "kern/kit/norm_bwd.h"

@@ -1,0 +1,2 @@
+/* Axes in another order. */
+#include "kern/kit/permute.h"

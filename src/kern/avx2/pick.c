@@ -1,0 +1,2 @@
+/* Rows picked by ids, and added back. */
+#include "kern/kit/pick.h"

@@ -1,0 +1,2 @@
+/* Rounding rows to integers under shared scales. */
+#include "kern/kit/quantise.h"

@@ -1,0 +1,2 @@
+/* Sums and means. */
+#include "kern/kit/reduce.h"

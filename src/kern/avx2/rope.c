@@ -1,0 +1,2 @@
+/* Rotary positions. */
+#include "kern/kit/rope.h"

@@ -1,0 +1,2 @@
+/* Softmax and its logarithm. */
+#include "kern/kit/softmax.h"

@@ -1,0 +1,2 @@
+/* Ops of one operand, element by element. */
+#include "kern/kit/unary.h"

@@ -1,0 +1,37 @@
+/* Work over rows, the innermost axis. A unit is as many whole rows as make about 4096 elements. */
+#ifndef KERN_KIT_ROWS_H
+#define KERN_KIT_ROWS_H
+
+#include "kern/kit/flat.h"
+
+static inline int64_t rows_columns(const tensor *t) {
+    return t->rank ? t->dim[t->rank - 1] : 1;
+}
+static inline int64_t rows_count(const tensor *t) {
+    return flat_elems(t) / MAX_OF(1, rows_columns(t));
+}
+static inline int64_t rows_in_unit(int64_t columns) {
+    return MAX_OF(1, FLAT_UNIT / MAX_OF(1, columns));
+}
+/* Units of output 0, and the rows of a range of them. */
+static inline int64_t rows_units(const call *c) {
+    return div_up(rows_count(&c->out[0]), rows_in_unit(rows_columns(&c->out[0])));
+}
+static inline void rows_range(const tensor *t, int64_t *from, int64_t *to) {
+    int64_t step = rows_in_unit(rows_columns(t));
+    *from *= step;
+    *to = MIN_OF(*to * step, rows_count(t));
+}
+
+/* The kernel of an op of that name, through the file's run_rows(format, call, from, to, option), which gets a
+ * loop of its own for each format. */
+#define ROWS_KERNEL(id, option)                                                                    \
+    static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
+        (void)scratch;                                                                             \
+        VEC_WITH_FORMAT(vec_format_of(c->out[0].format), run_rows(F, c, from, to, option));        \
+    }                                                                                              \
+    static const kernel_def kernel_##id = {VEC_KERNEL(id), .supports = flat_supports_same,         \
+                                           .units = rows_units, .run = run_##id,                   \
+                                           .tolerance = 0x1p-18};
+
+#endif
