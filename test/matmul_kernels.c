@@ -52,11 +52,11 @@ static tensor make_tensor(product *p, sample *r, const num_format *f, int64_t ba
     if (batch > 1) t = (tensor){.format = f, .rank = 3, .dim = {batch, rows, cols}};
     int64_t bytes = num_row_bytes(f, cols), n = rows_of(&t);
     t.data = edge(p, n * bytes);
-    float *x = malloc(sizeof *x * (size_t)cols);
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < cols; j++) x[j] = (float)sample_real(r, -1, 1);
-        f->pack(x, cols, (char *)t.data + i * bytes);
-    }
+    float *x = malloc(sizeof *x * (size_t)(n * cols));
+    for (int64_t i = 0; i < n * cols; i++) x[i] = (float)sample_real(r, -1, 1);
+    if (f->pack_tensor) f->pack_tensor(x, n, cols, t.data);
+    for (int64_t i = 0; i < n && !f->pack_tensor; i++)
+        f->pack(x + i * cols, cols, (char *)t.data + i * bytes);
     free(x);
     return t;
 }
@@ -260,6 +260,7 @@ static const char *const formats[][2] = {{"f32", "f32"},
                                          {"f32", "bf16"},
                                          {"bf16", "f32"},
                                          {"int8_row", "int8_row"},
+                                         {"int8_tensor", "int8_tensor"},
                                          QUANT("q4_0"),
                                          QUANT("q4_1"),
                                          QUANT("q5_0"),

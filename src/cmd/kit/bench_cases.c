@@ -34,9 +34,10 @@ static void outputs(graph *g, value y) {
         output(g, (value){y.node, o});
 }
 
-/* ---- matrix products; int8 gives f32 ---- */
+/* ---- matrix products; int8 gives f32, with a scale for a whole tensor where K runs across rows ---- */
 static const num_format *product_format(const bench_case *c) {
-    return num_find(!strcmp(c->format, "int8_row") ? "f32" : c->format);
+    const num_format *f = num_find(c->format);
+    return f->kind == NUM_FLOAT ? f : num_find("f32");
 }
 static void packed(graph *g, const bench_case *c) {
     value x = input(g, "x", c->format, c->m, c->k), w = parameter(g, "w", c->format, c->n, c->k);
@@ -264,6 +265,8 @@ const bench_case bench_cases[] = {
     MATMULS("bf16", "bf16", ROOF_BF16),
     MATMUL_SIZES("int8_row", "int8.packed", packed, ROOF_INT8),
     MATMUL_SIZES("int8_row", "int8.forward", forward, ROOF_INT8),
+    MATMUL_SIZES("int8_tensor", "int8.dx", dx, ROOF_INT8),
+    MATMUL_SIZES("int8_tensor", "int8.dw", dw, ROOF_INT8),
     ROWS(1, "m1"),
     ROWS(2, "m2"),
     ROWS(4, "m4"),

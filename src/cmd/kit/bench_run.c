@@ -37,6 +37,17 @@ static void fill_floats(const tensor *t, const float *pattern) {
     }
 }
 
+/* The same where all rows share a scale. */
+static status fill_together(context *cx, const tensor *t, const float *pattern) {
+    int64_t columns = t->dim[t->rank - 1], rows = tensor_elems(t) / columns;
+    float *all = context_alloc(cx, (size_t)(rows * columns) * sizeof *all);
+    if (!all) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < rows * columns; i++) all[i] = pattern[i % PATTERN];
+    t->format->pack_tensor(all, rows, columns, t->data);
+    context_release(cx, all);
+    return STATUS_OK;
+}
+
 /* "offsets" of one sequence over all rows; positions count up; others are drawn below c->ids_below. */
 static void fill_ids(const tensor *t, const char *name, const bench_case *c) {
     int32_t *ids = t->data;
@@ -54,7 +65,8 @@ status bench_prepare(plan *p, const bench_case *c) {
     if (!pattern) return STATUS_NO_MEMORY;
     sample s = {.state = 1};
     for (int64_t i = 0; i < PATTERN; i++) pattern[i] = (float)sample_real(&s, -1, 1);
-    for (int32_t i = 0; i < p->g->n_nodes; i++) {
+    status st = STATUS_OK;
+    for (int32_t i = 0; i < p->g->n_nodes && st == STATUS_OK; i++) {
         const node *n = p->g->nodes[i];
         const tensor *t = n->op == &op_state   ? &states_find(p->store, n->name)->t
                           : n->op == &op_input ? plan_tensor(p, (value){i, 0})
@@ -62,10 +74,13 @@ status bench_prepare(plan *p, const bench_case *c) {
         if (!t || !t->data) continue;
         if (t->format->kind == NUM_INDEX)
             fill_ids(t, n->name, c);
+        else if (t->format->pack_tensor)
+            st = fill_together(p->cx, t, pattern);
         else
             fill_floats(t, pattern);
     }
     context_release(p->cx, pattern);
+    TRY(st);
     for (int32_t i = 1; i <= p->g->n_symbols; i++) symbols[i] = p->g->symbols[i].bound;
     TRY(plan_load(p));
     return plan_bind(p, symbols);

@@ -13,15 +13,20 @@ static bool is_plain(const num_format *f) {
     return is(f, "f32") || is(f, "bf16");
 }
 
+static bool is_int8(const num_format *f) {
+    return is(f, "int8_row") || is(f, "int8_tensor");
+}
+
 bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why) {
     const matmul_params *p = q->node->params;
     const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
     if (f->kind == MATMUL_INT8) {
-        if (!is(a->format, "int8_row") || !is(b->format, "int8_row"))
-            return refuse(why, "operands are %s and %s, not int8_row", a->format->name,
-                          b->format->name);
-        if (p->trans_a || !p->trans_b) return refuse(why, "int8_row scales must not lie along K");
-        if (extent_bound(q->g, a->dim[a->rank - 1]) > MAX_INT8_K)
+        if (!is_int8(a->format) || !is_int8(b->format))
+            return refuse(why, "operands are %s and %s, not int8_row or int8_tensor",
+                          a->format->name, b->format->name);
+        if ((p->trans_a && is(a->format, "int8_row")) || (!p->trans_b && is(b->format, "int8_row")))
+            return refuse(why, "int8_row scales must not lie along K");
+        if (extent_bound(q->g, a->dim[a->rank - 1 - p->trans_a]) > MAX_INT8_K)
             return refuse(why, "K above %d overflows int32", MAX_INT8_K);
     } else {
         const char *want = f->kind == MATMUL_F32 ? "f32" : "bf16";
@@ -169,10 +174,11 @@ PACK_ALONG(bf16, MATMUL_BF16)
 PACK_ALONG(int8, MATMUL_INT8)
 PACK_ACROSS(f32, MATMUL_F32)
 PACK_ACROSS(bf16, MATMUL_BF16)
+PACK_ACROSS(int8, MATMUL_INT8)
 
 const pack_def *matmul_wants(const matmul_family *f, const kernel_query *q, int32_t operand) {
     static const pack_def *const along[] = {&pack_f32_nk, &pack_bf16_nk, &pack_int8_nk};
-    static const pack_def *const across[] = {&pack_f32_kn, &pack_bf16_kn, NULL};
+    static const pack_def *const across[] = {&pack_f32_kn, &pack_bf16_kn, &pack_int8_kn};
     const matmul_params *p = q->node->params;
     if (operand != MATMUL_B) return NULL;
     return p->trans_b ? along[f->kind] : across[f->kind];

@@ -5,6 +5,10 @@
 #include <immintrin.h>
 #include <string.h>
 
+/* Groups that the loads of b are asked for ahead of the transposition or interleaving; the scale in front of
+ * a row of codes. */
+enum { AHEAD_ALONG = 64, AHEAD_ACROSS = 16, INT8_ROW_HEAD = 4 };
+
 typedef enum source { F32_F32, BF16_F32, F32_BF16, BF16_BF16, INT8_INT8 } source;
 
 static source source_of(matmul_kind kind, const matmul_view *v) {
@@ -42,12 +46,31 @@ ALWAYS_INLINE __m512i load_along(source s, const char *row, int64_t g, int64_t k
         return to_bf16(load_f32(row + 8 * g, k - 2 * g),
                        load_f32(row + 8 * g + 64, k - 2 * g - 16));
     default:
-        return _mm512_maskz_loadu_epi8(lanes(k - 4 * g, 64), row + 4 + 4 * g);
+        return _mm512_maskz_loadu_epi8(lanes(k - 4 * g, 64), row + INT8_ROW_HEAD + 4 * g);
     }
+}
+
+/* Bytes at..at+15 of rows k..k+3 as groups of four; rows behind K read as zeros. */
+ALWAYS_INLINE __m512i load_across_bytes(const matmul_view *v, int64_t k, int64_t at) {
+    const __m512i rows_together =
+        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const __m128i order = _mm_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __mmask16 keep = (__mmask16)lanes(v->outer - at, 16);
+    __m128i r[4];
+    for (int i = 0; i < 4; i++)
+        r[i] = k + i < v->k
+                   ? _mm_maskz_loadu_epi8(keep, v->data + (k + i) * v->stride + INT8_ROW_HEAD + at)
+                   : _mm_setzero_si128();
+    __m512i all = _mm512_castsi128_si512(r[0]);
+    all = _mm512_inserti32x4(all, r[1], 1);
+    all = _mm512_inserti32x4(all, r[2], 2);
+    all = _mm512_permutexvar_epi32(rows_together, _mm512_inserti32x4(all, r[3], 3));
+    return _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(order));
 }
 
 /* Group g of neighbours at..at+15. */
 ALWAYS_INLINE __m512i load_across(source s, const matmul_view *v, int64_t g, int64_t at) {
+    if (s == INT8_INT8) return load_across_bytes(v, 4 * g, at);
     int64_t left = v->outer - at, k = s == F32_F32 || s == BF16_F32 ? g : 2 * g;
     if (k >= v->k) return _mm512_setzero_si512();
     const char *row = v->data + k * v->stride, *next = row + v->stride;
@@ -97,7 +120,17 @@ ALWAYS_INLINE void transpose(__m512i r[16]) {
     }
 }
 
-/* out[group][64]: from rows along K, so transposed. */
+/* int8 weights are stored unsigned. */
+ALWAYS_INLINE __m512i stored(source s, __m512i groups) {
+    return s == INT8_INT8 ? _mm512_xor_si512(groups, _mm512_set1_epi8(-128)) : groups;
+}
+
+/* Bytes of a row that hold `groups` groups. */
+ALWAYS_INLINE int64_t source_bytes(source s, int64_t groups) {
+    return s == BF16_F32 ? 2 * groups : s == F32_BF16 ? 8 * groups : 4 * groups;
+}
+
+/* out[group][64]: from rows along K, so transposed; 64 rows are more streams than the hardware follows. */
 ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int64_t from,
                                 int64_t to, char *out) {
     for (int64_t g = from; g < to; g += 16)
@@ -105,9 +138,11 @@ ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int6
             __m512i r[16];
             for (int i = 0; i < 16; i++) {
                 int64_t n = n0 + q + i;
-                r[i] = n < v->outer ? load_along(s, v->data + n * v->stride, g, v->k)
-                                    : _mm512_setzero_si512();
-                if (s == INT8_INT8) r[i] = _mm512_xor_si512(r[i], _mm512_set1_epi8(-128));
+                const char *row = v->data + n * v->stride;
+                r[i] = n < v->outer ? load_along(s, row, g, v->k) : _mm512_setzero_si512();
+                PREFETCH(row + source_bytes(s, g + AHEAD_ALONG));
+                if (s == F32_BF16) PREFETCH(row + source_bytes(s, g + AHEAD_ALONG) + CACHE_LINE);
+                r[i] = stored(s, r[i]);
             }
             transpose(r);
             for (int i = 0; i < 16; i++)
@@ -115,16 +150,48 @@ ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int6
         }
 }
 
-ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int64_t from,
-                                 int64_t to, char *out) {
-    for (int64_t g = from; g < to; g++)
-        for (int64_t q = 0; q < PANEL; q += 16)
-            _mm512_storeu_si512(out + (g - from) * GROUP_BYTES + q * 4,
-                                load_across(s, v, g, n0 + q));
+/* Group g of a panel's 64 columns, from bytes: four rows are interleaved within each quarter of a register, then
+ * the quarters sorted. */
+ALWAYS_INLINE void bytes_across(const matmul_view *v, int64_t g, int64_t n0, __m512i out[4]) {
+    __mmask64 keep = lanes(v->outer - n0, 64);
+    __m512i r[4];
+    for (int64_t i = 0, k = 4 * g; i < 4; i++, k++)
+        r[i] = k < v->k
+                   ? _mm512_maskz_loadu_epi8(keep, v->data + k * v->stride + INT8_ROW_HEAD + n0)
+                   : _mm512_setzero_si512();
+    __m512i low = _mm512_unpacklo_epi8(r[0], r[1]), low2 = _mm512_unpacklo_epi8(r[2], r[3]);
+    __m512i high = _mm512_unpackhi_epi8(r[0], r[1]), high2 = _mm512_unpackhi_epi8(r[2], r[3]);
+    r[0] = _mm512_unpacklo_epi16(low, low2);
+    r[1] = _mm512_unpackhi_epi16(low, low2);
+    r[2] = _mm512_unpacklo_epi16(high, high2);
+    r[3] = _mm512_unpackhi_epi16(high, high2);
+    low = _mm512_shuffle_i32x4(r[0], r[1], 0x44);
+    low2 = _mm512_shuffle_i32x4(r[2], r[3], 0x44);
+    high = _mm512_shuffle_i32x4(r[0], r[1], 0xee);
+    high2 = _mm512_shuffle_i32x4(r[2], r[3], 0xee);
+    out[0] = _mm512_shuffle_i32x4(low, low2, 0x88);
+    out[1] = _mm512_shuffle_i32x4(low, low2, 0xdd);
+    out[2] = _mm512_shuffle_i32x4(high, high2, 0x88);
+    out[3] = _mm512_shuffle_i32x4(high, high2, 0xdd);
 }
 
-static int64_t filled_groups(matmul_kind kind, int64_t k) {
-    return round_up(div_up(k, kind == MATMUL_F32 ? 1 : kind == MATMUL_BF16 ? 2 : 4), GROUP_FILL);
+ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int64_t from,
+                                 int64_t to, char *out) {
+    const int64_t each = s == INT8_INT8 ? 4 : s == F32_BF16 || s == BF16_BF16 ? 2 : 1;
+    const int64_t bytes = s == INT8_INT8 ? 1 : s == F32_F32 || s == F32_BF16 ? 4 : 2;
+    const int64_t head = s == INT8_INT8 ? INT8_ROW_HEAD : 0;
+    for (int64_t g = from; g < to; g++) {
+        const char *ahead = v->data + (g + AHEAD_ACROSS) * each * v->stride + n0 * bytes;
+        for (int64_t i = 0; i < each; i++, ahead += v->stride)
+            for (int64_t at = 0; at < PANEL * bytes + head; at += CACHE_LINE) PREFETCH(ahead + at);
+        __m512i all[4];
+        if (s == INT8_INT8)
+            bytes_across(v, g, n0, all);
+        else
+            for (int q = 0; q < 4; q++) all[q] = load_across(s, v, g, n0 + q * 16);
+        for (int q = 0; q < 4; q++)
+            _mm512_storeu_si512(out + (g - from) * GROUP_BYTES + q * 64, stored(s, all[q]));
+    }
 }
 
 void matmul_pack_head(const matmul_view *v, int64_t panel, char *out) {
@@ -132,30 +199,29 @@ void matmul_pack_head(const matmul_view *v, int64_t panel, char *out) {
     for (int64_t i = 0; i < PANEL; i++) {
         int64_t n = panel * PANEL + i;
         scale[i] = 0;
-        if (n < v->outer) memcpy(&scale[i], v->data + n * v->stride, sizeof *scale);
+        if (n < v->outer)
+            memcpy(&scale[i], v->data + (v->across ? 0 : n * v->stride), sizeof *scale);
     }
 }
+
+#define ALONG_OR_ACROSS(S, what, ...)                                                              \
+    case S:                                                                                        \
+        if (v->across)                                                                             \
+            what##_across(S, v, __VA_ARGS__);                                                      \
+        else                                                                                       \
+            what##_along(S, v, __VA_ARGS__);                                                       \
+        break
 
 void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
                         int64_t to, char *out) {
     int64_t n0 = panel * PANEL;
-#define CASE(S)                                                                                    \
-    case S:                                                                                        \
-        if (v->across)                                                                             \
-            groups_across(S, v, n0, from, to, out);                                                \
-        else                                                                                       \
-            groups_along(S, v, n0, from, to, out);                                                 \
-        break
     switch (source_of(kind, v)) {
-        CASE(F32_F32);
-        CASE(BF16_F32);
-        CASE(F32_BF16);
-        CASE(BF16_BF16);
-    case INT8_INT8:
-        groups_along(INT8_INT8, v, n0, from, to, out);
-        break;
+        ALONG_OR_ACROSS(F32_F32, groups, n0, from, to, out);
+        ALONG_OR_ACROSS(BF16_F32, groups, n0, from, to, out);
+        ALONG_OR_ACROSS(F32_BF16, groups, n0, from, to, out);
+        ALONG_OR_ACROSS(BF16_BF16, groups, n0, from, to, out);
+        ALONG_OR_ACROSS(INT8_INT8, groups, n0, from, to, out);
     }
-#undef CASE
 }
 
 ALWAYS_INLINE void rows_along(source s, const matmul_view *v, int64_t from, int64_t to,
@@ -178,39 +244,31 @@ ALWAYS_INLINE void rows_across(source s, const matmul_view *v, int64_t from, int
         }
 }
 
-static void rows_int8(const matmul_view *v, int64_t from, int64_t to, int64_t stride,
-                      int64_t filled, char *out, matmul_row *row) {
+/* What int8 rows need beside their codes, from those that were just packed. */
+static void row_sums(const matmul_view *v, int64_t from, int64_t to, int64_t stride, int64_t filled,
+                     const char *packed, matmul_row *row) {
     for (int64_t m = from; m < to; m++) {
         __m512i sum = _mm512_setzero_si512();
-        const char *at = v->data + m * v->stride;
-        for (int64_t g = 0; g < filled; g += 16) {
-            __m512i codes = load_along(INT8_INT8, at, g, v->k);
-            sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1), codes);
-            _mm512_storeu_si512(out + m * stride + g * 4, codes);
-        }
-        memcpy(&row[m].scale, at, sizeof row[m].scale);
+        for (int64_t g = 0; g < filled; g += 16)
+            sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1),
+                                      _mm512_loadu_si512(packed + m * stride + g * 4));
+        memcpy(&row[m].scale, v->data + (v->across ? 0 : m * v->stride), sizeof row[m].scale);
         row[m].sum128 = 128 * _mm512_reduce_add_epi32(sum);
     }
 }
 
 void matmul_pack_rows(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
                       int64_t stride, char *out, matmul_row *row) {
-    int64_t filled = filled_groups(kind, v->k);
-#define CASE(S)                                                                                    \
-    case S:                                                                                        \
-        if (v->across)                                                                             \
-            rows_across(S, v, from, to, stride, filled, out);                                      \
-        else                                                                                       \
-            rows_along(S, v, from, to, stride, filled, out);                                       \
-        break
+    int64_t filled = round_up(div_up(v->k, kind == MATMUL_F32    ? 1
+                                           : kind == MATMUL_BF16 ? 2
+                                                                 : 4),
+                              GROUP_FILL);
     switch (source_of(kind, v)) {
-        CASE(F32_F32);
-        CASE(BF16_F32);
-        CASE(F32_BF16);
-        CASE(BF16_BF16);
-    case INT8_INT8:
-        rows_int8(v, from, to, stride, filled, out, row);
-        break;
+        ALONG_OR_ACROSS(F32_F32, rows, from, to, stride, filled, out);
+        ALONG_OR_ACROSS(BF16_F32, rows, from, to, stride, filled, out);
+        ALONG_OR_ACROSS(F32_BF16, rows, from, to, stride, filled, out);
+        ALONG_OR_ACROSS(BF16_BF16, rows, from, to, stride, filled, out);
+        ALONG_OR_ACROSS(INT8_INT8, rows, from, to, stride, filled, out);
     }
-#undef CASE
+    if (kind == MATMUL_INT8) row_sums(v, from, to, stride, filled, out, row);
 }
