@@ -24,11 +24,11 @@ static bool list_family(const char *name) {
 
 static int unknown_verb(int64_t n_words, const char *const *words) {
     char name[256];
-    if (list_family(words[0])) return EXIT_USAGE;
+    bool two = n_words > 1 && words[1][0] != '-';
+    if (!two && list_family(words[0])) return EXIT_USAGE;
     const char *names[MOST_VERBS];
     int64_t n = 0;
     for (; registry_verb[n] && n < MOST_VERBS; n++) names[n] = registry_verb[n]->name;
-    bool two = n_words > 1 && words[1][0] != '-';
     snprintf(name, sizeof name, "%s%s%s", words[0], two ? " " : "", two ? words[1] : "");
     const char *near = options_nearest(name, names, n);
     if (!near) near = options_nearest(words[0], names, n);

@@ -133,6 +133,10 @@ static void exit_codes(test *t) {
         {"version --jsn", "unknown option '--jsn'; did you mean --json?", 2},
         {"version --isa mmx", "scalar, avx2, avx512 or amx", 2},
         {"version extra", "one word too many", 2},
+        {"data", "'hone data' needs one more word", 2},
+        {"data chekc", "there is no verb 'data chekc'; did you mean 'data check'?", 2},
+        {"help data check", "usage: hone data check", 0},
+        {"data check --help", "usage: hone data check", 0},
         {"help nothing", "there is no verb 'nothing'", 1},
         {"version > /dev/full", "cannot write", 1},
     };

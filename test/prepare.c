@@ -192,7 +192,7 @@ static void pieces(test *t) {
             if (n && *at && text.length % 97 != turn)
                 CHECK_OK(t, cx, text_append(&text, at, n));
             else
-                CHECK_OK(t, cx, text_append(&text, " \n\n" + turn % 3, 3 - turn % 3));
+                CHECK_OK(t, cx, text_append(&text, &" \n\n"[turn % 3], 3 - turn % 3));
             at += MAX_OF(n, 1);
         }
     }

@@ -137,6 +137,8 @@ static status add_split(tokenizer *t, const tree *part) {
 static status add_byte_level(tokenizer *t, const tree *part) {
     static const char gpt2[] =
         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+    if (t->byte_level)
+        FAIL(t->cx, STATUS_UNSUPPORTED, "pre_tokenizer ByteLevel twice: bytes of bytes");
     t->byte_level = true;
     if (tree_bool(part, "add_prefix_space", true))
         TRY(add_pretoken(t, (pretoken){.kind = PRETOKEN_LEAD_SPACE}));
