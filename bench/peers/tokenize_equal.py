@@ -2,11 +2,11 @@
 """Equal ids with the `tokenizers` and `sentencepiece` libraries: on megabytes of text of all scripts, and on every
 code point of Unicode in several surroundings; and the ratio of times on the text.
 
-    pip install tokenizers==0.23.3 sentencepiece==0.2.1 gguf==0.19.0
+    pip install tokenizers==0.23.3 sentencepiece==0.2.1 gguf==0.19.0 regex==2026.11.15
     RAYON_NUM_THREADS=1 bench/peers/tokenize_equal.py build/hone ../shared/data [--megabytes 10] [--only NAME]
 
-Byte-level BPE is GPT-2's own vocabulary (from its GGUF file) under each published pattern: what is compared is the
-cutting, whatever the merges. SentencePiece models are Llama's own (from its GGUF file, written as a .model here) and
+Byte-level BPE is GPT-2's own vocabulary (from its GGUF file) under each published pattern; for the code points, one
+in which every two bytes have a merge, so that ids tell where words were cut. SentencePiece models are Llama's own (from its GGUF file, written as a .model here) and
 two that are trained here, with the normalisation that the library has as its default."""
 import argparse
 import json
@@ -18,6 +18,7 @@ import tempfile
 import time
 import unicodedata
 
+import regex
 import sentencepiece
 from gguf import GGUFReader
 from sentencepiece import sentencepiece_model_pb2 as proto
@@ -62,12 +63,19 @@ def strings(field):
     return [bytes(field.parts[i]).decode() for i in field.data]
 
 
-def byte_level(folder, data, form=None):
-    f = fields(os.path.join(data, "tokenizers/ggml-vocab-gpt-2.gguf"))
-    words = strings(f["tokenizer.ggml.tokens"])
-    merges = [tuple(m.split(" ")) for m in strings(f["tokenizer.ggml.merges"])]
+def byte_level(folder, data, pairs):
+    if pairs:
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        merges = [(a, b) for a in letters for b in letters]
+        words = letters + [a + b for a, b in merges]
+    else:
+        f = fields(os.path.join(data, "tokenizers/ggml-vocab-gpt-2.gguf"))
+        words = strings(f["tokenizer.ggml.tokens"])
+        merges = [tuple(m.split(" ")) for m in strings(f["tokenizer.ggml.merges"])]
     vocab = {w: i for i, w in enumerate(words)}
     for name, patterns in PATTERNS.items():
+        if pairs and name == "words":
+            continue  # no published one: PCRE2 has it, whose tables are of its own version of Unicode
         t = Tokenizer(models.BPE(vocab=vocab, merges=merges))
         steps = [] if patterns is None else [step(p) for p in patterns]
         last = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=patterns is None)
@@ -128,14 +136,24 @@ def trained(folder, texts):
         yield "sentencepiece " + kind, prefix + ".model", s.encode
 
 
+def unknown(x):
+    """Whether the library's tables are older than the character."""
+    return not pre_tokenizers.Split(Regex(r"\p{Cn}"), "removed").pre_tokenize_str(x) and not regex.match(r"\p{Cn}", x)
+
+
 def every_code_point():
-    lines = []
+    """Lines with each code point but the surrogates and the characters that are too new for the library."""
+    lines, left_out = [], 0
     for c in range(0x110000):
+        x = chr(c)
         if 0xD800 <= c < 0xE000:
             continue
-        x = chr(c)
+        if unicodedata.category(x) == "Cn" and not regex.match(r"\p{Cn}", x) and unknown(x):
+            left_out += 1
+            continue
         plain = unicodedata.category(x) in ("Cn", "Co") or 0x3400 <= c < 0xA000 or 0xAC00 <= c < 0xD7A4 or c >= 0x20000
         lines.append(f"a{x} {x}1\n" if plain else f"a{x}b {x}{x} 1{x}2  {x}\n{x}'s\n")
+    print(f"{left_out} characters are newer than the library's tables and are left out")
     return "".join(lines)
 
 
@@ -160,29 +178,22 @@ def first_difference(peer, hone, path, text):
     return lines[low]
 
 
-def compare(args, name, path, peer, texts, points):
-    failed = False
-    whole, ratios = "".join(texts), []
-    for _ in range(args.pairs):
+def compare(args, name, path, peer, text, timed):
+    ratios = []
+    for _ in range(args.pairs if timed else 1):
         start = time.perf_counter()
-        want = peer(whole)
+        want = peer(text)
         middle = time.perf_counter()
-        got = hone_ids(args.hone, path, whole)
+        got = hone_ids(args.hone, path, text)
         ratios.append((middle - start) / (time.perf_counter() - middle))
-    for what, text in (("text", whole), ("code points", points)):
-        if what == "code points":
-            if args.no_points:
-                continue
-            want, got = peer(text), hone_ids(args.hone, path, text)
-        same = want == got
-        failed |= not same
-        extra = f", {statistics.median(ratios):.1f} times as fast" if what == "text" else ""
-        print(f"{name}, {what}: {'equal' if same else 'DIFFERENT'}, {len(want)} ids{extra}", flush=True)
-        if not same:
-            line = first_difference(peer, args.hone, path, text)
-            print(f"    {line!r} {line.encode('unicode_escape')}\n    {peer(line)}\n    "
-                  f"{hone_ids(args.hone, path, line)}", flush=True)
-    return failed
+    same = want == got
+    print(f"{name}, {'text' if timed else 'code points'}: {'equal' if same else 'DIFFERENT'}, {len(want)} ids"
+          + (f", {statistics.median(ratios):.1f} times as fast" if timed else ""), flush=True)
+    if not same:
+        line = first_difference(peer, args.hone, path, text)
+        print(f"    {line!r} {line.encode('unicode_escape')}\n    {peer(line)}\n    "
+              f"{hone_ids(args.hone, path, line)}", flush=True)
+    return not same
 
 
 def main():
@@ -192,16 +203,20 @@ def main():
     parser.add_argument("--megabytes", type=float, default=10)
     parser.add_argument("--only")
     parser.add_argument("--pairs", type=int, default=1)
-    parser.add_argument("--no-points", action="store_true")
+    parser.add_argument("--what", choices=["text", "points", "both"], default="both")
     args = parser.parse_args()
     files = ["tinyshakespeare.txt", "wikitext-2.valid.txt", "wikitext-2.test.txt"]
     texts = documents([os.path.join(args.data, "text", f) for f in files], args.megabytes)
-    points, failed = "" if args.no_points else every_code_point(), False
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for made in (byte_level(folder, args.data), llama(folder, args.data), trained(folder, texts)):
-            for name, path, peer in made:
-                if not args.only or args.only in name:
-                    failed |= compare(args, name, path, peer, texts, points)
+        for timed in (True, False):
+            if args.what == ("points" if timed else "text"):
+                continue
+            text = "".join(texts) if timed else every_code_point()
+            for made in (byte_level(folder, args.data, not timed), llama(folder, args.data), trained(folder, texts)):
+                for name, path, peer in made:
+                    if not args.only or args.only in name:
+                        failed |= compare(args, name, path, peer, text, timed)
     sys.exit(failed)
 
 

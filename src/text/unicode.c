@@ -1,11 +1,11 @@
-/* Classes from utf8proc's categories. Blocks of 256 characters that are alike share one copy;
- * planes 4 to 13 are unassigned and are not visited.
+/* Classes from utf8proc's categories, and a table of newer characters. Blocks of 256 characters that are
+ * alike share one copy; planes 4 to 13 are unassigned and are not visited.
  *
  * Normal forms (UAX 15) work on the stretches between inert characters: a stretch is decomposed,
  * its marks are put in canonical order by a stable counting sort (255 classes, so a million marks
  * cost no more than their number), and recomposed by utf8proc. Everything else is copied. */
 #include "text/unicode.h"
-#include <utf8proc.h>
+#include "text/unicode_new.h"
 
 enum { LAST_DENSE = 0x40000, TAGS_FROM = 0xE0000, TAGS_TO = 0xE1000, MOST_BLOCKS = 0x450 };
 
@@ -66,6 +66,19 @@ static uint32_t category_flags(utf8proc_category_t category) {
     }
 }
 
+static utf8proc_category_t category_of(uint32_t c, const utf8proc_property_t *p) {
+    int64_t low = 0, high = COUNT_OF(new_categories);
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (new_categories[middle].to < c)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_new = low < COUNT_OF(new_categories) && new_categories[low].from <= c;
+    return is_new ? new_categories[low].category : (utf8proc_category_t)p->category;
+}
+
 static bool is_inert(uint32_t c, const utf8proc_property_t *p) {
     bool jamo = (c >= 0x1100 && c <= 0x11FF) || (c >= 0xAC00 && c <= 0xD7A3);
     bool joins = p->comb_index != UINT16_MAX && p->comb_index >= 0x8000;
@@ -75,7 +88,7 @@ static bool is_inert(uint32_t c, const utf8proc_property_t *p) {
 static uint16_t flags_of(uint32_t c) {
     if (c < LAST_DENSE || (c >= TAGS_FROM && c < TAGS_TO)) {
         const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)c);
-        uint32_t flags = category_flags((utf8proc_category_t)p->category);
+        uint32_t flags = category_flags(category_of(c, p));
         if (is_space(c)) flags |= UNICODE_SPACE;
         if (is_enclosed_letter(c) || c == 0x200C || c == 0x200D) flags |= UNICODE_WORD;
         if (is_inert(c, p)) flags |= UNICODE_INERT;

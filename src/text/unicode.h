@@ -1,5 +1,5 @@
 /* What the tokenizers need to know about characters: their classes, in a two-level table that is
- * filled once from utf8proc's data (Unicode 14 or later), and the normal forms.
+ * filled once from utf8proc's data and a table of newer characters, and the normal forms, which are utf8proc's.
  *
  * Text is bytes. Where they are not valid UTF-8, each offending byte stands for one character of no
  * class (UNICODE_INVALID), and normal forms copy it, so that no input is refused or changed by
