@@ -11,16 +11,12 @@ typedef struct adamw_job {
     float b1, rest1, b2, rest2, unbias_v, eps, shrink, step, scale;
 } adamw_job;
 
-static float adamw_scalar(const tensor *t) {
-    return vec_number(vec_format_of(t->format), t->data, 0);
-}
-
 static adamw_job adamw_job_of(const call *c) {
     const adamw_params *p = c->params;
     const tensor *step = &c->in[ADAMW_STEP];
     int64_t t;
     step->format->unpack_index(step->data, 0, 1, &t);
-    float lr = adamw_scalar(&c->in[ADAMW_LR]);
+    float lr = flat_number(&c->in[ADAMW_LR], 0);
     adamw_job j = {.c = c,
                    .b1 = (float)p->beta1,
                    .rest1 = (float)(1 - p->beta1),
@@ -30,7 +26,7 @@ static adamw_job adamw_job_of(const call *c) {
                    .eps = (float)p->eps,
                    .shrink = (float)(lr * p->decay),
                    .step = (float)(1 / (1 - pow(p->beta1, (double)t))) * lr,
-                   .scale = c->in[ADAMW_SCALE].data ? adamw_scalar(&c->in[ADAMW_SCALE]) : 1};
+                   .scale = c->in[ADAMW_SCALE].data ? flat_number(&c->in[ADAMW_SCALE], 0) : 1};
     for (int i = 0; i < 4; i++) j.f[i] = vec_format_of(c->in[i].format);
     return j;
 }

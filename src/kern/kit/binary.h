@@ -1,10 +1,12 @@
-/* Ops that treat every element of two operands alone. The output is seen as [outer, inner]; an operand moves along
- * both (all), along inner only (a row, repeated), along outer only (a column), or stands still (one number). */
+/* Ops that treat every element of two or three operands alone. The output is seen as [outer, inner]; an operand moves
+ * along both (all), along inner only (a row, repeated), along outer only (a column), or stands still (one number). */
 #ifndef KERN_KIT_BINARY_H
 #define KERN_KIT_BINARY_H
 
 #include "kern/kit/flat.h"
 #include "ops/binary.h"
+
+enum { MOST_OPERANDS = 3 };
 
 typedef enum move { MOVE_ALL, MOVE_ROW, MOVE_COLUMN, MOVE_NONE } move;
 
@@ -38,114 +40,141 @@ static bool find_move(int32_t rank, const int64_t *dim, int32_t out_rank, const 
     return head == elems;
 }
 
-static bool split(const call *c, move how[2], int64_t *inner) {
-    int64_t need[2];
-    for (int i = 0; i < 2; i++)
-        if (!find_move(c->in[i].rank, c->in[i].dim, c->out[0].rank, c->out[0].dim, &how[i],
-                       &need[i]))
+/* Of operands that need a split, all must need the same. */
+static bool split(const call *c, move *how, int64_t *inner) {
+    *inner = 0;
+    for (int32_t i = 0; i < c->n_in; i++) {
+        int64_t need;
+        if (!find_move(c->in[i].rank, c->in[i].dim, c->out[0].rank, c->out[0].dim, &how[i], &need))
             return false;
-    *inner = need[0] ? need[0] : need[1] ? need[1] : MAX_OF(1, flat_elems(&c->out[0]));
-    return !need[0] || !need[1] || need[0] == need[1];
+        if (need && *inner && need != *inner) return false;
+        if (need) *inner = need;
+    }
+    if (!*inner) *inner = MAX_OF(1, flat_elems(&c->out[0]));
+    return true;
+}
+
+/* A symbol stands for its bound, which is more than 1 unless it can only be 1. */
+static void bind_bound(const graph *g, const type *from, tensor *t) {
+    t->rank = from->rank;
+    for (int32_t d = 0; d < from->rank; d++) t->dim[d] = extent_bound(g, from->dim[d]);
 }
 
 static bool supports(const kernel_query *q, reason *why) {
-    call c = {0};
-    const type *types[3] = {q->in[0], q->in[1], q->out[0]};
-    tensor *t[3] = {&c.in[0], &c.in[1], &c.out[0]};
-    move how[2];
+    call c = {.n_in = q->node->n_in};
+    move how[MOST_OPERANDS];
     int64_t inner;
     if (!flat_supports(q, why)) return false;
-    /* a symbol stands for its bound, which is more than 1 unless it can only be 1 */
-    for (int i = 0; i < 3; i++) {
-        t[i]->rank = types[i]->rank;
-        for (int32_t d = 0; d < types[i]->rank; d++)
-            t[i]->dim[d] = extent_bound(q->g, types[i]->dim[d]);
-    }
+    for (int32_t i = 0; i < c.n_in; i++) bind_bound(q->g, q->in[i], &c.in[i]);
+    bind_bound(q->g, q->out[0], &c.out[0]);
     return split(&c, how, &inner) || refuse(why, "the operands repeat along axes that do not nest");
 }
 
-typedef vec element(vec a, vec b);
+typedef vec element(const vec *x);
 
 typedef struct piece_job {
-    vec_format fa, fb;
-    const operand *a, *b;
-    int64_t ia, ib; /* where they begin */
-    vec still_a, still_b;
-    element *at;
+    int n;
+    operand x[MOST_OPERANDS];
+    int64_t at[MOST_OPERANDS]; /* where they begin */
+    vec still[MOST_OPERANDS];
+    element *of;
 } piece_job;
 
 ALWAYS_INLINE vec piece_step(const void *context, int64_t k, vec_part part) {
     const piece_job *j = context;
-    vec a = j->still_a, b = j->still_b;
-    if (j->a->how <= MOVE_ROW) a = vec_load_some(j->fa, j->a->data, j->ia + k, part);
-    if (j->b->how <= MOVE_ROW) b = vec_load_some(j->fb, j->b->data, j->ib + k, part);
-    return j->at(a, b);
+    vec x[MOST_OPERANDS];
+    for (int i = 0; i < j->n; i++)
+        x[i] = j->x[i].how <= MOVE_ROW
+                   ? vec_load_some(j->x[i].format, j->x[i].data, j->at[i] + k, part)
+                   : j->still[i];
+    return j->of(x);
 }
 
-ALWAYS_INLINE vec still(vec_format f, const operand *x, int64_t row) {
-    if (x->how <= MOVE_ROW) return vec_zero();
-    return vec_set(vec_number(f, x->data, x->how == MOVE_COLUMN ? row : 0));
-}
-
-/* One piece of a row: elements i.. of the output, element j.. of the row. */
-ALWAYS_INLINE void piece(vec_format fa, vec_format fb, vec_format fy, const operand *a,
-                         const operand *b, char *y, int64_t i, int64_t j, int64_t row,
-                         int64_t count, element *at) {
-    const piece_job job = {.fa = fa,
-                           .fb = fb,
-                           .a = a,
-                           .b = b,
-                           .ia = a->how == MOVE_ROW ? j : i,
-                           .ib = b->how == MOVE_ROW ? j : i,
-                           .still_a = still(fa, a, row),
-                           .still_b = still(fb, b, row),
-                           .at = at};
-    vec_map(fy, y + i * vec_bytes(fy), 0, count, &job, piece_step);
-}
-
-ALWAYS_INLINE void run_all(const call *c, int64_t from, int64_t to, element *at) {
-    move how[2];
+ALWAYS_INLINE void run_formats(vec_format f, vec_format fy, int n, const call *c, int64_t from,
+                               int64_t to, element *of) {
+    move how[MOST_OPERANDS];
     int64_t inner;
-    split(c, how, &inner);
-    operand a = {c->in[0].data, vec_format_of(c->in[0].format), how[0]};
-    operand b = {c->in[1].data, vec_format_of(c->in[1].format), how[1]};
-    vec_format fy = vec_format_of(c->out[0].format);
+    piece_job j = {.n = n, .of = of};
     char *y = c->out[0].data;
-    bool floats = a.format == VEC_F32 && b.format == VEC_F32 && fy == VEC_F32;
-    bool halves = a.format == VEC_BF16 && b.format == VEC_BF16 && fy == VEC_BF16;
-    int64_t i = from * FLAT_UNIT, end = MIN_OF(to * FLAT_UNIT, flat_elems(&c->out[0]));
-    while (i < end) {
-        int64_t row = i / inner, j = i % inner, count = MIN_OF(inner - j, end - i);
-        if (floats)
-            piece(VEC_F32, VEC_F32, VEC_F32, &a, &b, y, i, j, row, count, at);
-        else if (halves)
-            piece(VEC_BF16, VEC_BF16, VEC_BF16, &a, &b, y, i, j, row, count, at);
-        else
-            piece(a.format, b.format, fy, &a, &b, y, i, j, row, count, at);
-        i += count;
+    split(c, how, &inner);
+    for (int i = 0; i < n; i++)
+        j.x[i] = (operand){c->in[i].data, f ? f : vec_format_of(c->in[i].format), how[i]};
+    while (from < to) {
+        int64_t row = from / inner, column = from % inner,
+                count = MIN_OF(inner - column, to - from);
+        for (int i = 0; i < n; i++) {
+            const operand *x = &j.x[i];
+            j.at[i] = x->how == MOVE_ROW ? column : from;
+            if (x->how > MOVE_ROW)
+                j.still[i] =
+                    vec_set(vec_number(x->format, x->data, x->how == MOVE_COLUMN ? row : 0));
+        }
+        vec_map(fy, y + from * vec_bytes(fy), 0, count, &j, piece_step);
+        from += count;
     }
 }
 
-#define ELEMENT(id, expression)                                                                    \
-    ALWAYS_INLINE vec at_##id(vec a, vec b) {                                                      \
+ALWAYS_INLINE void run_all(const call *c, int n, int64_t from, int64_t to, element *of) {
+    vec_format fy = vec_format_of(c->out[0].format), f = fy;
+    for (int i = 0; i < n; i++)
+        if (vec_format_of(c->in[i].format) != fy) f = VEC_NONE;
+    flat_range(&c->out[0], &from, &to);
+    if (f == VEC_F32)
+        run_formats(VEC_F32, VEC_F32, n, c, from, to, of);
+    else if (f == VEC_BF16)
+        run_formats(VEC_BF16, VEC_BF16, n, c, from, to, of);
+    else
+        run_formats(VEC_NONE, fy, n, c, from, to, of);
+}
+
+#define ELEMENT(id, n, expression)                                                                 \
+    ALWAYS_INLINE vec of_##id(const vec *x) {                                                      \
         return (expression);                                                                       \
     }                                                                                              \
     static void run_##id(const call *c, int64_t from, int64_t to, void *scratch) {                 \
         (void)scratch;                                                                             \
-        run_all(c, from, to, at_##id);                                                             \
-    }                                                                                              \
+        run_all(c, n, from, to, of_##id);                                                          \
+    }
+#define KERNEL(id)                                                                                 \
     static const kernel_def kernel_##id = {VEC_KERNEL(id), .supports = supports,                   \
                                            .units = flat_units, .run = run_##id,                   \
                                            .tolerance = 0x1p-23};
 
-ELEMENT(add, vec_add(a, b))
-ELEMENT(sub, vec_sub(a, b))
-ELEMENT(mul, vec_mul(a, b))
-ELEMENT(div, vec_div(a, b))
-ELEMENT(max, vec_max(b, a)) /* the second where equal or NaN */
-ELEMENT(min, vec_min(b, a))
+ELEMENT(add, 2, vec_add(x[0], x[1]))
+ELEMENT(sub, 2, vec_sub(x[0], x[1]))
+ELEMENT(mul, 2, vec_mul(x[0], x[1]))
+ELEMENT(div, 2, vec_div(x[0], x[1]))
+ELEMENT(max, 2, vec_max(x[1], x[0])) /* the first where equal or NaN */
+ELEMENT(min, 2, vec_min(x[1], x[0]))
+ELEMENT(where, 3, vec_pick(vec_equal(x[0], vec_zero()), x[2], x[1]))
+ELEMENT(less, 2, vec_pick(vec_less(x[0], x[1]), vec_set(1), vec_zero()))
+ELEMENT(less_equal, 2, vec_pick(vec_less_equal(x[0], x[1]), vec_set(1), vec_zero()))
+ELEMENT(equal, 2, vec_pick(vec_equal(x[0], x[1]), vec_set(1), vec_zero()))
 
-const kernel_def *const VEC_NAME(binary)[] = {&kernel_add, &kernel_sub, &kernel_mul, &kernel_div,
-                                              &kernel_max, &kernel_min, NULL};
+static void run_compare(const call *c, int64_t from, int64_t to, void *scratch) {
+    switch (((const compare_params *)c->params)->kind) {
+    case COMPARE_LT:
+        run_less(c, from, to, scratch);
+        break;
+    case COMPARE_LE:
+        run_less_equal(c, from, to, scratch);
+        break;
+    default:
+        run_equal(c, from, to, scratch);
+    }
+}
+
+KERNEL(add)
+KERNEL(sub)
+KERNEL(mul)
+KERNEL(div)
+KERNEL(max)
+KERNEL(min)
+KERNEL(where)
+KERNEL(compare)
+
+const kernel_def *const VEC_NAME(binary)[] = {&kernel_add,   &kernel_sub,     &kernel_mul,
+                                              &kernel_div,   &kernel_max,     &kernel_min,
+                                              &kernel_where, &kernel_compare, NULL};
 
 #endif

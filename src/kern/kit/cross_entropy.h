@@ -29,9 +29,6 @@ ALWAYS_INLINE float row_lse(vec_format f, const void *x, int64_t at, int64_t n) 
     return (most == -INFINITY ? most : shift) + logf(vec_sum4(sum));
 }
 
-static float number(const tensor *t, int64_t i) {
-    return vec_number(vec_format_of(t->format), t->data, i);
-}
 static void put(const tensor *t, int64_t i, float x) {
     vec_put(vec_format_of(t->format), t->data, i, x);
 }
@@ -50,8 +47,9 @@ ALWAYS_INLINE void entropy_rows(vec_format f, const call *c, int64_t from, int64
     for (int64_t r = from; r < to; r++) {
         float lse = row_lse(f, x->data, r * n, n);
         bool counts = targets[r] >= 0 && targets[r] < n;
-        float loss = counts ? lse - number(x, r * n + targets[r]) + (float)p->z * lse * lse : 0;
-        if (counts && weights->data) loss *= number(weights, r);
+        float loss =
+            counts ? lse - flat_number(x, r * n + targets[r]) + (float)p->z * lse * lse : 0;
+        if (counts && weights->data) loss *= flat_number(weights, r);
         if (c->out[0].data) put(&c->out[0], r, loss);
         if (c->out[1].data) put(&c->out[1], r, lse);
     }
@@ -71,13 +69,13 @@ ALWAYS_INLINE void entropy_rows_back(vec_format f, const call *c, int64_t from, 
     int64_t n = rows_columns(x);
     rows_range(x, &from, &to);
     for (int64_t r = from; r < to; r++) {
-        float lse = number(&c->in[CROSS_ENTROPY_LSE], r), pull = 0, own = 0;
+        float lse = flat_number(&c->in[CROSS_ENTROPY_LSE], r), pull = 0, own = 0;
         bool counts = targets[r] >= 0 && targets[r] < n;
-        if (counts && dloss->data) pull = number(dloss, r);
-        if (counts && weights->data) pull *= number(weights, r);
-        float spread = pull * (1 + 2 * (float)p->z * lse) + (dlse->data ? number(dlse, r) : 0);
+        if (counts && dloss->data) pull = flat_number(dloss, r);
+        if (counts && weights->data) pull *= flat_number(weights, r);
+        float spread = pull * (1 + 2 * (float)p->z * lse) + (dlse->data ? flat_number(dlse, r) : 0);
         /* read before the row is written, which may be over it */
-        if (counts) own = expf(number(x, r * n + targets[r]) - lse);
+        if (counts) own = expf(flat_number(x, r * n + targets[r]) - lse);
         exponentials_write(f, x->data, c->out[0].data, r * n, (r + 1) * n, lse, spread);
         if (counts) put(&c->out[0], r * n + targets[r], spread * own - pull);
     }

@@ -43,6 +43,11 @@ static inline void flat_range(const tensor *t, int64_t *from, int64_t *to) {
     *to = MIN_OF(*to * FLAT_UNIT, flat_elems(t));
 }
 
+/* Element i of a tensor in a float format. */
+static inline float flat_number(const tensor *t, int64_t i) {
+    return vec_number(vec_format_of(t->format), t->data, i);
+}
+
 /* Operands that are there, and outputs that are read, must all be f32, bf16 or f16. */
 static inline bool flat_supports(const kernel_query *q, reason *why) {
     for (int32_t i = 0; i < q->node->n_in; i++)

@@ -119,6 +119,9 @@ ALWAYS_INLINE vec_is vec_ints_less(vec_ints a, vec_ints b) {
     return vec_of_bits(
         (vec_ints){_mm256_cmpgt_epi32(b.low, a.low), _mm256_cmpgt_epi32(b.high, a.high)});
 }
+ALWAYS_INLINE vec_is vec_is_not(vec_is x) {
+    return vec_xor(x, vec_of_bits(vec_ints_set(-1)));
+}
 ALWAYS_INLINE bool vec_any(vec_is x) {
     return _mm256_movemask_ps(_mm256_or_ps(x.low, x.high)) != 0;
 }
@@ -228,6 +231,46 @@ ALWAYS_INLINE vec_halves vec_to_bf16(vec x) {
 ALWAYS_INLINE void vec_store_two_bf16(uint16_t *p, vec a, vec b) {
     vec_store_halves(p, VEC_ALL, vec_to_bf16(a));
     vec_store_halves(p + 16, VEC_ALL, vec_to_bf16(b));
+}
+ALWAYS_INLINE vec_ints vec_ints_of_halves(vec_halves x) {
+    return (vec_ints){_mm256_cvtepu16_epi32(_mm256_castsi256_si128(x)),
+                      _mm256_cvtepu16_epi32(_mm256_extracti128_si256(x, 1))};
+}
+ALWAYS_INLINE vec_halves vec_halves_of_ints(vec_ints x) {
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(x.low, x.high), 0xd8);
+}
+/* Row i of a quarter becomes column i. */
+ALWAYS_INLINE void vec_transpose_quarter(__m256i r[8]) {
+    __m256i t[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int k = 0; k < 2; k++) {
+            r[i + 2 * k] = _mm256_unpacklo_epi64(t[i + k], t[i + k + 2]);
+            r[i + 2 * k + 1] = _mm256_unpackhi_epi64(t[i + k], t[i + k + 2]);
+        }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm256_permute2x128_si256(r[i], r[i + 4], 0x20);
+        t[i + 4] = _mm256_permute2x128_si256(r[i], r[i + 4], 0x31);
+    }
+    for (int i = 0; i < 8; i++) r[i] = t[i];
+}
+/* Row i becomes column i. */
+ALWAYS_INLINE void vec_transpose(vec_ints r[16]) {
+    for (int i = 0; i < 16; i += 8)
+        for (int k = 0; k < 2; k++) {
+            __m256i quarter[8];
+            for (int q = 0; q < 8; q++) quarter[q] = k ? r[i + q].high : r[i + q].low;
+            vec_transpose_quarter(quarter);
+            for (int q = 0; q < 8; q++) *(k ? &r[i + q].high : &r[i + q].low) = quarter[q];
+        }
+    for (int q = 0; q < 8; q++) {
+        __m256i across = r[q].high;
+        r[q].high = r[8 + q].low;
+        r[8 + q].low = across;
+    }
 }
 
 #endif

@@ -118,6 +118,9 @@ ALWAYS_INLINE vec_is vec_is_nan(vec x) {
 ALWAYS_INLINE vec_is vec_ints_less(vec_ints a, vec_ints b) {
     return _mm512_cmplt_epi32_mask(a, b);
 }
+ALWAYS_INLINE vec_is vec_is_not(vec_is x) {
+    return (vec_is)~x;
+}
 ALWAYS_INLINE bool vec_any(vec_is x) {
     return x != 0;
 }
@@ -208,6 +211,34 @@ ALWAYS_INLINE void vec_store_two_bf16(uint16_t *p, vec a, vec b) {
     } else {
         __m512bh both = _mm512_cvtne2ps_pbh(b, a);
         memcpy(p, &both, sizeof both);
+    }
+}
+ALWAYS_INLINE vec_ints vec_ints_of_halves(vec_halves x) {
+    return _mm512_cvtepu16_epi32(x);
+}
+ALWAYS_INLINE vec_halves vec_halves_of_ints(vec_ints x) {
+    return _mm512_cvtepi32_epi16(x);
+}
+/* Row i becomes column i. */
+ALWAYS_INLINE void vec_transpose(vec_ints r[16]) {
+    vec_ints t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+        for (int k = 0; k < 2; k++) {
+            r[i + 2 * k] = _mm512_unpacklo_epi64(t[i + k], t[i + k + 2]);
+            r[i + 2 * k + 1] = _mm512_unpackhi_epi64(t[i + k], t[i + k + 2]);
+        }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < 2; k++) {
+            t[i + 8 * k] = _mm512_shuffle_i32x4(r[i + 8 * k], r[i + 8 * k + 4], 0x88);
+            t[i + 8 * k + 4] = _mm512_shuffle_i32x4(r[i + 8 * k], r[i + 8 * k + 4], 0xdd);
+        }
+    for (int i = 0; i < 8; i++) {
+        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
     }
 }
 

@@ -1,0 +1,2 @@
+/* Gradient descent, plain and with momentum. */
+#include "kern/kit/descent.h"

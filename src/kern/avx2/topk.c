@@ -1,0 +1,2 @@
+/* The k largest of rows. */
+#include "kern/kit/topk.h"

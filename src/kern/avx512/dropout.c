@@ -1,0 +1,2 @@
+/* Dropout. */
+#include "kern/kit/dropout.h"

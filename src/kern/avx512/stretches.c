@@ -1,0 +1,2 @@
+/* Slice, place, concat. */
+#include "kern/kit/stretches.h"
