@@ -1,7 +1,9 @@
 #include "train/job.h"
 #include "base/cpu.h"
 #include "base/hash.h"
+#include "base/json_write.h"
 #include "base/log.h"
+#include "text/tokenizer.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -170,11 +172,65 @@ static status copy_file(context *cx, const char *from, const char *to) {
     return st;
 }
 
+/* Beside a tokenizer.json: the class that takes it as it is. Left to itself transformers takes the model type's own,
+ * which cuts words its own way. */
+static status write_tokenizer_config(job *j, const tokenizer *words) {
+    const model_config *c = &j->options.config;
+    char *path = arena_printf(&j->mem, "%s/tokenizer_config.json", j->options.folder);
+    if (!path) return STATUS_NO_MEMORY;
+    json_writer w = json_writer_to_buffer(j->cx, 2);
+    text_buffer text = {.cx = j->cx};
+    json_write_object(&w);
+    json_write_string_field(&w, "tokenizer_class", "PreTrainedTokenizerFast");
+    json_write_bool_field(&w, "clean_up_tokenization_spaces", false);
+    json_write_integer_field(&w, "model_max_length", c->positions);
+    const struct {
+        const char *key;
+        int64_t id;
+    } tokens[] = {{"bos_token", c->begin_token},
+                  {"eos_token", c->end_token_count ? c->end_tokens[0] : -1}};
+    status st = STATUS_OK;
+    for (int64_t i = 0; i < COUNT_OF(tokens) && st == STATUS_OK; i++) {
+        decoder d = {0};
+        int32_t id = (int32_t)tokens[i].id;
+        text.length = 0;
+        if (id < 0) continue;
+        st = tokenizer_decode(words, &d, &id, 1, &text);
+        json_write_key(&w, tokens[i].key);
+        json_write_text(&w, text.bytes, text.length);
+    }
+    json_write_object_end(&w);
+    if (st == STATUS_OK) st = json_writer_finish(&w);
+    if (st == STATUS_OK) st = file_write_whole(j->cx, path, w.bytes, w.size);
+    text_free(&text);
+    json_writer_free(&w);
+    return st;
+}
+
+/* The tokenizer's file; what else a saved model's tokenizer has beside it, such as a chat template. */
 static status copy_tokenizer(job *j) {
-    const char *from = loader_set(j->learn.l)->tokenizer;
-    const char *slash = strrchr(from, '/');
-    char *to = arena_printf(&j->mem, "%s/%s", j->options.folder, slash ? slash + 1 : from);
-    return to ? copy_file(j->cx, from, to) : STATUS_NO_MEMORY;
+    static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json",
+                                         "chat_template.jinja"};
+    const char *from = loader_set(j->learn.l)->tokenizer, *folder = j->options.folder;
+    const char *slash = strrchr(from, '/'), *name = slash ? slash + 1 : from;
+    char *to = arena_printf(&j->mem, "%s/%s", folder, name);
+    if (!to) return STATUS_NO_MEMORY;
+    TRY(copy_file(j->cx, from, to));
+    bool configured = false;
+    for (int64_t i = 0; j->options.from && i < COUNT_OF(beside); i++) {
+        char *source = arena_printf(&j->mem, "%s/%s", j->options.from, beside[i]);
+        char *target = arena_printf(&j->mem, "%s/%s", folder, beside[i]);
+        if (!source || !target) return STATUS_NO_MEMORY;
+        if (!file_exists(source)) continue;
+        configured |= i == 0;
+        TRY(copy_file(j->cx, source, target));
+    }
+    if (configured || strcmp(name, "tokenizer.json") != 0) return STATUS_OK;
+    tokenizer *words;
+    TRY(tokenizer_open(j->cx, from, &words));
+    status st = write_tokenizer_config(j, words);
+    tokenizer_free(words);
+    return st;
 }
 
 /* Over all files with weights, in the order of their names, so that for one file it is the file's. */

@@ -117,8 +117,17 @@ static void write_layers(json_writer *w, const model_config *c) {
     json_write_array_end(w);
 }
 
+/* Where a key is left out, transformers takes the type's own token, which may be outside the vocabulary. */
+static void write_null(json_writer *w, const char *key) {
+    json_write_key(w, key);
+    json_write_null(w);
+}
+
 static void write_end_tokens(json_writer *w, const model_config *c) {
-    if (!c->end_token_count) return;
+    if (!c->end_token_count) {
+        write_null(w, "eos_token_id");
+        return;
+    }
     if (c->end_token_count == 1) {
         json_write_integer_field(w, "eos_token_id", c->end_tokens[0]);
         return;
@@ -147,6 +156,7 @@ void model_config_write(json_writer *w, const model_config *config, const char *
         bool turns = !is_of_rope(k) || def->turns;
         if (has_place(k) && !said && turns) write_key(w, k, &c);
     }
+    if (c.begin_token < 0) write_null(w, "bos_token_id");
     write_end_tokens(w, &c);
     if (def->turns) write_rope(w, &c);
     write_layers(w, &c);

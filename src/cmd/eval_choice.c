@@ -1,0 +1,99 @@
+/* `hone eval choice MODEL FILE.jsonl`: multiple-choice questions, answered by likelihood. */
+#include "base/json_write.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "eval/choice.h"
+
+typedef struct eval_choice_options {
+    int64_t context, most, threads;
+    int bos, precision;
+    const char *tokenizer;
+    bool json;
+} eval_choice_options;
+
+static const char *const begins[] = {LIKELIHOOD_BEGIN_NAMES, NULL};
+static const char *const precisions[] = {"f32", "bf16", NULL};
+
+static const option_def options[] = {
+    OPTION(eval_choice_options, most, OPTION_INT, .initial = "0", RANGE(0, 1e12),
+           .help = "questions to ask, 0 for all"),
+    OPTION(eval_choice_options, context, OPTION_INT, .initial = "0", RANGE(0, 1048576),
+           .help = "ids that the model sees, 0 for its positions, at most 1024"),
+    OPTION(eval_choice_options, bos, OPTION_CHOICE, .choices = begins,
+           .help = "put the begin token in front; auto: if the tokenizer does, or the model has "
+                   "one"),
+    OPTION(eval_choice_options, tokenizer, OPTION_STRING, .value = "PATH",
+           .help = "another tokenizer than the model's"),
+    OPTION(eval_choice_options, precision, OPTION_CHOICE, .choices = precisions,
+           .help = "of products"),
+    OPTION(eval_choice_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
+           .help = "0 for all"),
+    OPTION(eval_choice_options, json, OPTION_BOOL, .help = "print one JSON object"),
+    {0}};
+
+static status print(const verb_call *call, const choice_result *r) {
+    const eval_choice_options *o = call->options;
+    if (!o->json) {
+        fprintf(call->out,
+                "%lld questions: %.4f +- %.4f right, by length %.4f +- %.4f, chance %.4f\n",
+                (long long)r->questions, r->accuracy, r->accuracy_error, r->normalised,
+                r->normalised_error, r->chance);
+        return STATUS_OK;
+    }
+    json_writer w = json_writer_to_file(call->cx, call->out, 0);
+    json_write_object(&w);
+    json_write_integer_field(&w, "questions", r->questions);
+    json_write_number_field(&w, "accuracy", r->accuracy);
+    json_write_number_field(&w, "accuracy_error", r->accuracy_error);
+    json_write_number_field(&w, "accuracy_normalised", r->normalised);
+    json_write_number_field(&w, "accuracy_normalised_error", r->normalised_error);
+    json_write_number_field(&w, "chance", r->chance);
+    json_write_integer_field(&w, "truncated", r->truncated);
+    json_write_object_end(&w);
+    status st = json_writer_finish(&w);
+    json_writer_free(&w);
+    return st;
+}
+
+static status ask(const verb_call *call, likelihood *l) {
+    const eval_choice_options *o = call->options;
+    file_map text;
+    choice_result r;
+    TRY(file_map_open(call->cx, call->args[1], &text));
+    choice_options how = {(likelihood_begin)o->bos, o->most};
+    status st = choice_run(l, call->args[1], text.bytes, text.size_bytes, &how, &r);
+    file_map_close(&text);
+    TRY(st);
+    if (r.truncated)
+        log_warning("%lld prompts are longer than the context of %lld and lost their begin",
+                    (long long)r.truncated, (long long)l->options.context);
+    return print(call, &r);
+}
+
+static status run(const verb_call *call) {
+    const eval_choice_options *o = call->options;
+    likelihood l;
+    likelihood_options how = {.context = o->context,
+                              .precision = num_find(precisions[o->precision]),
+                              .threads = (int)o->threads};
+    TRY(likelihood_open(call->cx, call->args[0], o->tokenizer, &how, &l));
+    status st = ask(call, &l);
+    likelihood_close(&l);
+    return st;
+}
+
+extern const verb_def verb_eval_choice;
+const verb_def verb_eval_choice = {
+    .name = "eval choice",
+    .summary = "multiple-choice questions, answered by likelihood",
+    .help = "A line of FILE is {\"context\": ..., \"question\": ..., \"choices\": [...], "
+            "\"answer\": which, from 0}. The prompt is context, newline, question; the choice "
+            "follows after a space. The answer is the choice with the largest sum of log p; by "
+            "length, with the largest sum over its bytes.",
+    .positional = "MODEL FILE",
+    .min_args = 2,
+    .max_args = 2,
+    .options_bytes = sizeof(eval_choice_options),
+    .options = options,
+    .run = run,
+};

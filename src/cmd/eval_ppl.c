@@ -1,0 +1,113 @@
+/* `hone eval ppl MODEL FILE`: perplexity and bits per byte of a text. */
+#include "base/json_write.h"
+#include "base/options.h"
+#include "eval/perplexity.h"
+
+typedef struct eval_ppl_options {
+    int64_t context, stride, threads;
+    int convention, bos, precision;
+    const char *tokenizer;
+    bool json;
+} eval_ppl_options;
+
+static const char *const conventions[] = {PERPLEXITY_NAMES, NULL};
+static const char *const begins[] = {LIKELIHOOD_BEGIN_NAMES, NULL};
+static const char *const precisions[] = {"f32", "bf16", NULL};
+
+static const option_def options[] = {
+    OPTION(eval_ppl_options, convention, OPTION_CHOICE, .choices = conventions,
+           .help = "whose figure it compares with"),
+    OPTION(eval_ppl_options, context, OPTION_INT, .initial = "0", RANGE(0, 1048576),
+           .help = "ids in a window, 0 for the model's positions, at most 1024 (llama.cpp: 512)"),
+    OPTION(eval_ppl_options, stride, OPTION_INT, .initial = "0", RANGE(0, 1048576),
+           .help = "ids between windows, 0 for half of the context; llama.cpp has none"),
+    OPTION(eval_ppl_options, bos, OPTION_CHOICE, .choices = begins,
+           .help = "put the begin token in front; auto: if the tokenizer does, or the model has "
+                   "one"),
+    OPTION(eval_ppl_options, tokenizer, OPTION_STRING, .value = "PATH",
+           .help = "another tokenizer than the model's"),
+    OPTION(eval_ppl_options, precision, OPTION_CHOICE, .choices = precisions,
+           .help = "of products"),
+    OPTION(eval_ppl_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
+           .help = "0 for all"),
+    OPTION(eval_ppl_options, json, OPTION_BOOL, .help = "print one JSON object"),
+    {0}};
+
+static status print(const verb_call *call, const perplexity_result *r, int64_t context,
+                    int64_t stride) {
+    const eval_ppl_options *o = call->options;
+    if (!o->json) {
+        fprintf(call->out, "perplexity %.4f +- %.4f, %.4f bits per byte\n", r->perplexity,
+                r->standard_error, r->bits_per_byte);
+        fprintf(call->out, "%lld tokens, %lld scored, in %lld windows of %lld, stride %lld (%s)\n",
+                (long long)r->tokens, (long long)r->scored, (long long)r->windows,
+                (long long)context, (long long)stride, conventions[o->convention]);
+        return STATUS_OK;
+    }
+    json_writer w = json_writer_to_file(call->cx, call->out, 0);
+    json_write_object(&w);
+    json_write_number_field(&w, "perplexity", r->perplexity);
+    json_write_number_field(&w, "standard_error", r->standard_error);
+    json_write_number_field(&w, "bits_per_byte", r->bits_per_byte);
+    json_write_number_field(&w, "nats_per_token", r->nats);
+    json_write_integer_field(&w, "tokens", r->tokens);
+    json_write_integer_field(&w, "scored", r->scored);
+    json_write_integer_field(&w, "bytes", r->bytes);
+    json_write_string_field(&w, "convention", conventions[o->convention]);
+    json_write_integer_field(&w, "context", context);
+    json_write_integer_field(&w, "stride", stride);
+    json_write_string_field(&w, "bos", begins[o->bos]);
+    json_write_object_end(&w);
+    status st = json_writer_finish(&w);
+    json_writer_free(&w);
+    return st;
+}
+
+static status measure(const verb_call *call, likelihood *l) {
+    const eval_ppl_options *o = call->options;
+    file_map text;
+    perplexity_result r;
+    bool halves = o->convention == PERPLEXITY_LLAMA_CPP;
+    if (halves && o->stride)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "llama.cpp's convention has no --stride");
+    perplexity_options how = {(perplexity_kind)o->convention, o->stride, (likelihood_begin)o->bos};
+    TRY(file_map_open(call->cx, call->args[1], &text));
+    status st = perplexity_run(l, text.bytes, text.size_bytes, &how, &r);
+    file_map_close(&text);
+    TRY_NOTE(call->cx, st, "'%s'", call->args[1]);
+    int64_t context = l->options.context, stride = halves ? context : context / 2;
+    return print(call, &r, context, o->stride ? o->stride : stride);
+}
+
+static status run(const verb_call *call) {
+    enum { LLAMA_CPP_CONTEXT = 512 };
+    const eval_ppl_options *o = call->options;
+    likelihood l;
+    likelihood_options how = {.context = o->context,
+                              .precision = num_find(precisions[o->precision]),
+                              .threads = (int)o->threads};
+    if (!how.context && o->convention == PERPLEXITY_LLAMA_CPP) how.context = LLAMA_CPP_CONTEXT;
+    TRY(likelihood_open(call->cx, call->args[0], o->tokenizer, &how, &l));
+    status st = measure(call, &l);
+    likelihood_close(&l);
+    return st;
+}
+
+extern const verb_def verb_eval_ppl;
+const verb_def verb_eval_ppl = {
+    .name = "eval ppl",
+    .summary = "perplexity and bits per byte of a text",
+    .help = "hone: every id is scored once, with at least context - stride ids before it; all ids "
+            "weigh alike.\n"
+            "transformers: as its page on fixed-length models does; windows weigh by their ids "
+            "less one.\n"
+            "llama.cpp: as llama-perplexity does; the second half of disjoint windows is scored.\n"
+            "Bits per byte are the mean bits of a scored id, times the ids of the text, over its "
+            "bytes.",
+    .positional = "MODEL FILE",
+    .min_args = 2,
+    .max_args = 2,
+    .options_bytes = sizeof(eval_ppl_options),
+    .options = options,
+    .run = run,
+};

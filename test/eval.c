@@ -1,0 +1,192 @@
+/* Perplexity and choices: what is counted under each convention against sums taken window by window, a model without
+ * knowledge against closed forms, questions whose answers are known, and what is refused. */
+#include "eval/choice.h"
+#include "eval/perplexity.h"
+#include "test.h"
+#include "text/tokenizer_write.h"
+#include <math.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+enum { LETTERS = 6, CONTEXT = 16, PATH = 600 };
+static const char text[] = "abca dabc bada cabd adda bcab dacb abcd dcba bad cab dab";
+
+/* A model folder over six characters; `scale` 0: all logits are equal. */
+static status make_model(context *cx, const char *folder, float scale) {
+    uint32_t letters[LETTERS] = {'\n', ' ', 'a', 'b', 'c', 'd'};
+    text_buffer words = {.cx = cx};
+    char path[PATH];
+    model_config config;
+    TRY(model_config_start(cx, "llama", &config));
+    config.layers = 2, config.hidden = 16, config.heads = config.kv_heads = 2;
+    config.intermediate = 32, config.vocabulary = LETTERS, config.positions = 64;
+    config.tied = true, config.norm_epsilon = 1e-5;
+    TRY(model_config_complete(cx, &config));
+    states *store = states_new(cx);
+    graph *g = graph_new(cx);
+    model_build b = {.g = g, .config = &config};
+    value logits = model_logits(&b, model_hidden(&b, model_build_inputs(g, 8, 2)));
+    graph_mark(g, MARK_OUTPUT, "logits", logits, NO_VALUE);
+    TRY(graph_status(g));
+    TRY(model_init(&config, store, g, 5));
+    for (int32_t i = 0; i < states_count(store); i++) {
+        const state *s = states_at(store, i);
+        if (s->tag != TAG_PARAMETER || s->t.rank < 2) continue;
+        for (int64_t e = 0; e < tensor_elems(&s->t); e++) ((float *)s->t.data)[e] *= scale;
+    }
+    TRY(model_save(cx, folder, &config, store, "f32"));
+    TRY(tokenizer_write_characters(letters, LETTERS, NULL, 0, &words));
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    TRY(file_write_whole(cx, path, words.bytes, words.length));
+    text_free(&words);
+    graph_free(g);
+    states_free(store);
+    return STATUS_OK;
+}
+
+static status open_model(context *cx, const char *folder, int64_t rows, likelihood *out) {
+    return likelihood_open(cx, folder, NULL,
+                           &(likelihood_options){.context = CONTEXT, .rows = rows, .threads = 1},
+                           out);
+}
+
+static void equal_logits(test *t) {
+    context *cx = context_new();
+    likelihood l;
+    perplexity_result r;
+    const char *folder = test_folder(t);
+    int64_t n = (int64_t)strlen(text);
+    CHECK_OK(t, cx, make_model(cx, folder, 0));
+    CHECK_OK(t, cx, open_model(cx, folder, 0, &l));
+    for (int kind = 0; kind < 3; kind++) {
+        perplexity_options o = {.kind = (perplexity_kind)kind};
+        CHECK_OK(t, cx, perplexity_run(&l, text, n, &o, &r));
+        CHECK(t, fabs(r.perplexity - LETTERS) < 1e-5, "%.9g", r.perplexity);
+        CHECK(t, fabs(r.bits_per_byte - log2(LETTERS)) < 1e-6 && r.standard_error < 1e-2);
+        int64_t scored = kind == PERPLEXITY_LLAMA_CPP ? n / CONTEXT * (CONTEXT / 2 - 1) : n - 1;
+        CHECK(t, r.tokens == n && r.scored == scored, "%d: %d", kind, (int)r.scored);
+    }
+    CHECK_FAILS(t, cx, perplexity_run(&l, "", 0, &(perplexity_options){0}, &r), STATUS_BAD_DATA,
+                "empty");
+    CHECK_FAILS(t, cx, perplexity_run(&l, "a", 1, &(perplexity_options){0}, &r), STATUS_BAD_DATA,
+                "too few");
+    CHECK_FAILS(t, cx, perplexity_run(&l, text, n, &(perplexity_options){.stride = 16}, &r),
+                STATUS_BAD_ARGUMENT, "at most 15");
+    CHECK_FAILS(t, cx, perplexity_run(&l, text, n, &(perplexity_options){.begin = BEGIN_YES}, &r),
+                STATUS_BAD_ARGUMENT, "no begin token");
+    likelihood_close(&l);
+    context_free(cx);
+}
+
+/* -log p of ids[from .. n) of one window, alone in its step. */
+static double window_nll(likelihood *l, const int32_t *ids, int64_t n, int64_t from) {
+    likelihood_sum sum = {0};
+    if (likelihood_add(l, ids, n, from, &sum) != STATUS_OK || likelihood_flush(l) != STATUS_OK)
+        return NAN;
+    return sum.nll;
+}
+
+static void conventions(test *t) {
+    context *cx = context_new();
+    likelihood l, wide;
+    token_list ids = {.cx = cx};
+    bool begun;
+    const char *folder = test_folder(t);
+    int64_t n = (int64_t)strlen(text), stride = 5;
+    CHECK_OK(t, cx, make_model(cx, folder, 30));
+    CHECK_OK(t, cx, open_model(cx, folder, CONTEXT, &l));
+    CHECK_OK(t, cx, open_model(cx, folder, 100, &wide));
+    CHECK_OK(t, cx, likelihood_encode(&l, text, n, BEGIN_AUTO, &ids, &begun));
+    CHECK(t, ids.count == n && !begun);
+    double sum = 0, weighed = 0, weight = 0, halves = 0;
+    int64_t done = 0, scored = 0;
+    for (int64_t at = 0; done < n; at += stride) {
+        int64_t end = MIN_OF(at + CONTEXT, n), from = MAX_OF(done - at, 1), count = end - at - from;
+        double nll = window_nll(&l, ids.ids + at, end - at, from);
+        double counts = (double)(at ? count - 1 : count);
+        sum += nll;
+        weighed += nll / (double)count * counts;
+        weight += counts;
+        done = end;
+    }
+    for (int64_t at = 0; at + CONTEXT <= n; at += CONTEXT, scored += CONTEXT / 2 - 1)
+        halves += window_nll(&l, ids.ids + at, CONTEXT, CONTEXT / 2 + 1);
+    const double want[] = {sum / (double)(n - 1), weighed / weight, halves / (double)scored};
+    for (int kind = 0; kind < 3; kind++) {
+        perplexity_options o = {.kind = (perplexity_kind)kind, .stride = stride};
+        perplexity_result r, again;
+        CHECK_OK(t, cx, perplexity_run(&l, text, n, &o, &r));
+        CHECK_OK(t, cx, perplexity_run(&wide, text, n, &o, &again));
+        CHECK(t, fabs(r.nats - want[kind]) < 1e-9, "%d: %.9g, not %.9g", kind, r.nats, want[kind]);
+        CHECK(t, r.nats == again.nats, "%.17g among others, not %.17g", again.nats, r.nats);
+        CHECK(t, r.perplexity > 5 && r.standard_error > 0.01, "%g", r.standard_error);
+    }
+    CHECK(t, fabs(want[0] - want[1]) > 1e-4 && fabs(want[0] - want[2]) > 1e-3, "%g %g %g", want[0],
+          want[1], want[2]);
+    token_free(&ids);
+    likelihood_close(&l);
+    likelihood_close(&wide);
+    context_free(cx);
+}
+
+static void choices(test *t) {
+    context *cx = context_new();
+    likelihood l;
+    const char *folder = test_folder(t);
+    static const char *const follow[] = {"a", "b", "c", "d"};
+    char lines[4096];
+    size_t n = 0;
+    choice_result r;
+    CHECK_OK(t, cx, make_model(cx, folder, 30));
+    CHECK_OK(t, cx, open_model(cx, folder, 0, &l));
+    /* The right answer is what the model itself finds likeliest; the control asks for another. */
+    for (int control = 0; control < 2; control++) {
+        n = 0;
+        for (int q = 0; q < 20; q++) {
+            char prompt[16], whole[32];
+            int best = 0;
+            double least = INFINITY;
+            snprintf(prompt, sizeof prompt, "%c%c\n%c", 'a' + q % 4, 'a' + q / 4 % 4, 'a' + q % 3);
+            for (int i = 0; i < 4; i++) {
+                token_list ids = {.cx = cx};
+                bool begun;
+                snprintf(whole, sizeof whole, "%s %s", prompt, follow[i]);
+                CHECK_OK(
+                    t, cx,
+                    likelihood_encode(&l, whole, (int64_t)strlen(whole), BEGIN_AUTO, &ids, &begun));
+                double nll = window_nll(&l, ids.ids, ids.count, (int64_t)strlen(prompt));
+                if (nll < least) least = nll, best = i;
+                token_free(&ids);
+            }
+            n += (size_t)snprintf(lines + n, sizeof lines - n,
+                                  "{\"context\": \"%c%c\", \"question\": \"%c\", \"choices\": "
+                                  "[\"a\", \"b\", \"c\", \"d\"], \"answer\": %d}\n",
+                                  prompt[0], prompt[1], prompt[3],
+                                  control && q < 5 ? (best + 1) % 4 : best);
+        }
+        CHECK_OK(t, cx, choice_run(&l, "q", lines, (int64_t)n, &(choice_options){0}, &r));
+        double want = control ? 0.75 : 1, error = sqrt(want * (1 - want) / 19);
+        CHECK(t, r.questions == 20 && fabs(r.accuracy - want) < 1e-12, "%g", r.accuracy);
+        CHECK(t, r.normalised == r.accuracy && fabs(r.accuracy_error - error) < 1e-12);
+        CHECK(t, fabs(r.chance - 0.25) < 1e-12);
+    }
+    static const struct bad {
+        const char *line, *error;
+    } table[] = {
+        {"{\"choices\": [\"a\"], \"answer\": 0}", "two or more"},
+        {"\n{\"context\": \"a\", \"choices\": [\"a\", \"b\"], \"answer\": 2}", "line 2"},
+        {"{\"context\": \"a\", \"choices\": [\"a\", \"\"], \"answer\": 0}", "empty choice"},
+        {"{\"context\": \"a\", \"choices\"", "line 1"},
+        {"\n\n", "no question"},
+    };
+    for (int i = 0; i < COUNT_OF(table); i++)
+        CHECK_FAILS(t, cx,
+                    choice_run(&l, "q", table[i].line, (int64_t)strlen(table[i].line),
+                               &(choice_options){0}, &r),
+                    STATUS_BAD_DATA, table[i].error);
+    likelihood_close(&l);
+    context_free(cx);
+}
+
+const test_case suite_eval[] = {
+    {"equal_logits", equal_logits}, {"conventions", conventions}, {"choices", choices}, {0}};
