@@ -74,7 +74,9 @@ static status user_path(context *cx, char out[PATH_BYTES]) {
 static status make_table(runs *r) {
     static const char *const types[] = {"TEXT", "INTEGER", "REAL"};
     char sql[SQL_BYTES];
-    int n = snprintf(sql, sizeof sql, "CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY");
+    int n = snprintf(sql, sizeof sql,
+                     "CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY "
+                     "AUTOINCREMENT");
     for (const run_column *c = run_columns; c->name; c++)
         n += snprintf(sql + n, sizeof sql - (size_t)n, ", %s %s", c->name, types[c->kind]);
     snprintf(sql + n, sizeof sql - (size_t)n, "); PRAGMA user_version = %d", SCHEMA);

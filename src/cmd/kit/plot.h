@@ -1,0 +1,46 @@
+/* Curves over steps, drawn three ways from one layout: in a terminal, as SVG, as PNG. */
+#ifndef CMD_KIT_PLOT_H
+#define CMD_KIT_PLOT_H
+
+#include "base/arena.h"
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct plot_curve {
+    const char *name; /* for people; PNG shows `number` */
+    int64_t number;
+    const double *x, *y;
+    int64_t n;
+    bool dots; /* few points: marked */
+} plot_curve;
+
+typedef struct plot {
+    const char *title;
+    const plot_curve *curves;
+    int64_t n_curves;
+    bool logarithmic; /* y */
+} plot;
+
+/* What all curves span, widened to round numbers. */
+typedef struct plot_frame {
+    double x_low, x_high, y_low, y_high;
+    double x_step, y_step; /* between ticks; on a logarithmic axis in powers */
+    bool logarithmic;
+} plot_frame;
+
+/* False where there is no finite point. */
+bool plot_measure(const plot *p, plot_frame *out);
+/* Place of a value within 0 .. 1, from the left and from the bottom. */
+double plot_x(const plot_frame *f, double x);
+double plot_y(const plot_frame *f, double y);
+/* The number of a tick, shortest. */
+void plot_label(double v, char *out, size_t size);
+
+void plot_terminal(const plot *p, int columns, int rows, bool coloured, FILE *out);
+status plot_svg(context *cx, const plot *p, const char *path) MUST_USE;
+status plot_png(context *cx, const plot *p, const char *path) MUST_USE;
+
+extern const uint32_t plot_colours[];
+enum { PLOT_COLOURS = 8 };
+
+#endif
