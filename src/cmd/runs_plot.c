@@ -10,7 +10,7 @@
 
 typedef struct runs_plot_options {
     const char *out;
-    bool log, validation;
+    bool logarithmic, validation;
     int64_t smooth;
 } runs_plot_options;
 
@@ -19,7 +19,7 @@ static const option_def options[] = {
            .help = "an .svg or .png file, instead of the terminal"),
     OPTION(runs_plot_options, validation, OPTION_BOOL,
            .help = "the loss on the held-out split instead of the training loss"),
-    OPTION(runs_plot_options, log, OPTION_BOOL, .help = "a logarithmic axis of losses"),
+    OPTION(runs_plot_options, logarithmic, OPTION_BOOL, .help = "a logarithmic axis of losses"),
     OPTION(runs_plot_options, smooth, OPTION_INT, .initial = "0", RANGE(0, 1000000),
            .help = "steps to average over, 0 for a hundredth of the run"),
     {0}};
@@ -80,7 +80,7 @@ static status run(const verb_call *call) {
                   o->validation ? "held-out loss, nats a token" : "training loss, nats a token",
               .curves = curves,
               .n_curves = call->n_args,
-              .logarithmic = o->log};
+              .logarithmic = o->logarithmic};
     return draw(call, &p);
 }
 
