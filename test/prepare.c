@@ -279,6 +279,17 @@ static void held_out(test *t) {
         token_set_close(&s);
     }
     CHECK(t, places == 1023, "places %x", places);
+    CHECK(t, put(t, "few.jsonl", text.bytes, 3 * 17)); /* of too few documents the end is taken */
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        char out[32];
+        snprintf(out, sizeof out, "few-%d", (int)seed);
+        const prepare_options o = {
+            .bytes = true, .held_out = 0.1, .seed = seed, .begin = "", .end = ""};
+        CHECK_OK(t, cx, prepare_file(t, cx, "few.jsonl", out, o, &r));
+        bool drawn = r.tokens[0] == 8 && r.tokens[1] == 4, cut = r.tokens[0] == 10;
+        CHECK(t, drawn || (cut && r.tokens[1] == 2), "seed %d: %lld, %lld", (int)seed,
+              (long long)r.tokens[0], (long long)r.tokens[1]);
+    }
     text_free(&text);
     CHECK(t, context_live_allocations(cx) == 0, "leak");
     context_free(cx);

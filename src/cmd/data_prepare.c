@@ -48,9 +48,11 @@ static const option_def options[] = {
                    "<|endoftext|> with --vocab and --bytes, none with --chars"),
     OPTION(data_prepare_options, held_out, OPTION_DOUBLE, .initial = "0.1", RANGE(0, 0.5),
            .help = "share that is kept for validation"),
-    OPTION(data_prepare_options, split, OPTION_CHOICE, .choices = splits,
-           .help = "what is held out: documents drawn at random, or the end of the text (as from "
-                   "one document alone)"),
+    OPTION(
+        data_prepare_options, split, OPTION_CHOICE, .choices = splits,
+        .help =
+            "what is held out: documents drawn at random, or the end of the text (taken too where "
+            "there are so few documents that none is drawn)"),
     OPTION(data_prepare_options, seed, OPTION_INT, .initial = "0", RANGE(0, INFINITY),
            .help = "draws the documents that are held out"),
     OPTION(data_prepare_options, replace_invalid, OPTION_BOOL,

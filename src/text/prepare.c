@@ -184,12 +184,12 @@ static status get_tokenizer(preparation *p) {
 
 /* ---- encoding ---- */
 
-/* Stretches of 1 / held_out documents, of each of which one is held out. */
+/* Stretches of 1 / held_out documents, of each of which one is held out; the first document never is. */
 static token_split split_of(const prepare_options *o, int64_t document) {
     if (o->held_out <= 0 || o->held_out_end) return TOKENS_TRAIN;
     int64_t stretch = (int64_t)((double)document * o->held_out);
     while ((int64_t)((double)(stretch + 1) / o->held_out) <= document) stretch++;
-    int64_t from = (int64_t)((double)stretch / o->held_out);
+    int64_t from = stretch ? (int64_t)((double)stretch / o->held_out) : 1;
     int64_t to = (int64_t)((double)(stretch + 1) / o->held_out);
     rng r = rng_make(o->seed, rng_stream("held out") + (uint64_t)stretch);
     int64_t drawn = from + (int64_t)rng_below(&r, (uint64_t)MAX_OF(to - from, 1));
@@ -246,8 +246,7 @@ static status hold_out(preparation *p) {
         token_set_counts(&p->set, (token_split)i, documents + i, ids + i);
     if (!(documents[0] + documents[1]))
         FAIL(p->cx, STATUS_BAD_DATA, "there is no text in what was given");
-    bool alone = documents[TOKENS_TRAIN] + documents[TOKENS_VALIDATION] == 1;
-    if (p->options.held_out <= 0 || !(p->options.held_out_end || alone)) return STATUS_OK;
+    if (p->options.held_out <= 0 || documents[TOKENS_VALIDATION]) return STATUS_OK;
     return token_set_split_end(&p->set, p->options.held_out);
 }
 

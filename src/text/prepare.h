@@ -2,7 +2,8 @@
  * writes shards. Memory stays bounded, whatever the size of the text.
  *
  * What is held out for validation is either one document out of every 1 / held_out, each drawn at random from
- * its stretch of the order they come in, or the end of the text. */
+ * its stretch of the order they come in, or the end of the text, which is also taken where there are too few
+ * documents for one to be drawn. */
 #ifndef TEXT_PREPARE_H
 #define TEXT_PREPARE_H
 
@@ -18,7 +19,7 @@ typedef struct prepare_options {
     const char *begin,
         *end; /* tokens around each document; NULL: the tokenizer's usual, "": none */
     double held_out;
-    bool held_out_end; /* the end of the text, as for one long document (which always is cut so) */
+    bool held_out_end; /* the end of the text */
     uint64_t seed;
     int64_t shard_bytes; /* 0: 256 MiB */
     int threads;         /* 0: all */
