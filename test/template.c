@@ -5,12 +5,8 @@
 #include "base/file.h"
 #include "text/template.h"
 #include "text/template_json.h"
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define LLVMFuzzerTestOneInput fuzz_template
-#include "../fuzz/template.c"
 
 enum { NOW = 1700000000 };
 #define FOLDER "test/golden/templates"
@@ -309,31 +305,6 @@ static void bos(test *t) {
     context_free(cx);
 }
 
-/* Every seed of the fuzz target goes through it. */
-static void corpus(test *t) {
-    static const char *const folders[] = {"fuzz/corpus/template", FOLDER};
-    int64_t seeds = 0;
-    for (int64_t f = 0; f < COUNT_OF(folders); f++) {
-        struct dirent **names;
-        int count = scandir(folders[f], &names, NULL, alphasort);
-        for (int i = 0; i < count; i++) {
-            char path[512];
-            file_map map;
-            context *cx = context_new();
-            snprintf(path, sizeof path, "%s/%s", folders[f], names[i]->d_name);
-            if (names[i]->d_name[0] != '.' && file_map_open(cx, path, &map) == STATUS_OK) {
-                fuzz_template((const uint8_t *)map.bytes, (size_t)map.size_bytes);
-                file_map_close(&map);
-                seeds++;
-            }
-            context_free(cx);
-            free(names[i]);
-        }
-        if (count >= 0) free(names);
-    }
-    CHECK(t, seeds >= 40, "only %lld seeds", (long long)seeds);
-}
-
 const test_case suite_template[] = {{"families", families},
                                     {"snippets", snippets},
                                     {"published", published, .slow = true},
@@ -342,5 +313,4 @@ const test_case suite_template[] = {{"families", families},
                                     {"limits", small_limits},
                                     {"memory", short_of_memory},
                                     {"bos", bos},
-                                    {"corpus", corpus},
                                     {0}};
