@@ -13,7 +13,7 @@ static value layer(model_build *b, model_inputs in, value x, int64_t i) {
     value q = block_linear(b, x, c->hidden, true, at, "attention.self.query");
     value k = block_linear(b, x, c->hidden, true, at, "attention.self.key");
     value v = block_linear(b, x, c->hidden, true, at, "attention.self.value");
-    value h = block_attend(b, in, i, q, k, v);
+    value h = block_attend(b, in, i, q, k, v, NO_VALUE);
     h = block_dropout(b, block_linear(b, h, c->hidden, true, at, "attention.output.dense"));
     x = block_layer_norm(b, build_add(b->g, x, h), true, at, "attention.output.LayerNorm");
     h = block_activate(b, block_linear(b, x, c->intermediate, true, at, "intermediate.dense"));

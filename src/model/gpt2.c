@@ -12,7 +12,7 @@ static value layer(model_build *b, model_inputs in, value x, int64_t i) {
     value qkv = block_linear(b, h, 3 * c->hidden, true, at, "attn.c_attn");
     h = block_attend(b, in, i, block_columns(b, qkv, 0, c->hidden),
                      block_columns(b, qkv, c->hidden, c->hidden),
-                     block_columns(b, qkv, 2 * c->hidden, c->hidden));
+                     block_columns(b, qkv, 2 * c->hidden, c->hidden), NO_VALUE);
     h = block_linear(b, h, c->hidden, true, at, "attn.c_proj");
     x = build_add(b->g, x, block_dropout(b, h));
     h = block_layer_norm(b, x, true, at, "ln_2");

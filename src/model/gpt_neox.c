@@ -16,7 +16,7 @@ static value attention(model_build *b, model_inputs in, value x, int64_t i, cons
         block_linear(b, x, 3 * c->hidden, c->attention_bias, at, "attention.query_key_value");
     value q = block_rotate(b, part_of_heads(b, qkv, 0), in.positions, i);
     value k = block_rotate(b, part_of_heads(b, qkv, 1), in.positions, i);
-    value y = block_attend(b, in, i, q, k, part_of_heads(b, qkv, 2));
+    value y = block_attend(b, in, i, q, k, part_of_heads(b, qkv, 2), NO_VALUE);
     return block_linear(b, y, c->hidden, c->attention_bias, at, "attention.dense");
 }
 

@@ -10,7 +10,7 @@ static value attention(model_build *b, model_inputs in, value x, int64_t i, cons
     value qkv = block_linear(b, x, columns + 2 * kv, false, at, "self_attn.qkv_proj");
     value q = block_rotate(b, block_columns(b, qkv, 0, columns), in.positions, i);
     value k = block_rotate(b, block_columns(b, qkv, columns, kv), in.positions, i);
-    value y = block_attend(b, in, i, q, k, block_columns(b, qkv, columns + kv, kv));
+    value y = block_attend(b, in, i, q, k, block_columns(b, qkv, columns + kv, kv), NO_VALUE);
     return block_linear(b, y, c->hidden, false, at, "self_attn.o_proj");
 }
 

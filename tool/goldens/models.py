@@ -73,6 +73,10 @@ CASES = {
     "gpt_neox_serial": (tf.GPTNeoXConfig, dict(SIZES_MHA, layer_norm_eps=0.02, use_parallel_residual=False,
                                                attention_bias=False, rope_parameters=dict(
         rope_type="default", rope_theta=1000.0, partial_rotary_factor=1.0))),
+    "gpt_oss": (tf.GptOssConfig, dict(
+        HEAD, num_local_experts=5, num_experts_per_tok=2, sliding_window=11, swiglu_limit=1.5, rope_parameters=dict(
+            rope_type="yarn", rope_theta=1000.0, factor=4.0, beta_fast=16.0, beta_slow=1.0, truncate=False,
+            original_max_position_embeddings=32))),
     "bert": (tf.BertConfig, dict(SIZES_MHA, layer_norm_eps=0.02, type_vocab_size=3)),
     "mixtral": (tf.MixtralConfig, dict(HEAD, num_local_experts=5, num_experts_per_tok=2, **rope("default"))),
     "qwen2_moe": (tf.Qwen2MoeConfig, dict(RMS, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=40,

@@ -159,7 +159,8 @@ value block_rotate(model_build *b, value x, value positions, int64_t layer) {
     return build_rope(b->g, &p, x, positions, frequencies);
 }
 
-value block_attend(model_build *b, model_inputs in, int64_t layer, value q, value k, value v) {
+value block_attend(model_build *b, model_inputs in, int64_t layer, value q, value k, value v,
+                   value sinks) {
     const model_config *c = b->config;
     attention_params p = {.head = (int32_t)c->head_size,
                           .group = (int32_t)(c->heads / c->kv_heads),
@@ -168,7 +169,7 @@ value block_attend(model_build *b, model_inputs in, int64_t layer, value q, valu
                           .soft_cap = c->attention_cap,
                           .window = c->slides[layer] ? (int32_t)c->window : 0,
                           .causal = !c->encoder};
-    value operands[ATTENTION_OPERANDS] = {q, k, v, in.offsets, NO_VALUE, NO_VALUE, NO_VALUE};
+    value operands[ATTENTION_OPERANDS] = {q, k, v, in.offsets, NO_VALUE, NO_VALUE, sinks};
     return graph_name(b->g, build_attention(b->g, &p, operands), "layers.%lld.attention",
                       (long long)layer);
 }
@@ -194,7 +195,8 @@ value block_attention(model_build *b, model_inputs in, value x, int64_t layer, c
     value v = block_linear(b, x, kv_columns, c->attention_bias, at, "self_attn.v_proj");
     q = block_rotate(b, norm_qk(b, q, at, "self_attn.q_norm"), in.positions, layer);
     k = block_rotate(b, norm_qk(b, k, at, "self_attn.k_norm"), in.positions, layer);
-    value y = block_attend(b, in, layer, q, k, v);
+    value sinks = c->sinks ? block_parameter(b, 1, &c->heads, at, "self_attn.sinks") : NO_VALUE;
+    value y = block_attend(b, in, layer, q, k, v, sinks);
     return block_linear(b, y, c->hidden, c->output_bias, at, "self_attn.o_proj");
 }
 

@@ -38,7 +38,8 @@ value block_columns(model_build *b, value x, int64_t start, int64_t columns);
 /* Positions into queries or keys, unless the layer does without. */
 value block_rotate(model_build *b, value x, value positions, int64_t layer);
 /* Causal attention of the layer: scale, window, soft cap from the configuration. */
-value block_attend(model_build *b, model_inputs in, int64_t layer, value q, value k, value v);
+value block_attend(model_build *b, model_inputs in, int64_t layer, value q, value k, value v,
+                   value sinks);
 
 /* The attention of most decoders: q_proj, k_proj, v_proj with their norms, rope, o_proj. */
 value block_attention(model_build *b, model_inputs in, value x, int64_t layer, const char *at);

@@ -76,6 +76,7 @@ typedef struct model_config {
     bool tied;
     bool attention_bias, output_bias, mlp_bias, head_bias; /* of q, k, v; of what follows; ... */
     bool norm_plus_one;                                    /* norms are stored less 1 */
+    bool sinks;    /* a logit a head that takes probability and gives nothing */
     bool parallel; /* attention and MLP both read the block's input */
     model_qk_norm qk_norm;
     double attention_cap, output_cap; /* soft caps; 0: none */
