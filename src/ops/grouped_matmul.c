@@ -163,6 +163,7 @@ const op_def op_grouped_matmul = {
     .index_in = 1 << GROUPED_IDS,
     .linear = 1 << GROUPED_X | 1 << GROUPED_W,
     .precision = PRECISION_DOT,
+    .narrow_in = 1 << GROUPED_X | 1 << GROUPED_W,
     .shape = shape,
     .labels = label,
     .reference = reference,

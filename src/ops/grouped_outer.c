@@ -99,6 +99,7 @@ const op_def op_grouped_outer = {
     .index_in = 1 << GROUPED_OUTER_IDS,
     .linear = 1 << GROUPED_OUTER_X | 1 << GROUPED_OUTER_DY,
     .precision = PRECISION_DOT,
+    .narrow_in = 1 << GROUPED_OUTER_X | 1 << GROUPED_OUTER_DY,
     .shape = shape,
     .labels = label,
     .reference = reference,
