@@ -92,6 +92,28 @@ static int64_t wrong_choices(const model_case *c, const float *logits) {
     return wrong;
 }
 
+/* Weights in the formats that the file has them in give the same, where those are exact. */
+static void check_stored(test *t, const char *name) {
+    opened o = {0};
+    model_run r;
+    const float *logits;
+    int64_t n;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    CHECK_OK(t, o.cx,
+             model_run_build(&r, o.cx, &o.m->config, FAULT_NONE, model_stored_format, o.m));
+    CHECK_OK(t, o.cx, model_load(o.m, r.store, r.g));
+    CHECK_OK(t, o.cx, model_run_step(&r, &o.golden, FAULT_NONE, &logits, &n));
+    int32_t blocks = 0;
+    for (int32_t i = 0; i < states_count(r.store); i++)
+        blocks += states_at(r.store, i)->t.format->kind == NUM_BLOCK;
+    CHECK(t, (blocks > 0) == (o.m->config.packed.method != PACKED_NONE), "%s: %d in blocks", name,
+          (int)blocks);
+    double error = largest_error(&o.golden, logits);
+    CHECK(t, error <= tolerance, "%s: off by %.2e of the largest logit", name, error);
+    model_run_end(&r);
+    close_golden(t, &o);
+}
+
 static void check_logits(test *t, const char *name) {
     opened o = {0};
     model_run r;
@@ -224,6 +246,10 @@ static void goldens(test *t) {
     each_golden(t, check_logits);
 }
 
+static void stored(test *t) {
+    each_golden(t, check_stored);
+}
+
 static void faults(test *t) {
     each_golden(t, check_faults);
 }
@@ -237,6 +263,7 @@ static void saved(test *t) {
 }
 
 const test_case suite_models[] = {{"goldens", goldens},
+                                  {"stored", stored},
                                   {"faults", faults},
                                   {"saved", saved},
                                   {"gguf", gguf_files},

@@ -107,6 +107,7 @@ const model_def model_gpt_oss = {
     .variants = (const model_variant[]){{"gpt_oss", {"GptOssForCausalLM"}, NULL, defaults}, {0}},
     .keys = keys,
     .prefix = "model.",
+    .experts_across = true,
     .turns = true,
     .complete = complete,
     .layer = layer,

@@ -93,6 +93,22 @@ static void row_codes(const struct packed_layer *l, int64_t row, const uint8_t *
     ints_store(l->format, l->k, codes, scales, zeros, out);
 }
 
+enum { MX_BLOCK = 32, MX_BYTES = 1 + MX_BLOCK / 2 };
+
+/* GGUF's order of codes, which mxfp4 has: code i below, i + 16 above. */
+static void mxfp4_rows(const struct packed_layer *l, int64_t from, int64_t to, uint8_t *out) {
+    int64_t blocks = l->k / MX_BLOCK;
+    for (int64_t b = from * blocks; b < to * blocks; b++, out += MX_BYTES) {
+        const uint8_t *codes = (const uint8_t *)l->codes->data + b * (MX_BLOCK / 2);
+        out[0] = ((const uint8_t *)l->scales->data)[b];
+        for (int i = 0; i < MX_BLOCK / 2; i++) {
+            int shift = 4 * (i % 2);
+            out[1 + i] =
+                (uint8_t)((codes[i / 2] >> shift & 15) | (codes[8 + i / 2] >> shift & 15) << 4);
+        }
+    }
+}
+
 /* ROWS rows of codes, then the scales and zeros of one row's groups. */
 static status packed_rows(context *cx, const struct packed_layer *l, int64_t from, int64_t to,
                           char *out) {
@@ -119,6 +135,10 @@ static status packed_rows(context *cx, const struct packed_layer *l, int64_t fro
 
 status modelfile_rows(const modelfile *m, const modelfile_tensor *t, int64_t from, int64_t to,
                       void *out) {
+    if (t->packed && t->packed->recipe.method == PACKED_MXFP4) {
+        mxfp4_rows(t->packed, from, to, out);
+        return STATUS_OK;
+    }
     if (t->packed) return packed_rows(m->cx, t->packed, from, to, out);
     int64_t bytes = num_row_bytes(t->format, t->n_dims ? t->shape[t->n_dims - 1] : 1);
     memcpy(out, (const char *)t->data + from * bytes, (size_t)((to - from) * bytes));
@@ -247,11 +267,42 @@ static status find_parts(joining *w, struct packed_layer *l, const char *base) {
 
 /* The weight's name without ".qweight", or NULL where the tensor is no layer's codes. */
 static const char *base_of(joining *w, const modelfile_tensor *t) {
-    const char *suffix = w->recipe->method == PACKED_COMPRESSED ? ".weight_packed" : ".qweight";
+    packed_method method = w->recipe->method;
+    const char *suffix = method == PACKED_COMPRESSED ? ".weight_packed"
+                         : method == PACKED_MXFP4    ? "_blocks"
+                                                     : ".qweight";
     size_t length = strlen(t->name), tail = strlen(suffix);
     if (length <= tail || length > NAME_ROOM - 32 || strcmp(t->name + length - tail, suffix) != 0)
         return NULL;
     return arena_strndup(&w->m->memory, t->name, length - tail);
+}
+
+static status join_mxfp4(joining *w, struct packed_layer *l, const char *base,
+                         modelfile_tensor *out) {
+    const modelfile_tensor *c = l->codes;
+    char name[NAME_ROOM];
+    snprintf(name, sizeof name, "%s_scales", base);
+    l->scales = modelfile_find(w->m, name);
+    if (!l->scales) FAIL(w->m->cx, STATUS_BAD_DATA, "'%s' is missing", name);
+    const modelfile_tensor *s = l->scales;
+    w->used[s - w->m->tensors] = true;
+    bool fits = c->n_dims == 4 && s->n_dims == 3 && c->shape[3] == MX_BLOCK / 2 &&
+                !strcmp(c->format_name, "u8") && !strcmp(s->format_name, "u8");
+    for (int32_t d = 0; fits && d < 3; d++) fits = c->shape[d] == s->shape[d];
+    if (!fits)
+        FAIL(w->m->cx, STATUS_BAD_DATA, "'%s' and '%s' must be u8 [e, n, k, 16] and [e, n, k]",
+             c->name, name);
+    l->n = c->shape[1];
+    l->k = c->shape[2] * MX_BLOCK;
+    l->format = num_find("mxfp4");
+    *out = (modelfile_tensor){.name = base,
+                              .format_name = l->format->name,
+                              .format = l->format,
+                              .n_dims = 3,
+                              .shape = {c->shape[0], l->n, l->k},
+                              .size_bytes = c->shape[0] * l->n * num_row_bytes(l->format, l->k),
+                              .packed = l};
+    return STATUS_OK;
 }
 
 static status join_one(joining *w, const char *base, const modelfile_tensor *codes,
@@ -262,6 +313,7 @@ static status join_one(joining *w, const char *base, const modelfile_tensor *cod
     if (!l || !name) return STATUS_NO_MEMORY;
     *l = (struct packed_layer){.recipe = *w->recipe, .codes = codes};
     w->used[codes - w->m->tensors] = true;
+    if (l->recipe.method == PACKED_MXFP4) return join_mxfp4(w, l, base, out);
     TRY(find_parts(w, l, base));
     if (modelfile_find(w->m, name))
         FAIL(w->m->cx, STATUS_BAD_DATA, "'%s' is there beside its codes", name);

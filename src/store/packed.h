@@ -13,6 +13,10 @@
  *     weight_scale  [n, groups], weight_shape i64 [2]
  *     weight_zero_point i32 [n bits/32, groups] along n, where the recipe is not symmetric; weight_g_idx as above
  *
+ *   mxfp4 (gpt-oss's experts): NAME [e, n, k] instead of NAME.weight
+ *     NAME_blocks u8 [e, n, k/32, 16]  byte i of a block has code 2i below and 2i + 1 above
+ *     NAME_scales u8 [e, n, k/32]      exponents; the joined tensor is in the format mxfp4
+ *
  * value = scale * (code - zero). A joined tensor has an integer format of num/ with these very codes, zeros and
  * scales: intB_gN where all zeros are 2^(B-1), else uintB_gN. Groups longer than 128 are told as several of the
  * same scale. Where g_idx does not run in order, the values cannot lie in groups and are f32. */
@@ -27,6 +31,7 @@ typedef enum packed_method {
     PACKED_GPTQ,
     PACKED_AWQ,
     PACKED_COMPRESSED,
+    PACKED_MXFP4,
 } packed_method;
 
 /* What config.json says under `quantization_config`. */

@@ -115,7 +115,7 @@ static status read_weights_key(reading *r, json_text key, bool *done) {
 }
 
 static status read_top_key(reading *r, json_text key, bool *done) {
-    static const char *const methods[] = {"gptq", "awq", "compressed-tensors", NULL};
+    static const char *const methods[] = {"gptq", "awq", "compressed-tensors", "mxfp4", NULL};
     static const char *const forms[] = {"gptq", "gptq_v2", "gemm", "pack-quantized", NULL};
     static const char *const words[] = {"int32", NULL};
     char word[32];
@@ -202,6 +202,10 @@ static status complete(reading *r) {
     packed_recipe *p = r->out;
     bool gptq = !strcmp(r->method, "gptq"), awq = !strcmp(r->method, "awq");
     if (!*r->method) FAIL(cx, STATUS_UNSUPPORTED, "the key 'quant_method' is missing");
+    if (!strcmp(r->method, "mxfp4")) {
+        p->method = PACKED_MXFP4;
+        return STATUS_OK;
+    }
     p->method = gptq ? PACKED_GPTQ : awq ? PACKED_AWQ : PACKED_COMPRESSED;
     if (!r->has_bits) FAIL(cx, STATUS_BAD_DATA, "%s: the number of bits is missing", r->method);
     if (!r->has_group && p->method != PACKED_COMPRESSED)

@@ -139,6 +139,13 @@ static float *make_values(arena *mem, const model_case_tensor *t, int64_t seed) 
     return values;
 }
 
+/* In place: each value cut to a byte. */
+static void as_bytes(const model_case_tensor *t, float *values) {
+    int64_t count = 1;
+    for (int32_t d = 0; d < t->rank; d++) count *= t->shape[d];
+    for (int64_t i = 0; i < count; i++) ((uint8_t *)values)[i] = (uint8_t)values[i];
+}
+
 status model_case_folder(context *cx, const model_case *c, const char *folder) {
     arena mem = arena_make(cx);
     char *path = arena_printf(&mem, "%s/config.json", folder);
@@ -146,10 +153,12 @@ status model_case_folder(context *cx, const model_case *c, const char *folder) {
     status st = path && sources ? STATUS_OK : STATUS_NO_MEMORY;
     for (int64_t i = 0; i < c->n_tensors && st == STATUS_OK; i++) {
         const model_case_tensor *t = &c->tensors[i];
-        const float *values = make_values(&mem, t, c->seed);
+        float *values = make_values(&mem, t, c->seed);
         if (!values) st = STATUS_NO_MEMORY;
+        bool bytes = strstr(t->name, "_blocks") || strstr(t->name, "_scales");
+        if (values && bytes) as_bytes(t, values);
         sources[i] = (safetensors_source){
-            .name = t->name, .dtype = "F32", .n_dims = t->rank, .data = values};
+            .name = t->name, .dtype = bytes ? "U8" : "F32", .n_dims = t->rank, .data = values};
         memcpy(sources[i].shape, t->shape, sizeof t->shape);
     }
     mkdir(folder, 0777);

@@ -77,6 +77,9 @@ CASES = {
         HEAD, num_local_experts=5, num_experts_per_tok=2, sliding_window=11, swiglu_limit=1.5, rope_parameters=dict(
             rope_type="yarn", rope_theta=1000.0, factor=4.0, beta_fast=16.0, beta_slow=1.0, truncate=False,
             original_max_position_embeddings=32))),
+    "gpt_oss_mxfp4": (tf.GptOssConfig, dict(HEAD, hidden_size=64, intermediate_size=32, num_local_experts=4,
+                                            num_experts_per_tok=2, sliding_window=11, rope_parameters=dict(
+        rope_type="default", rope_theta=1000.0))),
     "bert": (tf.BertConfig, dict(SIZES_MHA, layer_norm_eps=0.02, type_vocab_size=3)),
     "mixtral": (tf.MixtralConfig, dict(HEAD, num_local_experts=5, num_experts_per_tok=2, **rope("default"))),
     "qwen2_moe": (tf.Qwen2MoeConfig, dict(RMS, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=40,
@@ -111,8 +114,16 @@ def hashed(name, count, seed):
     return (x >> np.uint64(40)).astype(np.float64) / 2**23 - 1
 
 
+def is_bytes(name):
+    return name.endswith(("_blocks", "_scales"))
+
+
 def spread(name, shape, config):
     """base and scale of a tensor"""
+    if name.endswith("_blocks"):
+        return 128.0, 128.0
+    if name.endswith("_scales"):
+        return 123.0, 2.0
     plus_one = config["model_type"].startswith("gemma")
     if name.endswith("bias"):
         return 0.0, 0.3
@@ -129,10 +140,19 @@ def spread(name, shape, config):
     return 0.0, round(gain * math.sqrt(3 / inputs), 4)
 
 
+def in_mxfp4(config, shapes):
+    """gpt-oss as it is published: experts as blocks of 4-bit codes along the inputs and their exponents"""
+    config["quantization_config"] = dict(quant_method="mxfp4", modules_to_not_convert=["model.embed_tokens", "lm_head"])
+    for name, (experts, inputs, outputs) in [(k, s) for k, s in shapes.items() if len(s) == 3]:
+        del shapes[name]
+        shapes[name + "_blocks"] = [experts, outputs, inputs // 32, 16]
+        shapes[name + "_scales"] = [experts, outputs, inputs // 32]
+
+
 def make_folder(folder, config, tensors, seed):
     Path(folder, "config.json").write_text(json.dumps(config))
-    made = {name: torch.tensor(base + scale * hashed(name, math.prod(shape), seed)).float().reshape(shape)
-            for name, shape, base, scale in tensors}
+    made = {name: torch.tensor(base + scale * hashed(name, math.prod(shape), seed)).to(
+        torch.uint8 if is_bytes(name) else torch.float32).reshape(shape) for name, shape, base, scale in tensors}
     st.save_file(made, Path(folder, "model.safetensors"), {"format": "pt"})
 
 
@@ -197,6 +217,8 @@ def write(out, name):
         with st.safe_open(Path(folder, "model.safetensors"), "pt") as f:
             shapes = {k: f.get_slice(k).get_shape() for k in f.keys()}
     config["dtype"] = "float32"
+    if name.endswith("mxfp4"):
+        in_mxfp4(config, shapes)
     full = dict(config, hidden_size=config_object.hidden_size)
     if name in OLD_FORM:
         as_old_form(config)

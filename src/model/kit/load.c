@@ -43,7 +43,8 @@ static source find_source(const model *m, const char *state, int64_t expert) {
 const num_format *model_stored_format(void *m, const char *name, int32_t rank) {
     if (rank < 2) return num_find("f32");
     source s = find_source(m, name, 0);
-    bool as_it_is = s.tensor && (s.kind != GGUF_TRANSPOSED || s.tensor->format->kind == NUM_FLOAT);
+    if (!s.tensor || !s.tensor->format) return num_find("f32");
+    bool as_it_is = (s.kind != GGUF_TRANSPOSED || s.tensor->format->kind == NUM_FLOAT);
     return as_it_is ? s.tensor->format : num_find("f32");
 }
 
@@ -68,7 +69,7 @@ static status check_source(const model *m, const source *s, const tensor *to, co
              t->format_name, t->name);
     bool same = t->n_dims == to->rank, across = s->kind == GGUF_TRANSPOSED;
     for (int32_t d = 0; same && d < t->n_dims; d++)
-        same = t->shape[across ? t->n_dims - 1 - d : d] == to->dim[d];
+        same = t->shape[across && d >= t->n_dims - 2 ? 2 * t->n_dims - 3 - d : d] == to->dim[d];
     if (same) return STATUS_OK;
     FAIL(m->cx, STATUS_BAD_DATA,
          "tensor '%s' is [%lld, %lld], but the configuration says [%lld, %lld]", t->name,
@@ -76,47 +77,70 @@ static status check_source(const model *m, const source *s, const tensor *to, co
          (long long)(to->rank > 0 ? to->dim[0] : 1), (long long)(to->rank > 1 ? to->dim[1] : 1));
 }
 
-/* Element j of a row of `to` is element r of row j of the source. */
-static status fill_across(context *cx, const source *s, const tensor *to) {
-    int64_t rows = to->dim[0], columns = to->dim[1];
-    const num_format *from = s->tensor->format;
-    float *all = context_alloc(cx, (size_t)(rows * columns + columns) * sizeof *all);
-    if (!all) return STATUS_NO_MEMORY;
-    float *row = all + rows * columns;
-    for (int64_t j = 0; j < columns; j++)
-        from->unpack((const char *)s->tensor->data + j * num_row_bytes(from, rows), 0, rows,
-                     all + j * rows);
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t j = 0; j < columns; j++) row[j] = all[j * rows + r];
-        to->format->pack(row, columns, (char *)to->data + r * num_row_bytes(to->format, columns));
-    }
-    context_release(cx, all);
+/* `count` rows of the source in floats. */
+static status take_rows(const model *m, const source *s, int64_t from, int64_t count,
+                        int64_t columns, char *raw, float *out) {
+    const num_format *f = s->tensor->format;
+    int64_t row_bytes = num_row_bytes(f, columns);
+    TRY(modelfile_rows(&m->file, s->tensor, from, from + count, raw));
+    for (int64_t r = 0; r < count; r++)
+        f->unpack(raw + r * row_bytes, 0, columns, out + r * columns);
     return STATUS_OK;
 }
 
+/* Each matrix turned over: element j of a row of `to` is of row j of the source. */
+static status fill_across(const model *m, const source *s, const tensor *to) {
+    int64_t rows = to->dim[to->rank - 2], columns = to->dim[to->rank - 1];
+    int64_t matrices = tensor_elems(to) / (rows * columns),
+            out_bytes = num_row_bytes(to->format, columns);
+    size_t raw_bytes = (size_t)(columns * num_row_bytes(s->tensor->format, rows));
+    float *all = context_alloc(m->cx, (size_t)(rows * columns + columns) * sizeof *all);
+    char *raw = all ? context_alloc(m->cx, raw_bytes) : NULL, *out = to->data;
+    status st = raw ? STATUS_OK : STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < matrices && st == STATUS_OK; i++) {
+        st = take_rows(m, s, i * columns, columns, rows, raw, all);
+        for (int64_t r = 0; r < rows && st == STATUS_OK; r++, out += out_bytes) {
+            float *row = all + rows * columns;
+            for (int64_t j = 0; j < columns; j++) row[j] = all[j * rows + r];
+            to->format->pack(row, columns, out);
+        }
+    }
+    context_release(m->cx, raw);
+    context_release(m->cx, all);
+    return st;
+}
+
+enum { ROWS_AT_ONCE = 16 };
+
 static status fill(const model *m, const source *s, const tensor *to) {
-    if (s->kind == GGUF_TRANSPOSED) return fill_across(m->cx, s, to);
+    if (s->kind == GGUF_TRANSPOSED) return fill_across(m, s, to);
     const num_format *from = s->tensor->format;
     bool moves = s->kind == GGUF_PAIRS || s->kind == GGUF_BY_HEAD;
+    bool alike = from == to->format && s->kind != GGUF_PLUS_ONE;
     int64_t columns = to->rank && !(moves && to->rank == 1) ? to->dim[to->rank - 1] : 1;
-    int64_t rows = columns ? tensor_elems(to) / columns : 0;
+    int64_t rows = columns ? tensor_elems(to) / columns : 0, each = moves ? 1 : ROWS_AT_ONCE;
     int64_t in_bytes = num_row_bytes(from, columns), out_bytes = num_row_bytes(to->format, columns);
-    float *row = context_alloc(m->cx, (size_t)columns * sizeof *row);
-    if (!row) return STATUS_NO_MEMORY;
-    for (int64_t r = 0; r < rows; r++) {
-        const char *in = (const char *)s->tensor->data +
-                         (moves ? gguf_row_of(&m->config, s->kind, r) : r) * in_bytes;
-        char *out = (char *)to->data + r * out_bytes;
-        if (from == to->format && s->kind != GGUF_PLUS_ONE) {
-            memcpy(out, in, (size_t)in_bytes);
+    float *values = context_alloc(m->cx, (size_t)(each * columns) * sizeof *values);
+    char *raw = values ? context_alloc(m->cx, (size_t)(each * in_bytes)) : NULL, *out = to->data;
+    status st = raw ? STATUS_OK : STATUS_NO_MEMORY;
+    for (int64_t r = 0; r < rows && st == STATUS_OK; r += each) {
+        int64_t count = MIN_OF(each, rows - r);
+        int64_t at = moves ? gguf_row_of(&m->config, s->kind, r) : r;
+        if (moves && to->rank == 1) {
+            from->unpack((const char *)s->tensor->data + at * in_bytes, 0, 1, values);
+        } else if (alike) {
+            st = modelfile_rows(&m->file, s->tensor, at, at + count, out + r * out_bytes);
             continue;
+        } else {
+            st = take_rows(m, s, at, count, columns, raw, values);
         }
-        from->unpack(in, 0, columns, row);
-        for (int64_t i = 0; s->kind == GGUF_PLUS_ONE && i < columns; i++) row[i] -= 1;
-        to->format->pack(row, columns, out);
+        for (int64_t i = 0; s->kind == GGUF_PLUS_ONE && i < count * columns; i++) values[i] -= 1;
+        for (int64_t i = 0; i < count && st == STATUS_OK; i++)
+            to->format->pack(values + i * columns, columns, out + (r + i) * out_bytes);
     }
-    context_release(m->cx, row);
-    return STATUS_OK;
+    context_release(m->cx, raw);
+    context_release(m->cx, values);
+    return st;
 }
 
 /* The tensor of one expert within a state of all. */
@@ -133,10 +157,13 @@ static status load_state(const model *m, states *s, const graph *g, const node *
     if (states_find(s, n->name)) return states_bind(s, g, n, &item);
     source from = find_source(m, n->name, 0);
     const modelfile_tensor *t = from.tensor;
+    if (t && m->def->experts_across && t->n_dims == 3 && t->format &&
+        t->format->kind == NUM_BLOCK && n->out[0].format->kind == NUM_FLOAT)
+        from.kind = GGUF_TRANSPOSED; /* blocks lie along the inputs, floats along the outputs */
     tensor shape = {.rank = n->out[0].rank};
     for (int32_t d = 0; d < shape.rank; d++) shape.dim[d] = n->out[0].dim[d].add;
     if (from.whole) TRY(check_source(m, &from, &shape, n->name));
-    if (from.whole && from.kind == GGUF_ALIKE && t->format == n->out[0].format &&
+    if (from.whole && from.kind == GGUF_ALIKE && t->data && t->format == n->out[0].format &&
         is_aligned(t->format, t->data) && !is_written(g, n->id))
         return states_borrow(s, g, n, t->data);
     TRY(states_bind(s, g, n, &item));

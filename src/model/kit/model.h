@@ -44,6 +44,7 @@ struct model_def {
     const model_key *keys;         /* besides those that all share; NULL: none */
     const char *prefix;            /* of the base model's tensors, which some files leave out */
     bool in_by_out;                /* linear weights are [in, out] */
+    bool experts_across; /* matrices of experts are [experts, inputs, outputs], in blocks turned */
     bool layer_norms;              /* rather than rms_norms */
     bool turns;                    /* positions by rope */
     /* After reading: what depends on several keys; may be NULL. */
