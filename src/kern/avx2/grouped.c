@@ -1,0 +1,2 @@
+/* Products with one matrix of many. */
+#include "kern/kit/grouped.h"
