@@ -178,6 +178,58 @@ static void stale_pages(test *t) {
     if (!n) test_skip(t, "no attention kernel runs on this CPU");
 }
 
+/* A value that is not a number is the matter of those who see it: every row before position `at` keeps its bits
+ * when all values from there on are infinite or NaN, and every later row notices. */
+static void check_wild(void *to, const kernel_def *k, const problem *x) {
+    test *t = to;
+    int queries = x->seq[0].queries, before = x->seq[0].keys - queries, at = before + queries / 2;
+    context *cx = context_new();
+    setting s;
+    CHECK(t, case_set_up(&s, cx, x) && case_run(k, &s, 0), "memory");
+    const tensor *out = &s.c.out[0], *v = &s.c.in[ATTENTION_V];
+    int64_t columns = out->dim[1], bytes = num_row_bytes(out->format, columns);
+    char *tame = malloc((size_t)(queries * bytes));
+    float bad[256], row[512];
+    CHECK(t, tame && v->dim[1] <= COUNT_OF(bad) && columns <= COUNT_OF(row), "room");
+    memcpy(tame, out->data, (size_t)(queries * bytes));
+    for (int64_t i = 0; i < v->dim[1]; i++) bad[i] = i % 3 ? INFINITY : NAN;
+    for (int64_t r = at; r < x->seq[0].keys; r++)
+        v->format->pack(bad, v->dim[1], (char *)v->data + r * num_row_bytes(v->format, v->dim[1]));
+    CHECK(t, case_run(k, &s, 0), "memory");
+    for (int64_t q = 0; q < queries; q++) {
+        const char *now = (const char *)out->data + q * bytes;
+        bool same = !memcmp(now, tame + q * bytes, (size_t)bytes), finite = true;
+        out->format->unpack(now, 0, columns, row);
+        for (int64_t i = 0; i < columns; i++) finite = finite && isfinite(row[i]);
+        bool sees = before + q >= at;
+        CHECK(t, sees ? !finite : same, "%s: query %ld of %d, %s", k->name, (long)q, queries,
+              sees ? "sees it and stays finite" : "does not see it and differs");
+    }
+    free(tame);
+    arena_free(&s.mem);
+    context_free(cx);
+}
+
+static void wild_values(test *t) {
+    context *cx = context_new();
+    static const char *const formats[][2] = {
+        {"bf16", "bf16"}, {"f32", "f32"}, {"bf16", "f16"}, {"f32", "bf16"}};
+    static const request shapes[] = {{1, 150, 150}, {1, 4, 90}, {1, 3, 2100}, {1, 40, 200}};
+    int n = 0;
+    for (int i = 0; i < 16; i++) {
+        problem x = {.p = plain(i % 3 ? 64 : 40, i % 2 + 1),
+                     .q_format = formats[i % 4][0],
+                     .kv_format = formats[i % 4][1],
+                     .n = 1,
+                     .seq = {shapes[i / 4]}};
+        x.heads = x.p.group * 2;
+        x.p.window = i % 5 == 4 ? 50 : 0;
+        n += case_each_kernel(cx, &x, &op_attention, t, check_wild);
+    }
+    context_free(cx);
+    if (!n) test_skip(t, "no attention kernel runs on this CPU");
+}
+
 /* ---- backward ---- */
 /* Makes the backward call out of a setting: out and lse are the reference's, rounded to their formats. */
 static bool set_up_backward(setting *s, context *cx, const problem *x, setting *forward) {
@@ -348,6 +400,7 @@ const test_case suite_attention_kernels[] = {
     {"kernel_matches_reference", kernel_matches_reference},
     {"equal_bits", equal_bits},
     {"stale_pages", stale_pages},
+    {"wild_values", wild_values},
     {"backward_matches_reference", backward_matches_reference},
     {"backward_equal_bits", backward_equal_bits},
     {"workspace_is_small", workspace_is_small},

@@ -4,8 +4,9 @@
 #include "kern/kit/attention_product.h"
 
 static const attn_core core_pairs = {
-    .pairs = true, .sub = 60, .grain = 12, .product = attn_product_pairs};
-static const attn_core core_floats = {.sub = 30, .grain = 12, .product = attn_product_floats};
+    .pairs = true, .few = true, .sub = 60, .grain = 12, .product = attn_product_pairs};
+static const attn_core core_floats = {
+    .few = true, .sub = 30, .grain = 12, .product = attn_product_floats};
 
 static bool both_bf16(const kernel_query *q) {
     return !strcmp(q->in[ATTENTION_Q]->format->name, "bf16") &&

@@ -1,10 +1,12 @@
 /* The forward pass over a unit of work, around a small matrix product that each instruction set brings:
  * for every segment, for every 8 tiles of it (packed once for the whole block), for some rows of the
- * block and tile: scores, softmax, weighted values, each over all rows before the next. */
+ * block and tile: scores, softmax, weighted values, each over all rows before the next.
+ * A weight of zero does not keep a value out that is not finite. Where rows see different keys of a tile and one
+ * of its values is such, each row takes a copy of the tile without what it does not see. */
 #ifndef KERN_KIT_ATTENTION_FORWARD_H
 #define KERN_KIT_ATTENTION_FORWARD_H
 
-#include "kern/kit/attention_simd.h"
+#include "kern/kit/attention_few.h"
 
 /* A thread's memory for one block. */
 typedef struct attn_state {
@@ -13,7 +15,12 @@ typedef struct attn_state {
     float *most, *most_all, *sum_all, *sum16;
     int64_t *lo, *hi; /* keys [lo, hi) that a row sees */
     int64_t *k_row; /* rows of k and v behind the keys of a chunk, and a tile after it; -1: none */
+    bool wild[ATTN_CHUNK];                  /* tiles that need the following */
+    uint32_t *values_alone, *weights_alone; /* a tile for one row; the row's weights, then zeros, */
+    float *acc_alone;                       /* and sums, with as many rows as a product may touch */
 } attn_state;
+
+enum { ATTN_ALONE = 16 };
 
 /* Lays the state out over `memory`; returns the bytes. */
 static inline int64_t attn_state_lay(attn_state *s, bool pairs, int64_t hp, char *memory) {
@@ -24,7 +31,10 @@ static inline int64_t attn_state_lay(attn_state *s, bool pairs, int64_t hp, char
     int64_t most = out + ATTN_BLOCK * hp * 4, most_all = most + ATTN_BLOCK * 4;
     int64_t sum_all = most_all + ATTN_BLOCK * 4, sum16 = sum_all + ATTN_BLOCK * 4;
     int64_t lo = sum16 + ATTN_BLOCK * 64, hi = lo + ATTN_BLOCK * 8, k_row = hi + ATTN_BLOCK * 8;
-    int64_t at = k_row + (ATTN_CHUNK + 1) * ATTN_TILE * 8;
+    int64_t values_alone = k_row + (ATTN_CHUNK + 1) * ATTN_TILE * 8;
+    int64_t weights_alone = values_alone + tile * 4;
+    int64_t acc_alone = weights_alone + ATTN_ALONE * ATTN_TILE * 4;
+    int64_t at = acc_alone + ATTN_ALONE * hp * 4;
     if (!memory) return at;
     *s = (attn_state){.q = (uint32_t *)(void *)(memory + q),
                       .keys = (uint32_t *)(void *)(memory + keys),
@@ -39,7 +49,10 @@ static inline int64_t attn_state_lay(attn_state *s, bool pairs, int64_t hp, char
                       .sum16 = (float *)(void *)(memory + sum16),
                       .lo = (int64_t *)(void *)(memory + lo),
                       .hi = (int64_t *)(void *)(memory + hi),
-                      .k_row = (int64_t *)(void *)(memory + k_row)};
+                      .k_row = (int64_t *)(void *)(memory + k_row),
+                      .values_alone = (uint32_t *)(void *)(memory + values_alone),
+                      .weights_alone = (uint32_t *)(void *)(memory + weights_alone),
+                      .acc_alone = (float *)(void *)(memory + acc_alone)};
     return at;
 }
 
@@ -50,6 +63,7 @@ typedef struct attn_block {
     attn_cut cut;
     int64_t kvh, first, rows; /* flat rows [first, first + rows) */
     int64_t lo, hi;           /* what any of them sees */
+    int64_t all_lo, all_hi;   /* what all of them see */
     attn_rows k, v;
     attn_scores how;
 } attn_block;
@@ -67,8 +81,8 @@ static inline void attn_load_queries(const attn_core *core, attn_block *b, attn_
     attn_format f = attn_format_of(q->format);
     attn_rows x = {.base = q->data, .head = p->head, .format = f};
     x.row_bytes = p->head * (f == ATTN_F32 ? 4 : 2);
-    b->lo = INT64_MAX;
-    b->hi = 0;
+    b->lo = b->all_hi = INT64_MAX;
+    b->hi = b->all_lo = 0;
     for (int64_t r = 0; r < b->rows; r++) {
         int64_t at = attn_flat_at(b, b->first + r), i = (b->first + r) / p->group;
         for (int64_t d = 0; d < cells; d += 16)
@@ -77,21 +91,42 @@ static inline void attn_load_queries(const attn_core *core, attn_block *b, attn_
                         &s->hi[r]);
         b->lo = MIN_OF(b->lo, s->lo[r]);
         b->hi = MAX_OF(b->hi, s->hi[r]);
+        b->all_lo = MAX_OF(b->all_lo, s->lo[r]);
+        b->all_hi = MIN_OF(b->all_hi, s->hi[r]);
     }
+}
+
+/* The rows behind the keys of `count` tiles. */
+static inline void attn_key_rows(const attn_block *b, attn_state *s, int64_t tile, int64_t count) {
+    for (int64_t i = 0; i < count * ATTN_TILE; i++) {
+        int64_t key = tile * ATTN_TILE + i;
+        s->k_row[i] = key < b->cut.a.keys ? attention_key_row(b->shape.p, &b->cut.a, key) : -1;
+    }
+}
+
+/* Whether any of the packed values is infinite or not a number. */
+static inline bool attn_any_wild(bool pairs, const uint32_t *values, int64_t cells) {
+    const __m512i odd = _mm512_set1_epi32(pairs ? 0x7f807f80 : 0x7f800000);
+    uint32_t found = 0;
+    for (int64_t i = 0; i < cells; i += 16) {
+        __m512i x = _mm512_and_si512(_mm512_load_si512(values + i), odd);
+        found |= pairs ? _mm512_cmpeq_epi16_mask(x, odd) : _mm512_cmpeq_epi32_mask(x, odd);
+    }
+    return found;
 }
 
 /* Tiles [tile, tile + count) into the packed buffers. */
 static inline void attn_pack_chunk(const attn_core *core, const attn_block *b, attn_state *s,
                                    int64_t tile, int64_t count) {
     int64_t size = (core->pairs ? 32 : 64) * b->shape.hp;
-    for (int64_t i = 0; i < (count + 1) * ATTN_TILE; i++) {
-        int64_t key = tile * ATTN_TILE + i;
-        s->k_row[i] = key < b->cut.a.keys ? attention_key_row(b->shape.p, &b->cut.a, key) : -1;
-    }
+    attn_key_rows(b, s, tile, count + 1);
     for (int64_t t = 0; t < count; t++) {
         const int64_t *rows = s->k_row + t * ATTN_TILE, *next = rows + ATTN_TILE;
+        int64_t key0 = (tile + t) * ATTN_TILE;
         attn_pack_keys(&b->k, core->pairs, rows, next, s->keys + t * size, b->shape.hp);
         attn_pack_values(&b->v, core->pairs, rows, next, s->values + t * size, b->shape.hp);
+        bool full = b->all_lo <= key0 && b->all_hi >= key0 + ATTN_TILE;
+        s->wild[t] = !full && attn_any_wild(core->pairs, s->values + t * size, size);
     }
 }
 
@@ -128,6 +163,33 @@ static inline void attn_values(const attn_core *core, const attn_block *b, attn_
                       s->acc + r0 * hp + d, hp, steps);
 }
 
+/* Of the 64 `rows` of a tile, those whose keys row r sees; false if there are none. */
+static inline bool attn_seen_rows(const attn_state *s, int64_t r, int64_t key0, const int64_t *rows,
+                                  int64_t seen[ATTN_TILE]) {
+    int64_t lo = s->lo[r] - key0, hi = s->hi[r] - key0;
+    for (int64_t i = 0; i < ATTN_TILE; i++) seen[i] = i >= lo && i < hi ? rows[i] : -1;
+    return hi > 0 && lo < ATTN_TILE && lo < hi;
+}
+
+/* As attn_values, each row without the values that it does not see. */
+static inline void attn_values_alone(const attn_core *core, const attn_block *b, attn_state *s,
+                                     int64_t r0, int64_t n, int64_t key0, int64_t slot) {
+    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64, seen[ATTN_TILE];
+    for (int64_t i = 0; i < n; i++) {
+        float *acc = s->acc + (r0 + i) * hp;
+        if (!attn_seen_rows(s, r0 + i, key0, s->k_row + slot * ATTN_TILE, seen)) continue;
+        attn_pack_values(&b->v, core->pairs, seen, NULL, s->values_alone, hp);
+        memset(s->weights_alone, 0, (size_t)(ATTN_ALONE * weight_cells) * 4);
+        memcpy(s->weights_alone, s->weights + i * weight_cells, (size_t)weight_cells * 4);
+        memset(s->acc_alone, 0, (size_t)(ATTN_ALONE * hp) * 4);
+        memcpy(s->acc_alone, acc, (size_t)hp * 4);
+        for (int64_t d = 0; d < hp; d += 64)
+            core->product(1, hp - d >= 64 ? 4 : 2, true, s->weights_alone, weight_cells,
+                          s->values_alone + d, hp, s->acc_alone + d, hp, weight_cells);
+        memcpy(acc, s->acc_alone, (size_t)hp * 4);
+    }
+}
+
 /* Rows [r0, r0 + n) against one tile; only the part of the tile that one of them sees is computed. */
 static inline void attn_tile(const attn_core *core, const attn_block *b, attn_state *s, int64_t r0,
                              int64_t n, int64_t key0, int64_t slot) {
@@ -149,8 +211,45 @@ static inline void attn_tile(const attn_core *core, const attn_block *b, attn_st
     core->product(n, (int)vectors, false, s->q + r0 * cells, cells, s->keys + slot * size,
                   ATTN_TILE, s->scores, ATTN_TILE, cells);
     attn_softmax(core, b, s, r0, n, key0, full);
-    attn_values(core, b, s, r0, n, s->values + slot * size,
-                core->pairs ? round_up(vectors * 8, 16) : vectors * 16);
+    if (!full && s->wild[slot])
+        attn_values_alone(core, b, s, r0, n, key0, slot);
+    else
+        attn_values(core, b, s, r0, n, s->values + slot * size,
+                    core->pairs ? round_up(vectors * 8, 16) : vectors * 16);
+}
+
+/* A block of few rows against tile after tile; each asks for the next while it is worked on. */
+static inline void attn_few_tiles(const attn_core *core, const attn_block *b, attn_state *s,
+                                  int64_t first, int64_t end) {
+    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64, n = b->rows, seen[ATTN_TILE];
+    attn_places keys[2], values[2], alone; /* of this tile and the next, by turns */
+    for (int64_t tile = first; tile < end; tile++) {
+        int64_t key0 = tile * ATTN_TILE, now = tile % 2;
+        bool full = b->all_lo <= key0 && b->all_hi >= key0 + ATTN_TILE;
+        const int64_t *rows = s->k_row;
+        attn_key_rows(b, s, tile, 2);
+        if (tile == first) attn_places_of(&b->k, rows, &keys[now]);
+        if (tile == first) attn_places_of(&b->v, rows, &values[now]);
+        attn_places_of(&b->k, rows + ATTN_TILE, &keys[!now]);
+        attn_places_of(&b->v, rows + ATTN_TILE, &values[!now]);
+        attn_places_scales(&b->k, rows, &keys[now]);
+        attn_places_scales(&b->v, rows, &values[now]);
+        attn_few_keys(&b->k, core->pairs, &keys[now], s->keys, hp);
+        attn_few_scores(core->pairs, n, s->q, core->pairs ? hp / 2 : hp, s->keys,
+                        div_up(MIN_OF(b->hi - key0, ATTN_TILE), 16), s->scores,
+                        attn_ahead_of(&b->k, &keys[!now]));
+        attn_softmax(core, b, s, 0, n, key0, full);
+        attn_ahead next = attn_ahead_of(&b->v, &values[!now]);
+        if (full)
+            attn_few_values(&b->v, core->pairs, n, &values[now], s->weights, s->acc, hp, next);
+        for (int64_t r = 0; r < n && !full; r++) {
+            if (!attn_seen_rows(s, r, key0, rows, seen)) continue;
+            attn_places_of(&b->v, seen, &alone);
+            attn_places_scales(&b->v, seen, &alone);
+            attn_few_values(&b->v, core->pairs, 1, &alone, s->weights + r * weight_cells,
+                            s->acc + r * hp, hp, next);
+        }
+    }
 }
 
 static inline void attn_segment(const attn_core *core, const attn_block *b, attn_state *s,
@@ -161,7 +260,9 @@ static inline void attn_segment(const attn_core *core, const attn_block *b, attn
     for (int64_t r = 0; r < b->rows; r++) s->most[r] = -INFINITY;
     memset(s->sum16, 0, (size_t)b->rows * 64);
     memset(s->acc, 0, (size_t)(b->rows * b->shape.hp) * 4);
-    for (int64_t tile = first; tile < end; tile += ATTN_CHUNK) {
+    bool few = core->few && b->rows <= ATTN_FEW;
+    if (few) attn_few_tiles(core, b, s, first, end);
+    for (int64_t tile = first; tile < end && !few; tile += ATTN_CHUNK) {
         int64_t count = MIN_OF(ATTN_CHUNK, end - tile);
         attn_pack_chunk(core, b, s, tile, count);
         for (int64_t r = 0; r < b->rows; r += core->sub)

@@ -226,6 +226,7 @@ typedef void attn_product(int64_t rows, int vectors, bool add, const uint32_t *a
 
 typedef struct attn_core {
     bool pairs;    /* cells are pairs of bf16 */
+    bool few;      /* the product's chains are those of attention_few.h, which may stand in */
     int64_t sub;   /* rows that take a tile together */
     int64_t grain; /* rows that a product takes at least */
     attn_product *product;
