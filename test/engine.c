@@ -211,6 +211,52 @@ static void samples(test *t) {
     free(one);
 }
 
+/* Runs the request and tells how many of its prompt's tokens were known. */
+static int64_t known_of(test *t, lab *l, const engine_request *r, diary *d) {
+    uint64_t id;
+    int64_t before = engine_look(l->e).prefix_found;
+    *d = (diary){0};
+    if (engine_submit(l->e, r, &id) != STATUS_OK || run(l->e) != STATUS_OK)
+        test_fail(t, __FILE__, __LINE__, "run", "%s", context_error(l->cx));
+    return engine_look(l->e).prefix_found - before;
+}
+
+/* What was computed before is found again in whole pages, but never over salts, and changes no bit. */
+static void prefixes(test *t) {
+    lab l, plain;
+    diary *first = calloc(1, sizeof *first), *again = calloc(1, sizeof *again);
+    CHECK_OK(t, l.cx, lab_open(&l, &(engine_options){.threads = 1, .kv_tokens = 640}));
+    CHECK_OK(t, plain.cx,
+             lab_open(&plain, &(engine_options){.threads = 1, .forgets_prefixes = true}));
+    engine_request r = ask_of(2, 150, 20, first);
+    r.prompt_logprobs = false;
+    CHECK(t, known_of(t, &plain, &r, first) == 0);
+    r.user = again;
+    CHECK(t, known_of(t, &l, &r, again) == 0 && same_news(first, again), "the first time");
+    CHECK(t, known_of(t, &l, &r, again) == 144 && same_news(first, again), "the second time");
+    r.salt = "mine";
+    CHECK(t, known_of(t, &l, &r, again) == 0 && same_news(first, again), "salted");
+    CHECK(t, known_of(t, &l, &r, again) == 144 && same_news(first, again), "salted again");
+    r.prompt_logprobs = true;
+    CHECK(t, known_of(t, &l, &r, again) == 0, "the logits of a prompt are not kept");
+    CHECK(t, engine_look(l.e).pages_used == 0);
+    engine_request other = ask_of(8, 400, 100, again); /* needs more than is free: the oldest go */
+    other.prompt_logprobs = false;
+    CHECK(t, known_of(t, &l, &other, again) == 0 && again->finish == ENGINE_LENGTH);
+    r = ask_of(2, 150, 20, again);
+    r.salt = "mine";
+    r.prompt_logprobs = false;
+    int64_t known = known_of(t, &l, &r, again);
+    CHECK(t, known < 144 && same_news(first, again), "%lld known after eviction", (long long)known);
+    CHECK(t, engine_look(l.e).pages_used == 0);
+    CHECK_OK(t, l.cx, engine_refresh(l.e)); /* other weights would make other keys */
+    CHECK(t, known_of(t, &l, &r, again) == 0);
+    lab_close(&l);
+    lab_close(&plain);
+    free(first);
+    free(again);
+}
+
 static void ends(test *t) {
     lab l;
     diary *d = calloc(1, sizeof *d);
@@ -274,7 +320,10 @@ static void refusals(test *t) {
     context_free(cx);
 }
 
-const test_case suite_engine[] = {
-    {"among_bf16", among_bf16}, {"among_every_format", among_every_format, .slow = true},
-    {"samples", samples},       {"ends", ends},
-    {"refusals", refusals},     {0}};
+const test_case suite_engine[] = {{"among_bf16", among_bf16},
+                                  {"among_every_format", among_every_format, .slow = true},
+                                  {"samples", samples},
+                                  {"prefixes", prefixes},
+                                  {"ends", ends},
+                                  {"refusals", refusals},
+                                  {0}};

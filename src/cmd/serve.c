@@ -16,6 +16,7 @@ typedef struct serve_options {
     int64_t most_requests, most_connections, most_body;
     double timeout, idle;
     int kv_format;
+    bool prefix_cache;
 } serve_options;
 
 static const char *const kv_formats[] = {"bf16", "f16", "f32", "int8_row", NULL};
@@ -40,6 +41,8 @@ static const option_def options[] = {
            .help = "format of keys and values"),
     OPTION(serve_options, page, OPTION_INT, .initial = "16", RANGE(1, 1024),
            .help = "tokens in a page of the cache"),
+    OPTION(serve_options, prefix_cache, OPTION_BOOL, .initial = "true",
+           .help = "keep keys and values of what was answered, for requests that begin alike"),
     OPTION(serve_options, policy, OPTION_STRING, .initial = "first_come",
            .help = "who goes first among those that wait"),
     OPTION(serve_options, tools, OPTION_STRING,
@@ -148,6 +151,7 @@ static status open_model(serving *s) {
                         .kv_tokens = o->kv_tokens,
                         .kv_format = kv_formats[o->kv_format],
                         .policy = o->policy,
+                        .forgets_prefixes = !o->prefix_cache,
                         .threads = o->threads};
     TRY(engine_fits(call->cx, call->args[0], &m, &e));
     return engine_open(call->cx, &m, &e, &s->engine);

@@ -1,4 +1,5 @@
 /* Opening and closing; requests as they come and go (infer/engine.h). */
+#include "base/hash.h"
 #include "infer/engine_parts.h"
 #include <assert.h>
 
@@ -72,6 +73,8 @@ void engine_close(engine *e) {
 
 status engine_refresh(engine *e) {
     assert(!engine_busy(e));
+    while (e->schedule.prefix && prefix_evict(e->schedule.prefix)) {
+    }
     return plan_load(e->p);
 }
 
@@ -117,6 +120,8 @@ static status make_voice(engine *e, request *r, int32_t number) {
                       .rows_from = ask->n_prompt - 1,
                       .pages = ARENA_NEW(&r->mem, int32_t, e->schedule.limits.table + 1),
                       .priority = ask->priority,
+                      .tokens = v->tokens,
+                      .salt = ask->salt ? hash_xxh64(ask->salt, strlen(ask->salt), 1) : 0,
                       .owner = v};
     if (!v->tokens || !v->s.pages) return STATUS_NO_MEMORY;
     if (ask->prompt_logprobs && number == 0) v->s.rows_from = 0;
@@ -241,7 +246,9 @@ engine_stats engine_look(const engine *e) {
     s.running = e->schedule.n_running;
     s.waiting = e->schedule.n_waiting;
     s.pages = e->schedule.pages.n;
-    s.pages_used = s.pages - e->schedule.pages.n_free;
+    s.pages_used = s.pages - (int64_t)schedule_room(&e->schedule);
+    s.prefix_asked = e->schedule.asked;
+    s.prefix_found = e->schedule.found;
     s.sent_back = e->schedule.sent_back;
     return s;
 }

@@ -47,8 +47,10 @@ typedef struct engine_options {
     int64_t kv_tokens;     /* slots in all; a context for each sequence, within memory */
     const char *kv_format; /* bf16 */
     const char *policy;    /* first_come */
-    int64_t threads;       /* all that can run at once */
-    pool *workers;         /* NULL: a pool of its own, of so many threads */
+    bool
+        forgets_prefixes; /* keys and values of requests that are over are not kept for others that begin alike */
+    int64_t threads; /* all that can run at once */
+    pool *workers;   /* NULL: a pool of its own, of so many threads */
 } engine_options;
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };
@@ -99,6 +101,8 @@ typedef struct engine_request {
     bool logprobs, prompt_logprobs;
     int32_t likely; /* how many likely tokens beside each, with logprobs */
     int64_t priority;
+    const char
+        *salt; /* requests of different salts never share keys and values; NULL counts as one */
     void (*tell)(void *user, const engine_event *event);
     void *user;
 } engine_request;
@@ -119,6 +123,8 @@ bool engine_busy(const engine *e);
 typedef struct engine_stats {
     int64_t running, waiting, pages_used, pages;
     int64_t steps, prompt_tokens, drawn_tokens, sent_back;
+    int64_t prefix_asked,
+        prefix_found; /* tokens looked for among those known, and those that were */
 } engine_stats;
 engine_stats engine_look(const engine *e);
 int64_t engine_context(const engine *e);

@@ -171,6 +171,7 @@ status engine_build(engine *e) {
     TRY(find_kv(e));
     TRY(make_spaces(e));
     schedule_limits limits = {.tokens = o->tokens,
+                              .keeps_prefixes = !o->forgets_prefixes,
                               .sequences = o->sequences,
                               .rows = o->sequences,
                               .page = (int32_t)o->page,

@@ -206,7 +206,7 @@ static void advance(engine *e) {
         const voice *v = x->s->owner;
         int64_t prompt = MIN_OF(x->s->n_cached + x->tokens, v->of->ask.n_prompt);
         e->stats.prompt_tokens += MAX_OF(prompt - x->s->n_cached, 0);
-        x->s->n_cached += x->tokens;
+        schedule_computed(&e->schedule, x->s, x->tokens);
         x->s->rows_from = MAX_OF(x->s->rows_from, x->s->n_cached);
     }
 }

@@ -5,11 +5,13 @@
 
 #include "base/arena.h"
 #include <stdbool.h>
+#include <stdbool.h>
 
 typedef struct pages {
-    int32_t *holders; /* of each page */
-    int32_t *free;    /* a stack */
-    int32_t n, n_free;
+    int32_t *holders;          /* of each page */
+    int32_t *free;             /* a stack */
+    bool *kept;                /* one of the holders is the tree of prefixes (infer/prefix.h) */
+    int32_t n, n_free, n_idle; /* idle: the tree is the only holder */
 } pages;
 
 /* All free; the first one taken is page 0. */
@@ -19,6 +21,9 @@ int32_t pages_take(pages *p);
 /* One more holder, one less; a page without holders is free again. */
 void pages_hold(pages *p, int32_t page);
 void pages_drop(pages *p, int32_t page);
+/* The tree holds one more, and lets go of it. */
+void pages_keep(pages *p, int32_t page);
+void pages_let_go(pages *p, int32_t page);
 static inline bool pages_shared(const pages *p, int32_t page) {
     return p->holders[page] > 1;
 }

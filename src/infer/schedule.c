@@ -17,7 +17,9 @@ status schedule_make(arena *mem, const schedule_limits *limits, const policy_def
     out->entries = ARENA_NEW(mem, schedule_entry, limits->sequences + 1);
     out->copies = ARENA_NEW(mem, page_copy, limits->sequences + 1);
     if (!out->waiting || !out->running || !out->entries || !out->copies) return STATUS_NO_MEMORY;
-    return pages_make(mem, n_pages, &out->pages);
+    TRY(pages_make(mem, n_pages, &out->pages));
+    return limits->keeps_prefixes ? prefix_make(mem, &out->pages, limits->page, &out->prefix)
+                                  : STATUS_OK;
 }
 
 bool schedule_add(schedule *x, sequence *s) {
@@ -30,7 +32,7 @@ bool schedule_add(schedule *x, sequence *s) {
 
 static void give_back(schedule *x, sequence *s) {
     while (s->n_pages) pages_drop(&x->pages, s->pages[--s->n_pages]);
-    s->n_cached = 0;
+    s->n_cached = s->n_kept = 0;
 }
 
 static void take_out(sequence **list, int32_t *n, const sequence *s) {
@@ -56,6 +58,41 @@ void schedule_share(schedule *x, sequence *s, const sequence *from, int64_t n) {
         s->pages[i] = from->pages[i];
         pages_hold(&x->pages, s->pages[i]);
     }
+    s->n_kept = MIN_OF(from->n_kept, (int32_t)(n / x->limits.page));
+}
+
+/* What is known of the beginning of a waiting sequence, but for the tokens that want logits. */
+static void find_prefix(schedule *x, sequence *s) {
+    int64_t most = MIN_OF(s->n_tokens - 1, s->rows_from);
+    if (!x->prefix || !s->tokens || s->n_pages || most < 1) return;
+    s->n_pages = s->n_kept = prefix_find(x->prefix, s->salt, s->tokens, most, s->pages);
+    s->n_cached = (int64_t)s->n_pages * x->limits.page;
+    x->asked += most;
+    x->found += s->n_cached;
+}
+
+/* Full pages go into the tree; where it knows one of the same tokens, the sequence holds that one instead. */
+static void keep_prefix(schedule *x, sequence *s) {
+    for (; (int64_t)(s->n_kept + 1) * x->limits.page <= s->n_cached; s->n_kept++) {
+        int32_t before = s->n_kept ? s->pages[s->n_kept - 1] : PREFIX_ROOT,
+                own = s->pages[s->n_kept];
+        const int32_t *tokens = s->tokens + (int64_t)s->n_kept * x->limits.page;
+        int32_t known = prefix_add(x->prefix, s->salt, before, tokens, own);
+        if (known == own) continue;
+        pages_hold(&x->pages, known);
+        pages_drop(&x->pages, own);
+        s->pages[s->n_kept] = known;
+    }
+}
+
+void schedule_computed(schedule *x, sequence *s, int64_t tokens) {
+    s->n_cached += tokens;
+    if (x->prefix && s->tokens) keep_prefix(x, s);
+}
+
+static int32_t take_page(schedule *x) {
+    if (!x->pages.n_free && x->prefix) prefix_evict(x->prefix);
+    return pages_take(&x->pages);
 }
 
 /* Pages that `s` needs beyond those it has for its first `tokens` tokens; one more where the page that is written
@@ -71,13 +108,12 @@ static int64_t pages_missing(const schedule *x, const sequence *s, int64_t token
 /* Pages for `tokens` tokens, which must be there. */
 static void take_pages(schedule *x, sequence *s, int64_t tokens) {
     if (writes_shared(x, s)) {
-        int32_t *at = &s->pages[s->n_cached / x->limits.page], own = pages_take(&x->pages);
+        int32_t *at = &s->pages[s->n_cached / x->limits.page], own = take_page(x);
         x->copies[x->n_copies++] = (page_copy){*at, own};
         pages_drop(&x->pages, *at);
         *at = own;
     }
-    while (s->n_pages < div_up(tokens, x->limits.page))
-        s->pages[s->n_pages++] = pages_take(&x->pages);
+    while (s->n_pages < div_up(tokens, x->limits.page)) s->pages[s->n_pages++] = take_page(x);
 }
 
 typedef struct budget {
@@ -93,7 +129,7 @@ static int64_t rows_of(const sequence *s, int64_t tokens) {
 /* As many tokens as budget, rows and pages allow. */
 static int64_t fitting(const schedule *x, const sequence *s, const budget *b) {
     int64_t tokens = MIN_OF(s->n_tokens - s->n_cached, b->tokens);
-    int64_t free = x->pages.n_free - writes_shared(x, s);
+    int64_t free = schedule_room(x) - writes_shared(x, s);
     if (free < 0) return 0;
     tokens = MIN_OF(tokens, (s->n_pages + free) * x->limits.page - s->n_cached);
     return MIN_OF(tokens, MAX_OF(s->rows_from - s->n_cached, 0) + b->rows);
@@ -137,7 +173,8 @@ static void enter_decodes(schedule *x, budget *b) {
         sequence *s = x->running[i];
         if (s->n_tokens - s->n_cached != 1 || b->tokens < 1 || b->rows < 1) continue;
         bool stays = true;
-        while (stays && pages_missing(x, s, s->n_tokens) > x->pages.n_free) stays = make_room(x, s);
+        while (stays && pages_missing(x, s, s->n_tokens) > schedule_room(x))
+            stays = make_room(x, s);
         if (!stays) break; /* it was the last one */
         enter(x, s, 1, b);
     }
@@ -148,7 +185,7 @@ static void enter_prompts(schedule *x, budget *b) {
     for (int32_t i = 0; i < x->n_running && b->tokens > 0; i++) {
         sequence *s = x->running[i];
         if (s->step == x->step) continue;
-        while (i == 0 && pages_missing(x, s, s->n_cached + 1) > x->pages.n_free)
+        while (i == 0 && pages_missing(x, s, s->n_cached + 1) > schedule_room(x))
             if (!make_room(x, s)) return;
         int64_t tokens = fitting(x, s, b);
         if (tokens > 0) enter(x, s, tokens, b);
@@ -174,10 +211,11 @@ static void admit(schedule *x, budget *b) {
     while (b->tokens > 0 && x->n_running < x->limits.sequences) {
         sequence *s = first_waiting(x);
         if (!s) return;
+        find_prefix(x, s);
         /* one page more than its tokens need, so that it is not sent back at once */
         int64_t needed = pages_missing(x, s, s->n_tokens + 1);
-        if (x->n_running && needed + pages_promised(x) > x->pages.n_free) return;
-        while (!x->n_running && needed > x->pages.n_free && unshare(x, s)) {
+        if (x->n_running && needed + pages_promised(x) > schedule_room(x)) return;
+        while (!x->n_running && needed > schedule_room(x) && unshare(x, s)) {
         }
         int64_t tokens = fitting(x, s, b);
         if (tokens <= 0) return;

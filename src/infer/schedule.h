@@ -12,7 +12,7 @@
 #ifndef INFER_SCHEDULE_H
 #define INFER_SCHEDULE_H
 
-#include "infer/pages.h"
+#include "infer/prefix.h"
 
 typedef enum sequence_state { SEQUENCE_NEW, SEQUENCE_WAITS, SEQUENCE_RUNS } sequence_state;
 
@@ -21,6 +21,9 @@ typedef struct sequence {
     int64_t n_cached;  /* of these, whose keys and values lie in pages */
     int64_t rows_from; /* logits are wanted from this token on; usually only of the last one */
     int32_t *pages, n_pages;
+    int32_t n_kept;        /* of the pages, which the tree of prefixes holds too */
+    const int32_t *tokens; /* n_tokens of them; NULL: its prefix is neither found nor kept */
+    uint64_t salt;
     int64_t arrived;  /* counts up; kept when a sequence is sent back */
     int64_t priority; /* smaller goes first, where the policy asks */
     sequence_state state;
@@ -46,6 +49,7 @@ typedef struct schedule_limits {
     int64_t tokens, sequences, rows; /* in a step */
     int32_t page, table;             /* slots in a page; pages of one sequence */
     int64_t queue;                   /* sequences that are known at once */
+    bool keeps_prefixes; /* pages of sequences that are over are kept to be found again */
 } schedule_limits;
 
 /* A page about to be written that others hold too: its slots must be copied before the step runs. */
@@ -57,6 +61,8 @@ typedef struct schedule {
     schedule_limits limits;
     const policy_def *policy;
     pages pages;
+    prefix *prefix;                /* NULL: prefixes are not kept */
+    int64_t asked, found;          /* tokens looked for in the tree, and those that were there */
     sequence **waiting, **running; /* running: in the order of admission */
     int32_t n_waiting, n_running, step;
     int64_t arrivals, sent_back; /* so far */
@@ -76,6 +82,12 @@ void schedule_share(schedule *x, sequence *s, const sequence *from, int64_t n);
 void schedule_remove(schedule *x, sequence *s);
 /* Decides the next step: `entries`, with pages for all their tokens, and `copies`. */
 void schedule_step(schedule *x);
+/* The step has computed `tokens` more of `s`. */
+void schedule_computed(schedule *x, sequence *s, int64_t tokens);
+/* Pages that can be had: free ones, and idle ones of the tree. */
+static inline int64_t schedule_room(const schedule *x) {
+    return x->pages.n_free + x->pages.n_idle;
+}
 static inline int64_t schedule_slot(const schedule *x, const sequence *s, int64_t position) {
     return (int64_t)s->pages[position / x->limits.page] * x->limits.page +
            position % x->limits.page;

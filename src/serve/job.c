@@ -224,6 +224,7 @@ static engine_request request_of(job *j, job_prompt *p) {
                         .prompt_logprobs = q->echo && q->logprobs >= 0,
                         .likely = (int32_t)MAX_OF(q->logprobs, 0),
                         .priority = q->priority,
+                        .salt = q->cache_salt,
                         .tell = job_tell,
                         .user = p};
     return r;
