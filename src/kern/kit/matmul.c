@@ -1,5 +1,6 @@
 /* The geometry of a matrix product and the walk over its blocks; plain C, for every family. */
 #include "kern/kit/matmul.h"
+#include "base/cpu.h"
 #include <string.h>
 
 /* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. */
@@ -40,6 +41,21 @@ bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why)
             return refuse(why, "%s is %s, not f32 or bf16", i == MATMUL_BIAS ? "bias" : "residual",
                           q->in[i]->format->name);
     return true;
+}
+
+static bool wide(void) {
+    return cpu_isa_best() >= ISA_AVX512;
+}
+void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
+                        int64_t to, char *out) {
+    (wide() ? matmul_pack_groups_avx512 : matmul_pack_groups_avx2)(kind, v, panel, from, to, out);
+}
+void matmul_pack_rows(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
+                      int64_t stride, char *out, matmul_row *row) {
+    (wide() ? matmul_pack_rows_avx512 : matmul_pack_rows_avx2)(kind, v, from, to, stride, out, row);
+}
+void matmul_finish(const matmul_epilogue *e, const float *acc, int64_t rows, int64_t columns) {
+    (wide() ? matmul_finish_avx512 : matmul_finish_avx2)(e, acc, rows, columns);
 }
 
 /* ---- packed b ---- */

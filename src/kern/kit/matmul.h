@@ -102,15 +102,19 @@ void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t
 int64_t matmul_units(const matmul_family *f, const call *c);
 void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch);
 
-/* matmul_pack_avx512.c. Groups from..to of one panel of b, both multiples of GROUP_FILL; the head of an
- * int8 panel; rows from..to of a. */
-void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
-                        int64_t to, char *out);
+/* Groups from..to of one panel of b, both multiples of GROUP_FILL; rows from..to of a; the end of rows x columns of
+ * accumulators, row stride 64: each by the best instruction set that may be used. */
+typedef void matmul_groups_packer(matmul_kind kind, const matmul_view *v, int64_t panel,
+                                  int64_t from, int64_t to, char *out);
+typedef void matmul_rows_packer(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
+                                int64_t stride, char *out, matmul_row *row);
+typedef void matmul_finisher(const matmul_epilogue *e, const float *acc, int64_t rows,
+                             int64_t columns);
+matmul_groups_packer matmul_pack_groups, matmul_pack_groups_avx2, matmul_pack_groups_avx512;
+matmul_rows_packer matmul_pack_rows, matmul_pack_rows_avx2, matmul_pack_rows_avx512;
+matmul_finisher matmul_finish, matmul_finish_avx2, matmul_finish_avx512;
+/* The head of an int8 panel. */
 void matmul_pack_head(const matmul_view *v, int64_t panel, char *out);
-void matmul_pack_rows(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
-                      int64_t stride, char *out, matmul_row *row);
-/* matmul_epilogue_avx512.c: rows x columns of accumulators, row stride 64. */
-void matmul_finish(const matmul_epilogue *e, const float *acc, int64_t rows, int64_t columns);
 
 /* The functions of one family, as a kernel_def wants them. */
 #define MATMUL_KERNEL(F, isa_, order_, tolerance_)                                                 \

@@ -212,7 +212,7 @@ void matmul_pack_head(const matmul_view *v, int64_t panel, char *out) {
             what##_along(S, v, __VA_ARGS__);                                                       \
         break
 
-void matmul_pack_groups(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
+void matmul_pack_groups_avx512(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
                         int64_t to, char *out) {
     int64_t n0 = panel * PANEL;
     switch (source_of(kind, v)) {
@@ -257,7 +257,7 @@ static void row_sums(const matmul_view *v, int64_t from, int64_t to, int64_t str
     }
 }
 
-void matmul_pack_rows(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
+void matmul_pack_rows_avx512(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
                       int64_t stride, char *out, matmul_row *row) {
     int64_t filled = round_up(div_up(v->k, kind == MATMUL_F32    ? 1
                                            : kind == MATMUL_BF16 ? 2

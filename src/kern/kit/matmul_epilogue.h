@@ -1,0 +1,70 @@
+/* y = act(acc + bias) + residual, 16 columns at a time, in f32; rounded once at the end. */
+#ifndef KERN_KIT_MATMUL_EPILOGUE_H
+#define KERN_KIT_MATMUL_EPILOGUE_H
+
+#include "kern/kit/matmul.h"
+#include "kern/kit/vec.h"
+
+/* A residual may take off most of it, so nothing is coarse. */
+static vec act_of(int32_t act, vec x) {
+    const bool coarse = false;
+    switch (act) {
+    case ACT_RELU:
+        return vec_relu(x);
+    case ACT_RELU2:
+        return vec_relu2(x);
+    case ACT_SILU:
+        return vec_silu(x, coarse);
+    case ACT_GELU:
+        return vec_gelu(x, coarse);
+    case ACT_GELU_TANH:
+        return vec_gelu_tanh(x, coarse);
+    case ACT_SIGMOID:
+        return vec_sigmoid(x, coarse);
+    case ACT_TANH:
+        return vec_tanh(x, coarse);
+    default:
+        return x;
+    }
+}
+
+ALWAYS_INLINE vec_format plain(bool bf16) {
+    return bf16 ? VEC_BF16 : VEC_F32;
+}
+
+static void finish_row(const matmul_epilogue *e, const float *acc, int64_t r, int64_t columns) {
+    for (int64_t n = 0; n < columns; n += VEC) {
+        vec_part part = vec_first(columns - n);
+        vec x = vec_load_f32(acc + n, VEC_ALL);
+        if (e->row) {
+            vec_ints sum = vec_ints_sub(vec_bits(x), vec_ints_set(e->row[r].sum128));
+            vec scale = vec_mul(vec_load_f32(e->scale + n, part), vec_set(e->row[r].scale));
+            x = vec_mul(vec_of_ints(sum), scale);
+        }
+        if (e->bias) x = vec_add(x, vec_load_some(plain(e->bias_bf16), e->bias, n, part));
+        if (e->act) x = act_of(e->act, x);
+        int64_t at = r * e->stride + n;
+        if (e->rest) x = vec_add(x, vec_load_some(plain(e->rest_bf16), e->rest, at, part));
+        vec_store_some(plain(e->out_bf16), e->out, at, part, x);
+    }
+}
+
+ALWAYS_INLINE void store_row(vec_format f, char *out, int64_t at, const float *acc) {
+    for (int64_t n = 0; n < PANEL; n += 2 * VEC)
+        vec_store_two(f, out, at + n, vec_load(VEC_F32, acc, n), vec_load(VEC_F32, acc, n + VEC));
+}
+
+ALWAYS_INLINE void finish_rows(const matmul_epilogue *e, const float *acc, int64_t rows,
+                               int64_t columns) {
+    bool bare = columns == PANEL && !e->row && !e->bias && !e->act && !e->rest;
+    for (int64_t r = 0; r < rows; r++, acc += PANEL) {
+        if (bare && e->out_bf16)
+            store_row(VEC_BF16, e->out, r * e->stride, acc);
+        else if (bare)
+            store_row(VEC_F32, e->out, r * e->stride, acc);
+        else
+            finish_row(e, acc, r, columns);
+    }
+}
+
+#endif
