@@ -124,10 +124,20 @@ static void texts(test *t) {
     prepare_result r;
     static const char parted[] = "\xEF\xBB\xBFOne.\n<|x|>\nTwo,\n two.\n<|x|><|x|>  Three\n";
     static const char *const three[] = {"One.", "Two,\n two.", "Three"};
+    static const char blank[] =
+        "<|x|>\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\nfor many a mile, and more<|x|>";
+    static const char *const mile[] = {"for many a mile, and more"};
     CHECK(t, put(t, "a.txt", parted, sizeof parted - 1));
     prepare_options o = {.tokenizer = gpt2, .input.separator = "<|x|>"};
     CHECK_OK(t, cx, prepare_file(t, cx, "a.txt", "parted", o, &r));
     check_documents(t, cx, "parted", three, 3);
+    CHECK(t, put_text(t, "blank.txt", blank));
+    o.input.piece_bytes = 24; /* a piece of white space alone */
+    o.tokenizer = NULL;
+    o.bytes = true;
+    CHECK_OK(t, cx, prepare_file(t, cx, "blank.txt", "blank", o, &r));
+    check_documents(t, cx, "blank", mile, 1);
+    CHECK(t, r.tokens[0] == 25 + 2, "%lld tokens, one begins and one ends", (long long)r.tokens[0]);
     o = (prepare_options){.vocabulary = 262, .input.separator = "<|x|>", .held_out = 0.0};
     CHECK_OK(t, cx, prepare_file(t, cx, "a.txt", "learnt", o, &r));
     CHECK(t, r.vocabulary == 262, "%lld tokens", (long long)r.vocabulary);

@@ -58,6 +58,7 @@ static const char replacement[] = "\uFFFD";
 status tokenizer_stream(const tokenizer *t, decoder *d, int32_t id, text_buffer *out) {
     text_buffer raw = {.cx = out->cx};
     status st;
+    TRY_GOTO(done, text_reserve(&raw, 1));
     TRY_GOTO(done, text_append(&raw, d->pending, d->pending_bytes));
     TRY_GOTO(done, decode_one(t, d, id, &raw));
     d->pending_bytes = 0;

@@ -349,7 +349,7 @@ static status hand_text(documents *d, int64_t length, int64_t skip, bool last,
     }
     TRY(check_utf8(d, &text, &length, offset));
     *out = (document_piece){.text = text, .length = length, .first = !d->inside, .last = last};
-    d->inside = !last;
+    d->inside = !last && (d->inside || length); /* white space alone has not begun one */
     return STATUS_OK;
 }
 
@@ -395,6 +395,7 @@ typedef struct field_text {
 /* A key that comes again counts as it was first. */
 static status read_fields(documents *d, json *j, field_text *field) {
     d->fields.length = 0;
+    TRY(text_reserve(&d->fields, 1));
     TRY(json_enter_object(j));
     for (;;) {
         bool more;
