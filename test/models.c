@@ -110,6 +110,9 @@ static void check_stored(test *t, const char *name) {
           (int)blocks);
     double error = largest_error(&o.golden, logits);
     CHECK(t, error <= tolerance, "%s: off by %.2e of the largest logit", name, error);
+    if (blocks)
+        CHECK_FAILS(t, o.cx, model_save(o.cx, o.folder, &o.m->config, r.store, "f32"),
+                    STATUS_UNSUPPORTED, "load it as bf16 or f32 to save it");
     model_run_end(&r);
     close_golden(t, &o);
 }

@@ -110,11 +110,25 @@ static status save_config(context *cx, arena *mem, const char *folder, const mod
     return st;
 }
 
+/* Blocks lie along the inputs, where the folder's floats lie along the outputs. */
+static status check_turned(context *cx, const model_config *config, const states *s) {
+    const model_def *def = model_find(config->model_type, NULL);
+    for (int32_t i = 0; def && def->experts_across && i < states_count(s); i++) {
+        const state *item = states_at(s, i);
+        if (item->tag == TAG_PARAMETER && item->t.rank == 3 && item->t.format->kind == NUM_BLOCK)
+            FAIL(cx, STATUS_UNSUPPORTED,
+                 "'%s' is in blocks of %s; load it as bf16 or f32 to save it", item->name,
+                 item->t.format->name);
+    }
+    return STATUS_OK;
+}
+
 status model_save(context *cx, const char *folder, const model_config *config, const states *s,
                   const char *format) {
     int64_t dtype = dtype_of(format ? format : "f32");
     if (dtype < 0)
         FAIL(cx, STATUS_BAD_ARGUMENT, "a model is saved as f32, bf16 or f16, not '%s'", format);
+    TRY_NOTE(cx, check_turned(cx, config, s), "saving the model '%s'", folder);
     if (mkdir(folder, 0777) && errno != EEXIST)
         FAIL(cx, STATUS_IO, "making the folder '%s': %s", folder, strerror(errno));
     arena mem = arena_make(cx);
