@@ -1,5 +1,5 @@
-/* Writing config.json: the fields that the architecture's keys and the shared ones name, each once,
- * and what is no single field. What is not there (sizes and numbers of 0,
+/* Writing config.json: the fields that the architecture's keys name, each under all its names, those
+ * that only shared keys name, once, and what is no single field. What is not there (sizes and numbers of 0,
  * tokens of -1) is left out. */
 #include "base/json_write.h"
 #include "model/kit/model.h"
@@ -150,7 +150,7 @@ void model_config_write(json_writer *w, const model_config *config, const char *
     json_write_string(w, variant->classes[0]);
     json_write_array_end(w);
     for (const model_key *k = def->keys; k && k->key; k++)
-        if (has_place(k) && !is_said(def->keys, k, k)) write_key(w, k, &c);
+        if (has_place(k)) write_key(w, k, &c); /* types of one family name a field differently */
     for (const model_key *k = model_shared_keys; k->key; k++) {
         bool said = is_said(def->keys, NULL, k) || is_said(model_shared_keys, k, k);
         bool turns = !is_of_rope(k) || def->turns;
