@@ -22,6 +22,7 @@ test: build ## everything that must always hold
 	$(B)/hone_test
 
 slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
+	HONE_KILLS=50 $(B)/hone_test train_run.kills
 
 demo: build ## the examples, from beginning to end
 	@for example in $(B)/example/*; do \

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern const verb_def verb_train;
+extern const verb_def verb_train, verb_eval_ppl;
 
 enum { MOST_WORDS = 64, OUT_BYTES = 4096, PATH = 600 };
 
@@ -27,7 +27,7 @@ static void quiet(void *arg, log_level level, const char *line) {
 }
 
 /* Runs the verb over words parted by spaces. */
-static outcome train(const char *line) {
+static outcome run_verb(const verb_def *verb, const char *line) {
     static char copy[OUT_BYTES];
     const char *words[MOST_WORDS];
     int64_t n = 0;
@@ -39,9 +39,9 @@ static outcome train(const char *line) {
     log_set_sink(quiet, NULL);
     snprintf(copy, sizeof copy, "%s", line);
     for (char *w = strtok(copy, " "); w && n < MOST_WORDS; w = strtok(NULL, " ")) words[n++] = w;
-    o.st = options_read(&mem, &verb_train, n, words, &call);
+    o.st = options_read(&mem, verb, n, words, &call);
     call.out = to;
-    if (o.st == STATUS_OK) o.st = verb_train.run(&call);
+    if (o.st == STATUS_OK) o.st = verb->run(&call);
     snprintf(o.error, sizeof o.error, "%s", context_error(cx));
     rewind(to);
     o.text[fread(o.text, 1, sizeof o.text - 1, to)] = 0;
@@ -49,6 +49,10 @@ static outcome train(const char *line) {
     arena_free(&mem);
     context_free(cx);
     return o;
+}
+
+static outcome train(const char *line) {
+    return run_verb(&verb_train, line);
 }
 
 static bool json_text_of(const char *text, const char *key, char *out, size_t size) {
@@ -254,8 +258,53 @@ static void bad_input(test *t) {
     }
 }
 
+/* From a real text to a folder that transformers opens and finds as likely. */
+static void wikitext(test *t) {
+    enum { PART = 6000 };
+    const char *data = test_data(t), *folder = data ? test_folder(t) : NULL;
+    const char *named = getenv("HONE_PYTHON"), *python = named ? named : "python3";
+    char line[OUT_BYTES], part[PATH], text[PATH];
+    static char bytes[PART + 1];
+    if (!data) return;
+    snprintf(text, sizeof text, "%s/text/wikitext-2.valid.txt", data);
+    snprintf(line, sizeof line,
+             "--text %s --out %s/run --vocabulary 1024 --preset 1m --context 128 --batch 8 --steps "
+             "150 --warmup 20 --lr 3e-3 --evaluate-every 150 --no-record --json",
+             text, folder);
+    outcome o = train(line);
+    CHECK(t, o.st == STATUS_OK, "%s", o.error);
+    const char *loss = strstr(o.text, "\"val_loss\":");
+    CHECK(t, loss && atof(loss + 11) > 3 && atof(loss + 11) < 5.2, "%s", o.text);
+    FILE *f = fopen(text, "rb");
+    size_t n = f ? fread(bytes, 1, PART, f) : 0;
+    while (n && bytes[n - 1] != '\n') n--;
+    CHECK(t, f && n > PART / 2 && !fclose(f));
+    snprintf(part, sizeof part, "%s/part", folder);
+    write_file(part, bytes, n);
+    snprintf(line, sizeof line, "%s/run %s --convention transformers --context 128 --json", folder,
+             part);
+    o = run_verb(&verb_eval_ppl, line);
+    const char *ours = strstr(o.text, "\"perplexity\":"), *ids = strstr(o.text, "\"tokens\":");
+    CHECK(t, o.st == STATUS_OK && ours && ids, "%s", o.error);
+    snprintf(line, sizeof line, "%s -c 'import transformers, torch' 2>/dev/null", python);
+    if (system(line) != 0) {
+        test_skip(t, "%s has no transformers (HONE_PYTHON names another interpreter)", python);
+        return;
+    }
+    snprintf(line, sizeof line, "%s tool/goldens/perplexity.py %s/run %s 128 64 2>/dev/null",
+             python, folder, part);
+    double theirs = 0;
+    int tokens = 0;
+    f = popen(line, "r");
+    CHECK(t, f && fscanf(f, "%d %lf", &tokens, &theirs) == 2 && !pclose(f));
+    CHECK(t, tokens == atoi(ids + 9), "%d tokens, not %d", atoi(ids + 9), tokens);
+    double apart = atof(ours + 13) / theirs - 1;
+    CHECK(t, apart < 1e-5 && apart > -1e-5, "%.9g, not %.9g", atof(ours + 13), theirs);
+}
+
 const test_case suite_train_run[] = {{"kills", kills, .slow = true},
                                      {"checkpoints", checkpoints},
+                                     {"wikitext", wikitext, .slow = true},
                                      {"in_use", in_use},
                                      {"bad_input", bad_input},
                                      {0}};

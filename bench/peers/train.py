@@ -121,7 +121,8 @@ def torch_apart(job, text, o, seed):
     words = [sys.executable, __file__, job, o.hone, text, "--peer", "--threads", str(o.threads), "--seed", str(seed),
              "--precision", o.precision] + (["--compile"] if o.compile else [])
     env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), **ALLOCATOR)
-    return json.loads(subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    out = subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
+    return json.loads(out.splitlines()[-1])
 
 
 def hone_run(job, text, o, seed):
@@ -133,7 +134,7 @@ def hone_run(job, text, o, seed):
         else:
             words += ["--tokenizer", "characters", "--order", "windows", "--steps", str(steps + 3), "--evaluate-every",
                       "0", "--batch", str(batch), "--context", str(context), "--precision", o.precision]
-            words += (["--preset", "gpt2-124m"] if job == "gpt2" else
+            words += (["--preset", "gpt2-124m", "--table", str(vocabulary)] if job == "gpt2" else
                       ["--architecture", "gpt2", "--layers", str(layers), "--heads", str(heads), "--width", str(width)])
         words += ["--text", text, "--out", folder + "/run", "--seed", str(seed), "--threads", str(o.threads),
                   "--no-record", "--json"]
@@ -161,8 +162,8 @@ def main():
         ours, theirs = hone_run(o.job, o.text, o, o.seed + pair), torch_apart(o.job, o.text, o, o.seed + pair)
         ratios.append(ours["tokens_per_second"] / theirs["tokens_per_second"])
         losses.append((ours["val_loss"], theirs["val_loss"]))
-        print(f"hone {ours['tokens_per_second']:.0f} tokens/s ({ours['seconds']:.1f} s, share {ours['share']}), PyTorch "
-              f"{theirs['tokens_per_second']:.0f} ({theirs['seconds']:.1f} s): {ratios[-1]:.3f}")
+        print(f"hone {ours['tokens_per_second']:.0f} tokens/s ({ours['seconds']:.1f} s, share {ours['share']}), "
+              f"PyTorch {theirs['tokens_per_second']:.0f} ({theirs['seconds']:.1f} s): {ratios[-1]:.3f}")
     print(f"{o.job} {o.precision}: {statistics.median(ratios):.3f} times PyTorch")
     if o.job == "shakespeare":
         print(f"held out, medians: hone {statistics.median(l[0] for l in losses):.4f}, PyTorch "

@@ -77,7 +77,7 @@ static status fit_vocabulary(job *j, const token_set *set) {
              "the model's tokenizer",
              j->options.data, (long long)set->vocabulary, j->options.from,
              (long long)c->vocabulary);
-    if (!j->from) c->vocabulary = set->vocabulary;
+    if (!j->from) c->vocabulary = MAX_OF(set->vocabulary, j->options.least_vocabulary);
     if (!j->from && set->begin >= 0) c->begin_token = set->begin;
     if (!j->from && set->end >= 0) {
         c->end_tokens[0] = set->end;

@@ -16,14 +16,15 @@ typedef struct job_options {
     /* Makes the data, once the folder is this job's alone; gives its place. NULL: it is there. */
     status (*prepare)(void *user, const char **data);
     void *user;
-    const char *from;        /* a saved model to go on from; NULL: drawn from the seed */
-    model_config config;     /* where nothing is given; its vocabulary becomes the data's */
-    step_options step;       /* bounds are set from what follows */
-    trainer_options trainer; /* folder and job are set */
-    int64_t batch, context;  /* sequences of so many ids in a micro-batch */
-    bool windows;            /* sequences from anywhere instead of whole documents in turn */
-    bool resume, best;       /* best: the result is the best checkpoint, not the last */
-    const char *format;      /* of the result: f32, bf16, f16 */
+    const char *from;         /* a saved model to go on from; NULL: drawn from the seed */
+    model_config config;      /* where nothing is given; its vocabulary becomes the data's, */
+    int64_t least_vocabulary; /* or this, where that is more */
+    step_options step;        /* bounds are set from what follows */
+    trainer_options trainer;  /* folder and job are set */
+    int64_t batch, context;   /* sequences of so many ids in a micro-batch */
+    bool windows;             /* sequences from anywhere instead of whole documents in turn */
+    bool resume, best;        /* best: the result is the best checkpoint, not the last */
+    const char *format;       /* of the result: f32, bf16, f16 */
     int threads;
     const char *described; /* lines "key=value" of what must not change, for the checkpoint */
 } job_options;

@@ -14,7 +14,7 @@ typedef struct train_options {
     const char *text, *data, *tokenizer, *out, *name;
     const char *model, *preset;
     int architecture;
-    int64_t layers, width, heads, kv_heads, intermediate, vocabulary;
+    int64_t layers, width, heads, kv_heads, intermediate, vocabulary, table;
     bool tied;
     int64_t steps, batch, context, accumulate;
     int order;

@@ -39,6 +39,9 @@ const option_def train_option_table[] = {
            .help = "width inside the MLP; default: 4 widths (llama: 8/3, in steps of 16)"),
     OPTION(T, vocabulary, OPTION_INT, .initial = "2048", RANGE(2, 1048576),
            .help = "for --text with bpe: tokens to train"),
+    OPTION(T, table, OPTION_INT, .initial = "0", RANGE(0, 1048576),
+           .help = "rows of the table of tokens, at least; more than there are tokens round its "
+                   "size up"),
     OPTION(T, tied, OPTION_BOOL, .initial = "true", .help = "the output layer is the table"),
     OPTION(T, steps, OPTION_INT, .initial = "1000", RANGE(1, 1e12), .help = "updates"),
     OPTION(T, batch, OPTION_INT, .initial = "8", RANGE(1, 65536),
@@ -255,6 +258,7 @@ status train_make_job(verb_call *call, job_options *out) {
                          .from = o->model,
                          .step = make_step(o, optimiser),
                          .trainer = make_trainer(o, optimiser),
+                         .least_vocabulary = o->table,
                          .batch = o->batch,
                          .context = o->context,
                          .windows = o->order == 1,
