@@ -34,6 +34,8 @@
 #else
 #define IN_REGISTER(vector) ((void)(vector))
 #endif
+/* Makes the compiler forget what it knows of a whole number, so that a loop up to it stays a loop. */
+#define FORGET(x) __asm__("" : "+r"(x))
 #define PREFETCH(p) __builtin_prefetch((p), 0, 3)
 
 #define COUNT_OF(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))

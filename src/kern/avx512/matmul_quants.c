@@ -13,9 +13,10 @@ enum { ORDER = 0x51200010 };
     static const quants_scheme ID = {__VA_ARGS__};                                                 \
     FEW(ID, 1)                                                                                     \
     FEW(ID, 2)                                                                                     \
-    FEW(ID, 3) FEW(ID, 4) FEW(ID, 5) FEW(ID, 6) FEW(ID, 7)                                         \
-        FEW(ID, 8) static void ID##_unpack(const char *panel, int64_t units, char *out) {          \
-        quants_ready(&ID, quants_affine(ID.scale), panel, units, out);                             \
+    FEW(ID, 3)                                                                                     \
+    FEW(ID, 4) FEW(ID, 5) FEW(ID, 6) FEW(ID, 7) FEW(ID, 8) static void ID##_unpack(                \
+        const char *panel, int64_t from, int64_t units, char *out) {                               \
+        quants_ready(&ID, quants_affine(ID.scale), panel, from, units, out);                       \
     }
 
 #define MANY(ID, SUB, AFFINE, ROWS, PANELS)                                                        \

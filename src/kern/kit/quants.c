@@ -1,12 +1,19 @@
 /* The geometry of products with quantised weights and the walk over panels; plain C.
  *
  * A unit is CHUNK panels times a block of rows. Few rows: each panel streams by once, unpacked in registers. Many:
- * two panels at a time go to scratch, and strips of rows run against them while the next two are fetched. */
+ * PART_BLOCKS of two panels at a time go to scratch, which the first cache holds, and strips of rows run against them
+ * while the next two panels are fetched; sums wait in f32 meanwhile. */
 #include "kern/kit/quants_kernel.h"
 #include "kern/kit/matmul.h"
 #include <string.h>
 
-enum { CHUNK = PANEL / QUANTS_LANES, PREPARE_ROWS = 8, ROWS_BYTES = 384 << 10, MOST_ROWS = 192 };
+enum {
+    CHUNK = PANEL / QUANTS_LANES,
+    PREPARE_ROWS = 8,
+    ROWS_BYTES = 384 << 10,
+    MOST_ROWS = 192,
+    PART_BLOCKS = 16
+};
 
 static bool is_plain(const num_format *f) {
     return !strcmp(f->name, "f32") || !strcmp(f->name, "bf16");
@@ -64,7 +71,7 @@ typedef struct quants_plan {
     int64_t panels, panel_bytes, b_bytes;
     int64_t info_bytes, a_stride;  /* of the rows as tiles read them */
     int64_t block, blocks, chunks; /* rows of a unit */
-    int64_t ready_bytes;           /* of a panel in scratch */
+    int64_t part;                  /* units of K that are unpacked at once */
     quants_scheme ready;
     bool pack_b;
 } quants_plan;
@@ -94,7 +101,7 @@ static quants_plan plan_of(const call *c) {
     x.blocks = MAX_OF(1, div_up(x.m, MAX_OF(1, x.block)));
     x.chunks = div_up(x.panels, CHUNK);
     x.ready = quants_ready_scheme(s);
-    x.ready_bytes = x.units * s->blocks * quants_unit_bytes(&x.ready, quants_affine(s->scale));
+    x.part = MAX_OF(1, PART_BLOCKS / s->blocks);
     return x;
 }
 
@@ -109,7 +116,9 @@ static int64_t sums_bytes(void) {
     return MOST_ROWS * PANEL * (int64_t)sizeof(float);
 }
 int64_t quants_scratch(const call *c) {
-    return sums_bytes() + QUANTS_PAIR * plan_of(c).ready_bytes;
+    quants_plan x = plan_of(c);
+    return sums_bytes() + QUANTS_PAIR * x.part * x.f->scheme.blocks *
+                              quants_unit_bytes(&x.ready, quants_affine(x.f->scheme.scale));
 }
 
 /* ---- a ---- */
@@ -167,7 +176,7 @@ int64_t quants_units(const call *c) {
 
 typedef struct walk {
     const quants_plan *x;
-    const char *a, *b; /* of the unit's first row, first panel */
+    const char *a, *b, *end; /* the unit's first row, first panel; behind all panels */
     float *sums;
     char *ready;
     int64_t rows, panels;
@@ -179,7 +188,8 @@ static void run_few(const walk *w) {
                      .a_stride = x->a_stride,
                      .info_bytes = x->info_bytes,
                      .panel_bytes = x->panel_bytes,
-                     .units = x->units};
+                     .units = x->units,
+                     .first = true};
     for (int64_t p = 0; p < w->panels; p++) {
         t.panel = w->b + p * x->panel_bytes;
         t.c = w->sums + p * QUANTS_LANES;
@@ -187,32 +197,47 @@ static void run_few(const walk *w) {
     }
 }
 
-static void run_many(const walk *w, const char *end) {
+/* Strips of all rows against two panels' units [from, to), which are unpacked first. */
+static void run_part(const walk *w, int64_t panel, int64_t from, int64_t to) {
     const quants_plan *x = w->x;
-    int64_t blocks = x->units * x->f->scheme.blocks, strips = div_up(w->rows, QUANTS_STRIP);
-    for (int64_t p = 0; p < w->panels; p += QUANTS_PAIR) {
-        int64_t panels = MIN_OF(QUANTS_PAIR, w->panels - p), row = 0;
-        const char *at = w->b + p * x->panel_bytes, *next = at + panels * x->panel_bytes;
-        for (int64_t i = 0; i < panels; i++)
-            x->f->unpack(at + i * x->panel_bytes, x->units, w->ready + i * x->ready_bytes);
-        for (int64_t s = 0; s < strips; s++) {
-            /* Full strips but for the rest, shared evenly. */
-            int64_t rows = (w->rows - row + strips - s - 1) / (strips - s);
-            quants_tile t = {.a = w->a + row * x->a_stride,
-                             .a_stride = x->a_stride,
-                             .info_bytes = x->info_bytes,
-                             .panel = w->ready,
-                             .panel_bytes = x->ready_bytes,
-                             .units = blocks,
-                             .c = w->sums + row * PANEL + p * QUANTS_LANES};
-            if (s == 0 && next < end) {
-                t.fetch = next;
-                t.fetch_lines = div_up(QUANTS_PAIR * x->panel_bytes, blocks * CACHE_LINE);
-            }
-            x->f->many[rows - 1][panels - 1](&t);
-            row += rows;
-        }
+    const quants_scheme *s = &x->f->scheme;
+    int64_t panels = MIN_OF(QUANTS_PAIR, w->panels - panel), blocks = (to - from) * s->blocks;
+    int64_t ready_bytes = blocks * quants_unit_bytes(&x->ready, quants_affine(s->scale));
+    int64_t strips = div_up(w->rows, QUANTS_STRIP), row = 0;
+    const char *at = w->b + panel * x->panel_bytes;
+    for (int64_t i = 0; i < panels; i++)
+        x->f->unpack(at + i * x->panel_bytes, from, to - from, w->ready + i * ready_bytes);
+    quants_tile t = {.a_stride = x->a_stride,
+                     .panel = w->ready,
+                     .panel_bytes = ready_bytes,
+                     .units = blocks,
+                     .first = from == 0};
+    /* What comes after next, brought nearer while the first strip runs. */
+    int64_t behind = x->panel_bytes * from / x->units,
+            bytes = x->panel_bytes * (to - from) / x->units;
+    const char *next = at + panels * x->panel_bytes + 2 * behind;
+    if (next + 2 * bytes <= w->end) {
+        t.fetch = next;
+        t.fetch_lines = div_up(2 * bytes, blocks * CACHE_LINE);
     }
+    for (int64_t k = 0; k < strips; k++) {
+        /* Full strips but for the rest, shared evenly. */
+        int64_t rows = (w->rows - row + strips - k - 1) / (strips - k);
+        int64_t first = from * s->blocks * QUANTS_BLOCK;
+        t.a = w->a + row * x->a_stride + first;
+        t.info_bytes = x->info_bytes - first + first / QUANTS_BLOCK * (int64_t)sizeof(quants_info);
+        t.c = w->sums + row * PANEL + panel * QUANTS_LANES;
+        x->f->many[rows - 1][panels - 1](&t);
+        t.fetch = NULL;
+        row += rows;
+    }
+}
+
+static void run_many(const walk *w) {
+    const quants_plan *x = w->x;
+    for (int64_t p = 0; p < w->panels; p += QUANTS_PAIR)
+        for (int64_t u = 0; u < x->units; u += x->part)
+            run_part(w, p, u, MIN_OF(u + x->part, x->units));
 }
 
 static matmul_epilogue epilogue_of(const call *c, int64_t n, int64_t row, int64_t column) {
@@ -243,6 +268,7 @@ void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
         walk w = {.x = &x,
                   .a = a + row * x.a_stride,
                   .b = b + panel * x.panel_bytes,
+                  .end = b + x.b_bytes,
                   .sums = scratch,
                   .ready = (char *)scratch + sums_bytes(),
                   .rows = MIN_OF(x.block, x.m - row),
@@ -250,7 +276,7 @@ void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
         if (x.m <= QUANTS_FEW)
             run_few(&w);
         else
-            run_many(&w, b + x.b_bytes);
+            run_many(&w);
         matmul_epilogue e = epilogue_of(c, x.n, row, panel * QUANTS_LANES);
         matmul_finish(&e, w.sums, w.rows, MIN_OF(x.n - panel * QUANTS_LANES, PANEL));
     }

@@ -59,6 +59,7 @@ typedef struct quants_tile {
     const char *panel;
     int64_t panel_bytes, units;
     float *c;
+    bool first;        /* else c holds what came before */
     const char *fetch; /* brought nearer on the way, so many lines with each block; NULL: nothing */
     int64_t fetch_lines;
 } quants_tile;
@@ -69,7 +70,8 @@ typedef struct quants_family {
     void (*few[QUANTS_FEW])(const quants_tile *t); /* by rows - 1; one panel */
     void (*many[QUANTS_STRIP][QUANTS_PAIR])(
         const quants_tile *t); /* by rows - 1, panels - 1; unpacked */
-    void (*unpack)(const char *panel, int64_t units, char *out); /* to QUANTS_READY */
+    /* `units` from unit `from` on, to QUANTS_READY */
+    void (*unpack)(const char *panel, int64_t from, int64_t units, char *out);
 } quants_family;
 
 /* Closed by one without a format; in avx512/matmul_quants.c. */

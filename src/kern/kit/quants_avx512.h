@@ -19,7 +19,8 @@ ALWAYS_INLINE __m512 quants_signed(const char *p) {
 }
 
 /* d * scale and -dmin * minimum of eight blocks. */
-ALWAYS_INLINE void quants_k4(const char *p, __m512 *scale, __m512 *min) {
+ALWAYS_INLINE void quants_k4(const char *p, int at, __m512 (*scale)[QUANTS_PAIR],
+                             __m512 (*min)[QUANTS_PAIR]) {
     const __m512 zero = _mm512_setzero_ps();
     __m512 d = quants_half(p), dmin = _mm512_sub_ps(zero, quants_half(p + 32));
     __m512i low = _mm512_loadu_si512(p + 64), high = _mm512_loadu_si512(p + 128);
@@ -29,67 +30,68 @@ ALWAYS_INLINE void quants_k4(const char *p, __m512 *scale, __m512 *min) {
     for (int j = 0; j < 4; j++) {
         __m512i s = _mm512_and_si512(_mm512_srli_epi32(low, (unsigned)(8 * j)), six);
         __m512i m = _mm512_and_si512(_mm512_srli_epi32(high, (unsigned)(8 * j)), six);
-        scale[j] = _mm512_mul_ps(d, _mm512_cvtepi32_ps(s));
-        min[j] = _mm512_mul_ps(dmin, _mm512_cvtepi32_ps(m));
+        scale[j][at] = _mm512_mul_ps(d, _mm512_cvtepi32_ps(s));
+        min[j][at] = _mm512_mul_ps(dmin, _mm512_cvtepi32_ps(m));
         s = _mm512_and_si512(_mm512_srli_epi32(low, (unsigned)(8 * j + 2)), top);
         m = _mm512_and_si512(_mm512_srli_epi32(high, (unsigned)(8 * j + 2)), top);
         s = _mm512_or_si512(s, _mm512_and_si512(_mm512_srli_epi32(both, (unsigned)(8 * j)), four));
         m = _mm512_or_si512(m,
                             _mm512_and_si512(_mm512_srli_epi32(both, (unsigned)(8 * j + 4)), four));
-        scale[j + 4] = _mm512_mul_ps(d, _mm512_cvtepi32_ps(s));
-        min[j + 4] = _mm512_mul_ps(dmin, _mm512_cvtepi32_ps(m));
+        scale[j + 4][at] = _mm512_mul_ps(d, _mm512_cvtepi32_ps(s));
+        min[j + 4][at] = _mm512_mul_ps(dmin, _mm512_cvtepi32_ps(m));
     }
 }
 
-/* Scales and minima of a unit's subs. */
+/* Scales and minima of a unit's subs, into column `at`. */
 ALWAYS_INLINE void quants_scales(const quants_scheme *s, bool affine, const char *head,
-                                 const char *p, __m512 *scale, __m512 *min) {
+                                 const char *p, int at, __m512 (*scale)[QUANTS_PAIR],
+                                 __m512 (*min)[QUANTS_PAIR]) {
     const int subs = (int)quants_subs(s), per = QUANTS_BLOCK / s->sub;
     const __m512 none = _mm512_setzero_ps();
     switch (s->scale) {
     case QUANTS_F16:
-        for (int i = 0; i < subs; i++) scale[i] = quants_half(p + 32 * (i / per));
+        for (int i = 0; i < subs; i++) scale[i][at] = quants_half(p + 32 * (i / per));
         return;
     case QUANTS_F16_MIN:
         for (int i = 0; i < subs; i++) {
-            scale[i] = quants_half(p + 64 * (i / per));
-            min[i] = quants_half(p + 64 * (i / per) + 32);
+            scale[i][at] = quants_half(p + 64 * (i / per));
+            min[i][at] = quants_half(p + 64 * (i / per) + 32);
         }
         return;
     case QUANTS_K4:
-        quants_k4(p, scale, min);
+        quants_k4(p, at, scale, min);
         return;
     case QUANTS_K6:
         for (int i = 0; i < subs; i++)
-            scale[i] = _mm512_mul_ps(quants_half(p), quants_signed(p + 32 + 16 * i));
+            scale[i][at] = _mm512_mul_ps(quants_half(p), quants_signed(p + 32 + 16 * i));
         return;
     case QUANTS_K2:
         for (int i = 0; i < subs; i++) {
             __m128i both = _mm_loadu_si128((const __m128i *)(p + 64 + 16 * i));
             __m512i wide = _mm512_cvtepu8_epi32(both), four = _mm512_set1_epi32(15);
-            scale[i] =
+            scale[i][at] =
                 _mm512_mul_ps(quants_half(p), _mm512_cvtepi32_ps(_mm512_and_si512(wide, four)));
-            min[i] = _mm512_mul_ps(_mm512_sub_ps(none, quants_half(p + 32)),
-                                   _mm512_cvtepi32_ps(_mm512_srli_epi32(wide, 4)));
+            min[i][at] = _mm512_mul_ps(_mm512_sub_ps(none, quants_half(p + 32)),
+                                       _mm512_cvtepi32_ps(_mm512_srli_epi32(wide, 4)));
         }
         return;
     case QUANTS_F32:
     case QUANTS_ROW:
         for (int i = 0; i < subs; i++)
-            scale[i] = _mm512_loadu_ps(s->scale == QUANTS_ROW ? head : p);
+            scale[i][at] = _mm512_loadu_ps(s->scale == QUANTS_ROW ? head : p);
         return;
     case QUANTS_F32_ZERO:
     case QUANTS_ROW_ZERO: {
         const char *from = s->scale == QUANTS_ROW_ZERO ? head : p;
         __m512 one = _mm512_loadu_ps(from);
         __m512 low = _mm512_mul_ps(_mm512_sub_ps(none, quants_bytes(from + 64)), one);
-        for (int i = 0; i < subs; i++) scale[i] = one, min[i] = low;
+        for (int i = 0; i < subs; i++) scale[i][at] = one, min[i][at] = low;
         return;
     }
     case QUANTS_READY:
         for (int i = 0; i < subs; i++) {
-            scale[i] = _mm512_loadu_ps(p + 64 * i);
-            if (affine) min[i] = _mm512_loadu_ps(p + 64 * (subs + i));
+            scale[i][at] = _mm512_loadu_ps(p + 64 * i);
+            if (affine) min[i][at] = _mm512_loadu_ps(p + 64 * (subs + i));
         }
     }
 }
@@ -131,22 +133,67 @@ ALWAYS_INLINE __m512i quants_codes(const quants_scheme *s, const char *block, in
     return _mm512_shuffle_epi8(table, code);
 }
 
-/* Groups [from, to) of a block into the integer sums. */
+/* Group g of a block into the integer sums. */
+ALWAYS_INLINE void quants_dot(const quants_scheme *s, int rows, int panels, const quants_tile *t,
+                              const char *const *block, const char *a, int g,
+                              __m512i sum[QUANTS_FEW][QUANTS_PAIR]) {
+    const char *a3 = a + 3 * t->a_stride, *a6 = a3 + 3 * t->a_stride;
+    __m512i w[QUANTS_PAIR];
+    for (int p = 0; p < panels; p++) w[p] = quants_codes(s, block[p], g);
+    for (int r = 0; r < rows; r++) {
+        const char *row = r < 3 ? a : r < 6 ? a3 : a6;
+        int32_t group;
+        memcpy(&group, row + r % 3 * t->a_stride + 4 * g, sizeof group);
+        __m512i y = _mm512_set1_epi32(group);
+        for (int p = 0; p < panels; p++) sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], w[p], y);
+    }
+}
+
+/* Groups [from, to) of a block. Whole bytes are walked by a loop, which keeps compilers from loading all of
+ * a block ahead of its use and running out of registers. */
 ALWAYS_INLINE void quants_dots(const quants_scheme *s, int rows, int panels, bool stream,
                                const quants_tile *t, const char *const *block, const char *a,
                                int from, int to, __m512i sum[QUANTS_FEW][QUANTS_PAIR]) {
-    const char *a3 = a + 3 * t->a_stride, *a6 = a3 + 3 * t->a_stride;
+    if (s->scale == QUANTS_READY) {
+        const char *at[QUANTS_PAIR];
+        for (int p = 0; p < panels; p++) at[p] = block[p] + 64 * from;
+        int64_t left = (to - from) / 2;
+        FORGET(left);
+        for (a += 4 * from; left > 0; left--, a += 8) {
+            quants_dot(s, rows, panels, t, at, a, 0, sum);
+            quants_dot(s, rows, panels, t, at, a, 1, sum);
+            for (int p = 0; p < panels; p++) at[p] += 128;
+        }
+        return;
+    }
     for (int g = from; g < to; g++) {
-        __m512i w[QUANTS_PAIR];
-        for (int p = 0; p < panels; p++) w[p] = quants_codes(s, block[p], g);
+        quants_dot(s, rows, panels, t, block, a, g, sum);
         if (stream && g * s->bits % 8 < s->bits)
             _mm_prefetch(block[0] + QUANTS_FETCH + 64 * (g * s->bits / 8), _MM_HINT_T0);
-        for (int r = 0; r < rows; r++) {
-            const char *row = r < 3 ? a : r < 6 ? a3 : a6;
-            int32_t group;
-            memcpy(&group, row + r % 3 * t->a_stride + 4 * g, sizeof group);
-            __m512i y = _mm512_set1_epi32(group);
-            for (int p = 0; p < panels; p++) sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], w[p], y);
+    }
+}
+
+/* Sub h of a block: its integer sums, scaled and added. */
+ALWAYS_INLINE void quants_add(const quants_scheme *s, bool affine, int rows, int panels,
+                              bool stream, const quants_tile *t, const char *const *block,
+                              const char *a, const char *info, int h, const __m512 *scale,
+                              const __m512 *min, __m512 acc[QUANTS_FEW][QUANTS_PAIR]) {
+    const int groups = s->sub / 4;
+    const char *info3 = info + 3 * t->a_stride, *info6 = info3 + 3 * t->a_stride;
+    const quants_info *of[QUANTS_FEW];
+    __m512i sum[QUANTS_FEW][QUANTS_PAIR];
+    for (int r = 0; r < rows; r++) {
+        const char *at = r < 3 ? info : r < 6 ? info3 : info6;
+        of[r] = (const quants_info *)(at + r % 3 * t->a_stride);
+        for (int p = 0; p < panels; p++) sum[r][p] = _mm512_set1_epi32(of[r]->start[h]);
+    }
+    quants_dots(s, rows, panels, stream, t, block, a, groups * h, groups * (h + 1), sum);
+    for (int r = 0; r < rows; r++) {
+        __m512 own = _mm512_set1_ps(of[r]->scale), total = _mm512_set1_ps(of[r]->sum[h]);
+        for (int p = 0; p < panels; p++) {
+            __m512 both = _mm512_mul_ps(scale[p], own);
+            acc[r][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r][p]), both, acc[r][p]);
+            if (affine) acc[r][p] = _mm512_fmadd_ps(min[p], total, acc[r][p]);
         }
     }
 }
@@ -155,49 +202,33 @@ ALWAYS_INLINE void quants_run(const quants_scheme *s, bool affine, int rows, int
                               bool stream, const quants_tile *t) {
     __m512 acc[QUANTS_FEW][QUANTS_PAIR];
     for (int r = 0; r < rows; r++)
-        for (int p = 0; p < panels; p++) acc[r][p] = _mm512_setzero_ps();
+        for (int p = 0; p < panels; p++)
+            acc[r][p] = t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->c + 64 * r + 16 * p);
     const int64_t unit_bytes = quants_unit_bytes(s, affine),
                   scale_bytes = quants_scale_bytes(s, affine);
     const int per = QUANTS_BLOCK / s->sub;
-    const char *a = t->a, *head = t->panel, *at = head + quants_head_bytes(s->scale);
-    const quants_info *info = (const quants_info *)(t->a + t->info_bytes);
-    const char *fetch = t->fetch;
+    const char *a = t->a, *info = a + t->info_bytes, *fetch = t->fetch;
+    const char *at = t->panel + quants_head_bytes(s->scale);
     for (int64_t u = 0; u < t->units; u++, at += unit_bytes) {
-        __m512 scale[QUANTS_PAIR][QUANTS_MAX_SUBS], min[QUANTS_PAIR][QUANTS_MAX_SUBS];
+        __m512 scale[QUANTS_MAX_SUBS][QUANTS_PAIR], min[QUANTS_MAX_SUBS][QUANTS_PAIR];
         const char *block[QUANTS_PAIR];
         for (int p = 0; p < panels; p++) {
             const char *unit = at + p * t->panel_bytes;
-            quants_scales(s, affine, head + p * t->panel_bytes, unit, scale[p], min[p]);
+            quants_scales(s, affine, t->panel + p * t->panel_bytes, unit, p, scale, min);
             block[p] = unit + scale_bytes;
         }
         if (stream)
             for (int64_t i = 0; i < scale_bytes; i += 64)
                 _mm_prefetch(at + QUANTS_FETCH + i, _MM_HINT_T0);
         for (int b = 0; b < s->blocks; b++) {
-            for (int h = 0; h < per; h++) {
-                __m512i sum[QUANTS_FEW][QUANTS_PAIR];
-                for (int r = 0; r < rows; r++) {
-                    const quants_info *of =
-                        (const quants_info *)((const char *)info + r * t->a_stride);
-                    for (int p = 0; p < panels; p++) sum[r][p] = _mm512_set1_epi32(of->start[h]);
-                }
-                quants_dots(s, rows, panels, stream, t, block, a, 8 / per * h, 8 / per * (h + 1),
-                            sum);
-                for (int r = 0; r < rows; r++) {
-                    const quants_info *of =
-                        (const quants_info *)((const char *)info + r * t->a_stride);
-                    __m512 own = _mm512_set1_ps(of->scale), total = _mm512_set1_ps(of->sum[h]);
-                    for (int p = 0; p < panels; p++) {
-                        __m512 both = _mm512_mul_ps(scale[p][b * per + h], own);
-                        acc[r][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r][p]), both, acc[r][p]);
-                        if (affine)
-                            acc[r][p] = _mm512_fmadd_ps(min[p][b * per + h], total, acc[r][p]);
-                    }
-                }
-            }
+            quants_add(s, affine, rows, panels, stream, t, block, a, info, 0, scale[b * per],
+                       min[b * per], acc);
+            if (per == 2)
+                quants_add(s, affine, rows, panels, stream, t, block, a, info, 1,
+                           scale[b * per + 1], min[b * per + 1], acc);
             for (int p = 0; p < panels; p++) block[p] += quants_block_bytes(s);
             a += QUANTS_BLOCK;
-            info++;
+            info += sizeof(quants_info);
             if (fetch && !stream) {
                 for (int64_t i = 0; i < t->fetch_lines; i++)
                     _mm_prefetch(fetch + 64 * i, _MM_HINT_T1);
@@ -209,19 +240,20 @@ ALWAYS_INLINE void quants_run(const quants_scheme *s, bool affine, int rows, int
         for (int p = 0; p < panels; p++) _mm512_storeu_ps(t->c + 64 * r + 16 * p, acc[r][p]);
 }
 
-/* A panel as whole bytes under ready scales, units of one block. */
+/* Blocks of a panel from unit `from` on, as whole bytes under ready scales, one block a unit. */
 ALWAYS_INLINE void quants_ready(const quants_scheme *s, bool affine, const char *panel,
-                                int64_t units, char *out) {
-    const char *at = panel + quants_head_bytes(s->scale);
+                                int64_t from, int64_t units, char *out) {
+    const int64_t unit_bytes = quants_unit_bytes(s, affine);
+    const char *at = panel + quants_head_bytes(s->scale) + from * unit_bytes;
     const int per = QUANTS_BLOCK / s->sub;
-    for (int64_t u = 0; u < units; u++, at += quants_unit_bytes(s, affine)) {
-        __m512 scale[QUANTS_MAX_SUBS], min[QUANTS_MAX_SUBS];
-        quants_scales(s, affine, panel, at, scale, min);
+    for (int64_t u = 0; u < units; u++, at += unit_bytes) {
+        __m512 scale[QUANTS_MAX_SUBS][QUANTS_PAIR], min[QUANTS_MAX_SUBS][QUANTS_PAIR];
+        quants_scales(s, affine, panel, at, 0, scale, min);
         const char *block = at + quants_scale_bytes(s, affine);
         for (int b = 0; b < s->blocks; b++, block += quants_block_bytes(s)) {
-            for (int h = 0; h < per; h++, out += 64) _mm512_storeu_ps(out, scale[b * per + h]);
+            for (int h = 0; h < per; h++, out += 64) _mm512_storeu_ps(out, scale[b * per + h][0]);
             for (int h = 0; h < per && affine; h++, out += 64)
-                _mm512_storeu_ps(out, min[b * per + h]);
+                _mm512_storeu_ps(out, min[b * per + h][0]);
             for (int g = 0; g < 8; g++, out += 64)
                 _mm512_storeu_si512(out, quants_codes(s, block, g));
         }
