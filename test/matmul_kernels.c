@@ -253,42 +253,53 @@ static const kernel_def *kernel_at(int k, int *skipped) {
     return NULL;
 }
 
-#define QUANT(b)                                                                                   \
-    { "int8_g32", b }
 static const char *const formats[][2] = {{"f32", "f32"},
                                          {"bf16", "bf16"},
                                          {"f32", "bf16"},
                                          {"bf16", "f32"},
                                          {"int8_row", "int8_row"},
-                                         {"int8_tensor", "int8_tensor"},
-                                         QUANT("q4_0"),
-                                         QUANT("q4_1"),
-                                         QUANT("q5_0"),
-                                         QUANT("q5_1"),
-                                         QUANT("q8_0"),
-                                         QUANT("q2_k"),
-                                         QUANT("q3_k"),
-                                         QUANT("q4_k"),
-                                         QUANT("q5_k"),
-                                         QUANT("q6_k"),
-                                         QUANT("iq4_nl"),
-                                         QUANT("iq4_xs"),
-                                         QUANT("mxfp4"),
-                                         QUANT("int4_g32"),
-                                         QUANT("int4_g64"),
-                                         QUANT("int4_g128"),
-                                         QUANT("int4_row"),
-                                         QUANT("int8_g32"),
-                                         QUANT("int8_g64"),
-                                         QUANT("int8_g128"),
-                                         QUANT("uint4_g32"),
-                                         QUANT("uint4_g64"),
-                                         QUANT("uint4_g128"),
-                                         QUANT("uint4_row"),
-                                         QUANT("uint8_g32"),
-                                         QUANT("uint8_g64"),
-                                         QUANT("uint8_g128"),
-                                         QUANT("uint8_row")};
+                                         {"f32", "q4_k"},
+                                         {"bf16", "nf4"},
+                                         {"int8_g32", "q4_0"},
+                                         {"int8_g32", "q4_1"},
+                                         {"int8_g32", "q5_0"},
+                                         {"int8_g32", "q5_1"},
+                                         {"int8_g32", "q8_0"},
+                                         {"int8_g32", "q2_k"},
+                                         {"int8_g32", "q3_k"},
+                                         {"int8_g32", "q4_k"},
+                                         {"int8_g32", "q5_k"},
+                                         {"int8_g32", "q6_k"},
+                                         {"int8_g32", "iq4_nl"},
+                                         {"int8_g32", "iq4_xs"},
+                                         {"int8_g32", "mxfp4"},
+                                         {"int8_g32", "int4_g32"},
+                                         {"int8_g32", "int4_g64"},
+                                         {"int8_g32", "int4_g128"},
+                                         {"int8_g32", "int4_row"},
+                                         {"int8_g32", "int8_g32"},
+                                         {"int8_g32", "int8_g64"},
+                                         {"int8_g32", "int8_g128"},
+                                         {"int8_g32", "uint4_g32"},
+                                         {"int8_g32", "uint4_g64"},
+                                         {"int8_g32", "uint4_g128"},
+                                         {"int8_g32", "uint4_row"},
+                                         {"int8_g32", "uint8_g32"},
+                                         {"int8_g32", "uint8_g64"},
+                                         {"int8_g32", "uint8_g128"},
+                                         {"int8_g32", "uint8_row"},
+                                         {"bf16", "q4_0"},
+                                         {"bf16", "q5_1"},
+                                         {"bf16", "q8_0"},
+                                         {"bf16", "q2_k"},
+                                         {"bf16", "q3_k"},
+                                         {"bf16", "q5_k"},
+                                         {"bf16", "q6_k"},
+                                         {"bf16", "iq4_xs"},
+                                         {"bf16", "mxfp4"},
+                                         {"bf16", "int4_row"},
+                                         {"bf16", "uint4_g128"},
+                                         {"bf16", "uint8_row"}};
 
 typedef void check(test *t, const kernel_def *k, const graph *g, shape s);
 
@@ -338,6 +349,7 @@ static void layouts_of(test *t, const kernel_def *k, const graph *g, shape s) {
             s.trans_a = layout & 1, s.trans_b = layout & 2, s.packed = layout & 4;
             s.batch = layout & 8 ? 3 : 1, s.batched_b = layout & 16;
             if (s.batched_b && s.batch == 1) continue;
+            if (s.b->block_elems > 1 && (s.trans_a || !s.trans_b || s.batched_b)) continue;
             s.y = num_find(i & 1 ? "f32" : "bf16");
             product *p = product_new(k, g, &s, (uint64_t)(i * 32 + layout));
             if (!p) continue; /* int8 whose scales would lie along K */
@@ -444,7 +456,7 @@ static void order_of(test *t, const kernel_def *k, const graph *g, shape s) {
     CHECK(t, worst_error(q) <= 1, "%s backwards", k->name);
     /* and the error bound must notice one wrong product */
     float *y = p->c.out[0].data;
-    y[3 * s.n + 5] += 0.25f + fabsf(y[3 * s.n + 5]);
+    y[3 * s.n + 5] += 0.5f + fabsf(y[3 * s.n + 5]);
     CHECK(t, worst_error(p) > 1, "%s: a wrong element went unnoticed", k->name);
     product_free(p);
     product_free(q);

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 
-extern const rewrite_def rewrite_fuse;
+extern const rewrite_def rewrite_act_int8, rewrite_fuse;
 
 enum { ROWS = 3, COLUMNS = 5, ELEMS = ROWS * COLUMNS, STATES = 3 };
 
@@ -315,7 +315,74 @@ static void fused(test *t) {
     CHECK(t, folded > 200, "only %d nodes were folded in 200 graphs", folded);
 }
 
+/* Two products over one value with quantised weights, and one with plain weights. */
+static graph *quantised_products(context *cx) {
+    graph *g = graph_new(cx);
+    value x = graph_input(g, "x", type_fixed(num_find("f32"), 2, (int64_t[]){4, 96}));
+    static const char *const formats[] = {"q4_0", "uint4_g32", "f32"};
+    for (int i = 0; i < 3; i++) {
+        type t = type_fixed(num_find(formats[i]), 2, (int64_t[]){8, 96});
+        value w = graph_state(g, formats[i], t, TAG_PARAMETER);
+        graph_mark(g, MARK_OUTPUT, formats[i], build_matmul(g, x, w, false, true, NULL), NO_VALUE);
+    }
+    return g;
+}
+
+static status run_products(context *cx, const graph *g, bool reference, double out[3][32]) {
+    states *store = states_new(cx);
+    plan *p = NULL;
+    plan_options options = {.isa_limit = ISA_AMX, .reference_only = reference};
+    static const char *const names[] = {"q4_0", "uint4_g32", "f32"};
+    double w[8 * 96];
+    TRY(plan_new(cx, g, store, NULL, &options, &p));
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 8 * 96; j++) w[j] = 0.5 + sin(1.7 * j + i);
+        TRY(states_set(store, names[i], w, 8 * 96));
+    }
+    float *x = plan_tensor(p, plan_find_input(p, "x"))->data;
+    for (int j = 0; j < 4 * 96; j++) x[j] = (float)(0.5 + cos(0.9 * j)) * (float)(1 + j / 96);
+    TRY(plan_bind(p, (int64_t[]){0}));
+    TRY(plan_load(p));
+    plan_run(p, 1);
+    for (int i = 0; i < 3; i++) tensor_get(plan_tensor(p, plan_find_output(p, names[i])), out[i]);
+    plan_free(p);
+    states_free(store);
+    return STATUS_OK;
+}
+
+static void rounded_activations(test *t) {
+    context *cx = context_new();
+    graph *g = quantised_products(cx), *once, *twice;
+    uint32_t facts = 0;
+    static double plain[3][32], reference[3][32], kernels[3][32];
+    CHECK_OK(t, cx, graph_status(g));
+    CHECK_OK(t, cx, rewrite_run(&rewrite_act_int8, g, NULL, &facts, &once));
+    CHECK_OK(t, cx, rewrite_run(&rewrite_act_int8, once, NULL, &facts, &twice));
+    CHECK(t, once->n_nodes == g->n_nodes + 1, "rounded %d times", once->n_nodes - g->n_nodes);
+    CHECK(t, twice->n_nodes == once->n_nodes, "rounded again");
+    CHECK_OK(t, cx, run_products(cx, g, true, plain));
+    CHECK_OK(t, cx, run_products(cx, once, true, reference));
+    CHECK_OK(t, cx, run_products(cx, once, false, kernels));
+    for (int i = 0; i < 3; i++) {
+        double moved = 0, apart = 0, size = 0;
+        for (int j = 0; j < 32; j++) {
+            moved = fmax(moved, fabs(reference[i][j] - plain[i][j]));
+            apart = fmax(apart, fabs(kernels[i][j] - reference[i][j]));
+            size = fmax(size, fabs(plain[i][j]));
+        }
+        CHECK(t, apart <= 1e-5 * size, "product %d: kernel and reference are %g apart", i, apart);
+        CHECK(t, i == 2 ? moved == 0 : moved > 0 && moved <= rewrite_act_int8.tolerance * size,
+              "product %d moved by %g of %g", i, moved, size);
+    }
+    graph_free(twice);
+    graph_free(once);
+    graph_free(g);
+    CHECK(t, context_live_allocations(cx) == 0, "leak");
+    context_free(cx);
+}
+
 const test_case suite_rewrite[] = {{"gradients", gradients},
+                                   {"rounded_activations", rounded_activations},
                                    {"second_in_closed_form", second_in_closed_form},
                                    {"fused", fused},
                                    {0}};

@@ -4,7 +4,7 @@
  * holds code 2 i above and code 2 i + 1 below. Packing: nearest, ties to the smaller value. */
 #include "num/kit/quant.h"
 
-static const float values[16] = {
+const float quant_nf4_values[16] = {
     -1.0f,
     -0.6961928009986877f,
     -0.5250730514526367f,
@@ -27,8 +27,8 @@ static void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float scale;
     memcpy(&scale, b, 4);
     for (int i = 0; i < 32; i++) {
-        out[2 * i] = scale * values[b[4 + i] >> 4];
-        out[2 * i + 1] = scale * values[b[4 + i] & 15];
+        out[2 * i] = scale * quant_nf4_values[b[4 + i] >> 4];
+        out[2 * i + 1] = scale * quant_nf4_values[b[4 + i] & 15];
     }
 }
 
@@ -36,12 +36,12 @@ static int nearest(float v) {
     int lo = 0, hi = 15;
     while (hi - lo > 1) {
         int mid = (lo + hi) / 2;
-        if (v < values[mid])
+        if (v < quant_nf4_values[mid])
             hi = mid;
         else
             lo = mid;
     }
-    return v - values[lo] <= values[hi] - v ? lo : hi;
+    return v - quant_nf4_values[lo] <= quant_nf4_values[hi] - v ? lo : hi;
 }
 
 static void pack_block(const float *x, uint8_t *b) {

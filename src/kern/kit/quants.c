@@ -5,6 +5,7 @@
  * while the next two panels are fetched; sums wait in f32 meanwhile. */
 #include "kern/kit/quants_kernel.h"
 #include "kern/kit/matmul.h"
+#include "num/kit/half.h"
 #include <string.h>
 
 enum {
@@ -19,12 +20,13 @@ static bool is_plain(const num_format *f) {
     return !strcmp(f->name, "f32") || !strcmp(f->name, "bf16");
 }
 
-bool quants_supports(const kernel_query *q, reason *why) {
+bool quants_supports(const kernel_query *q, bool bf16, reason *why) {
     const matmul_params *p = q->node->params;
     const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
-    if (strcmp(a->format->name, "int8_g32") != 0)
-        return refuse(why, "a is %s, not int8_g32", a->format->name);
-    if (!quants_find(b->format)) return refuse(why, "b is %s", b->format->name);
+    if (bf16 ? !is_plain(a->format) : strcmp(a->format->name, "int8_g32") != 0)
+        return refuse(why, "a is %s, not %s", a->format->name, bf16 ? "f32 or bf16" : "int8_g32");
+    if (!quants_find(bf16 ? quants_bf16 : quants_int8, b->format))
+        return refuse(why, "b is %s", b->format->name);
     if (p->trans_a || !p->trans_b) return refuse(why, "scales must lie along K");
     if (b->rank != 2) return refuse(why, "b has a batch");
     if (!is_plain(q->out[0]->format))
@@ -37,19 +39,23 @@ bool quants_supports(const kernel_query *q, reason *why) {
 
 /* ---- b ---- */
 
+/* Panels are the same for both kinds. */
+static const quants_scheme *scheme_of(const tensor *t) {
+    return &quants_find(quants_bf16, t->format)->scheme;
+}
 static int64_t panels_of(const tensor *t) {
     return div_up(t->dim[0], QUANTS_LANES);
 }
 static int64_t pack_bytes(const tensor *t) {
-    return panels_of(t) * quants_panel_bytes(&quants_find(t->format)->scheme, t->dim[1]);
+    return panels_of(t) * quants_panel_bytes(scheme_of(t), t->dim[1]);
 }
 static void pack_run(const tensor *t, void *packed, int64_t from, int64_t to) {
-    const quants_family *f = quants_find(t->format);
+    const quants_scheme *s = scheme_of(t);
     for (int64_t p = from; p < to; p++)
-        quants_pack_panel(f, t, p, (char *)packed + p * quants_panel_bytes(&f->scheme, t->dim[1]));
+        quants_pack_panel(s, t, p, (char *)packed + p * quants_panel_bytes(s, t->dim[1]));
 }
 static void pack_row(const tensor *t, const void *packed, int64_t row, float *out) {
-    quants_unpack_row(quants_find(t->format), t, packed, row, out);
+    quants_unpack_row(scheme_of(t), t, packed, row, out);
 }
 
 const pack_def quants_pack = {.name = "panels16_quants",
@@ -73,17 +79,13 @@ typedef struct quants_plan {
     int64_t block, blocks, chunks; /* rows of a unit */
     int64_t part;                  /* units of K that are unpacked at once */
     quants_scheme ready;
-    bool pack_b;
+    bool pack_b, bf16;
 } quants_plan;
-
-quants_scheme quants_ready_scheme(const quants_scheme *s) {
-    return (quants_scheme){
-        .bits = 8, .zero = s->zero, .blocks = 1, .sub = s->sub, .scale = QUANTS_READY};
-}
 
 static quants_plan plan_of(const call *c) {
     const tensor *a = &c->in[MATMUL_A], *b = &c->in[MATMUL_B];
-    quants_plan x = {.f = quants_find(b->format), .m = 1, .n = b->dim[0], .k = b->dim[1]};
+    quants_plan x = {.m = 1, .n = b->dim[0], .k = b->dim[1], .bf16 = a->format->kind == NUM_FLOAT};
+    x.f = quants_find(x.bf16 ? quants_bf16 : quants_int8, b->format);
     const quants_scheme *s = &x.f->scheme;
     for (int32_t d = 0; d < a->rank - 1; d++) x.m *= a->dim[d];
     x.units = div_up(x.k, s->blocks * QUANTS_BLOCK);
@@ -91,16 +93,21 @@ static quants_plan plan_of(const call *c) {
     x.panel_bytes = quants_panel_bytes(s, x.k);
     x.b_bytes = x.panels * x.panel_bytes;
     x.pack_b = !b->layout;
-    x.info_bytes = x.units * s->blocks * QUANTS_BLOCK;
+    x.info_bytes = x.units * s->blocks * QUANTS_BLOCK * (x.bf16 ? 2 : 1);
     /* An odd number of lines, so that rows do not fall on the same cache sets. */
-    x.a_stride = round_up(x.info_bytes * 2, CACHE_LINE);
+    x.a_stride = x.info_bytes + x.units * s->blocks * (int64_t)sizeof(quants_info);
+    x.a_stride = round_up(x.a_stride, CACHE_LINE);
     if (x.a_stride / CACHE_LINE % 2 == 0) x.a_stride += CACHE_LINE;
     int64_t most = MIN_OF(MOST_ROWS, MAX_OF(ROWS_BYTES / x.a_stride, 4 * QUANTS_STRIP));
     x.blocks = MAX_OF(1, div_up(x.m, most));
     x.block = round_up(div_up(x.m, x.blocks), x.blocks > 1 ? QUANTS_STRIP : 1);
     x.blocks = MAX_OF(1, div_up(x.m, MAX_OF(1, x.block)));
     x.chunks = div_up(x.panels, CHUNK);
-    x.ready = quants_ready_scheme(s);
+    x.ready = (quants_scheme){.bits = x.bf16 ? 16 : 8,
+                              .zero = s->zero,
+                              .blocks = 1,
+                              .sub = s->sub,
+                              .scale = QUANTS_READY};
     x.part = MAX_OF(1, PART_BLOCKS / s->blocks);
     return x;
 }
@@ -132,26 +139,47 @@ int64_t quants_prepare_units(const call *c) {
 }
 
 /* From [f32 scale][code + 128 ..] to codes and info. Codes behind K are 0 in the format. */
-static void prepare_row(const quants_plan *x, const char *row, char *out) {
+static void prepare_int8(const quants_scheme *s, const uint8_t *from, int8_t *codes,
+                         quants_info *info) {
+    int32_t sum[2] = {0, 0};
+    memcpy(&info->scale, from, 4);
+    for (int i = 0; i < QUANTS_BLOCK; i++) codes[i] = (int8_t)(from[4 + i] ^ 0x80);
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < 16; i++) sum[h] += codes[16 * h + i];
+    if (s->sub == QUANTS_BLOCK) sum[0] += sum[1];
+    for (int h = 0; h < 2; h++) {
+        info->sum[h] = info->scale * (float)sum[h];
+        info->start[h] = -s->zero * sum[h];
+    }
+}
+
+/* Rounded, k's of a group in the order 0 2 1 3, sums of what they were rounded to. */
+static void prepare_bf16(const quants_scheme *s, const num_format *f, const char *row,
+                         int64_t first, int64_t count, uint16_t *out, quants_info *info) {
+    float x[QUANTS_BLOCK] = {0};
+    f->unpack(row, first, count, x);
+    for (int i = 0; i < QUANTS_BLOCK; i++) {
+        int k = i / 4 * 4 + (i % 4 == 1 ? 2 : i % 4 == 2 ? 1 : i % 4);
+        out[i] = half_to_bf16(x[k]);
+    }
+    for (int i = 0; i < QUANTS_BLOCK; i++) info->sum[i / 16] += half_from_bf16(out[i]);
+    if (s->sub == QUANTS_BLOCK) info->sum[0] += info->sum[1];
+}
+
+static void prepare_row(const quants_plan *x, const num_format *f, const char *row, char *out) {
     const quants_scheme *s = &x->f->scheme;
     quants_info *info = (quants_info *)(out + x->info_bytes);
-    int64_t blocks = div_up(x->k, QUANTS_BLOCK);
-    memset(out + blocks * QUANTS_BLOCK, 0, (size_t)(x->info_bytes - blocks * QUANTS_BLOCK));
-    for (int64_t b = 0; b < x->info_bytes / QUANTS_BLOCK; b++, info++) {
-        int32_t sum[2] = {0, 0};
+    int64_t each = x->bf16 ? 2 * QUANTS_BLOCK : QUANTS_BLOCK;
+    for (int64_t b = 0; b < x->info_bytes / each; b++, info++, out += each) {
+        int64_t left = x->k - b * QUANTS_BLOCK;
         *info = (quants_info){0};
-        if (b >= blocks) continue;
-        const uint8_t *from = (const uint8_t *)row + b * (4 + QUANTS_BLOCK);
-        int8_t *codes = (int8_t *)out + b * QUANTS_BLOCK;
-        memcpy(&info->scale, from, 4);
-        for (int i = 0; i < QUANTS_BLOCK; i++) codes[i] = (int8_t)(from[4 + i] ^ 0x80);
-        for (int h = 0; h < 2; h++)
-            for (int i = 0; i < 16; i++) sum[h] += codes[16 * h + i];
-        if (s->sub == QUANTS_BLOCK) sum[0] += sum[1];
-        for (int h = 0; h < 2; h++) {
-            info->sum[h] = info->scale * (float)sum[h];
-            info->start[h] = -s->zero * sum[h];
-        }
+        if (left <= 0)
+            memset(out, 0, (size_t)each);
+        else if (x->bf16)
+            prepare_bf16(s, f, row, b * QUANTS_BLOCK, MIN_OF(left, QUANTS_BLOCK), (uint16_t *)out,
+                         info);
+        else
+            prepare_int8(s, (const uint8_t *)row + b * (4 + QUANTS_BLOCK), (int8_t *)out, info);
     }
 }
 
@@ -162,7 +190,8 @@ void quants_prepare(const call *c, int64_t from, int64_t to, void *scratch) {
     (void)scratch;
     for (int64_t u = from; u < MIN_OF(to, rows); u++)
         for (int64_t r = u * PREPARE_ROWS; r < MIN_OF((u + 1) * PREPARE_ROWS, x.m); r++)
-            prepare_row(&x, (const char *)c->in[MATMUL_A].data + r * row_bytes,
+            prepare_row(&x, c->in[MATMUL_A].format,
+                        (const char *)c->in[MATMUL_A].data + r * row_bytes,
                         shared + r * x.a_stride);
     if (to > rows) pack_run(&c->in[MATMUL_B], packed, MAX_OF(from, rows) - rows, to - rows);
 }
@@ -224,8 +253,10 @@ static void run_part(const walk *w, int64_t panel, int64_t from, int64_t to) {
         /* Full strips but for the rest, shared evenly. */
         int64_t rows = (w->rows - row + strips - k - 1) / (strips - k);
         int64_t first = from * s->blocks * QUANTS_BLOCK;
-        t.a = w->a + row * x->a_stride + first;
-        t.info_bytes = x->info_bytes - first + first / QUANTS_BLOCK * (int64_t)sizeof(quants_info);
+        int64_t a_bytes = first * (x->bf16 ? 2 : 1);
+        t.a = w->a + row * x->a_stride + a_bytes;
+        t.info_bytes =
+            x->info_bytes - a_bytes + first / QUANTS_BLOCK * (int64_t)sizeof(quants_info);
         t.c = w->sums + row * PANEL + panel * QUANTS_LANES;
         x->f->many[rows - 1][panels - 1](&t);
         t.fetch = NULL;
@@ -273,7 +304,7 @@ void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
                   .ready = (char *)scratch + sums_bytes(),
                   .rows = MIN_OF(x.block, x.m - row),
                   .panels = MIN_OF(CHUNK, x.panels - panel)};
-        if (x.m <= QUANTS_FEW)
+        if (x.m <= (x.bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW))
             run_few(&w);
         else
             run_many(&w);

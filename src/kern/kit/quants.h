@@ -1,28 +1,36 @@
-/* Products of int8 activations with quantised weights, of any number of rows.
+/* Products with quantised weights, of any number of rows.
  *
- * a [.., M, K] is int8_g32: 32 codes under one scale. b [N, K] has one of the formats of quants_families, and lies
- * in panels of 16 outputs, lane = output, holding its codes, scales and minima in about the bytes of the file:
+ * a [.., M, K] is int8_g32 (32 codes under one scale), or plain floats, which are rounded to bf16. b [N, K] has one of
+ * the formats of quants_schemes.h, and lies in panels of 16 outputs, lane = output, holding its codes, scales and
+ * minima in about the bytes of the file:
  *
  *   panel = [head][unit 0][unit 1] ..      unit = [scales][block 0][block 1] ..      block = 32 k's
  *   block = planes of the codes' bits: four low bits (256 bytes), two (128), one (64); or whole bytes (512)
  *
  * In a plane, byte 4 n + j of a register belongs to output n and k = 4 g + j for group g of 0..7: whole bytes have
  * register g; of four bits, register g / 2 has nibble g % 2; of two, register g / 4 has pair g % 4; of one, bit g.
- * A step of the dot instruction thus takes a group of four k's for 16 outputs, and weights are its unsigned operand.
  *
- *   y[m, n] = sum over blocks, ascending: fma(sum of (code - zero) a, scale[n] * scale[m], ..), then for formats with
- *   minima                                fma(min[n], scale[m] * sum of a, ..)
+ * int8: a step of vpdpbusd takes a group of four k's for 16 outputs, the weights being its unsigned operand.
+ *   y[m, n] = sum over subs, ascending: fma(sum of (code - zero) a, scale[n] * scale[m], ..), then for formats with
+ *   minima                              fma(min[n], scale[m] * sum of a, ..)
+ * A sub is 32 k's, or 16 where the format's scales change so often. Sums of codes are exact, starting at
+ * -zero * (sum of a); the rest is one chain of f32 for each output element.
  *
- * Sums of codes are exact, starting at -zero * (sum of a); the rest is one chain of f32 for each output element. Where
- * scales change every 16 k's (`sub`), so do the steps of the chain. Up to FEW rows unpack in registers as the weights
- * stream by; for more, two panels at a time are unpacked into scratch, as panels of whole bytes with ready scales, and
- * all rows of the unit run against them. */
+ * bf16: codes less zero are exact in bf16. A group becomes two registers of pairs, (k0, k2) and (k1, k3), which is
+ * cheap, and rows of a are laid out alike.
+ *   y[m, n] = sum over subs: fma(chain of vdpbf16ps from zero, scale[n], ..), then fma(min[n], sum of a, ..)
+ *
+ * A few rows unpack in registers as the weights stream by; for more, blocks of two panels are unpacked into scratch, as
+ * panels of ready operands and scales, and all rows of the unit run against them. */
 #ifndef KERN_KIT_QUANTS_H
 #define KERN_KIT_QUANTS_H
 
 #include "dev/kernel.h"
+#include <string.h>
 
-enum { QUANTS_LANES = 16, QUANTS_BLOCK = 32, QUANTS_FEW = 8, QUANTS_STRIP = 6, QUANTS_PAIR = 2 };
+enum { QUANTS_LANES = 16, QUANTS_BLOCK = 32, QUANTS_STRIP = 6, QUANTS_PAIR = 2 };
+/* Rows that stream the weights; unpacking to bf16 costs more and pays for itself sooner. */
+enum { QUANTS_FEW = 8, QUANTS_FEW_BF16 = 4 };
 
 typedef enum quants_scale {
     QUANTS_F16,     /* unit: f16 [blocks][16] */
@@ -37,18 +45,19 @@ typedef enum quants_scale {
     QUANTS_READY, /* unit: f32 [subs][16], then minima f32 [subs][16] where affine; only in scratch */
 } quants_scale;
 
-typedef enum quants_book { QUANTS_LINEAR, QUANTS_IQ4, QUANTS_MXFP4 } quants_book;
+/* What codes of 4 bits stand for; values of NF4 are not whole, so it has no int8 products and is rounded to bf16. */
+typedef enum quants_book { QUANTS_LINEAR, QUANTS_IQ4, QUANTS_MXFP4, QUANTS_NF4 } quants_book;
 
 typedef struct quants_scheme {
     int32_t bits, zero, blocks, sub; /* blocks of a unit; k's under one scale, 16 or 32 */
     quants_scale scale;
-    quants_book book; /* what 4-bit codes stand for, less `zero` */
+    quants_book book; /* not QUANTS_LINEAR: values, with `zero` added where they meet int8 */
 } quants_scheme;
 
-/* One row of a: [int8 k's, whole units][info of each block]. */
+/* One row of a: [k's of whole units, int8 or bf16][info of each block]. */
 typedef struct quants_info {
-    float scale, sum[2]; /* scale * sum of codes; of the first and second 16 where sub is 16 */
-    int32_t start[2];    /* -zero * sum of codes */
+    float scale, sum[2]; /* sum of a; of the first and second 16 where sub is 16 */
+    int32_t start[2];    /* int8: -zero * sum of codes */
     int32_t unused[3];
 } quants_info;
 
@@ -64,18 +73,24 @@ typedef struct quants_tile {
     int64_t fetch_lines;
 } quants_tile;
 
+typedef void quants_run_tile(const quants_tile *t);
 typedef struct quants_family {
     const char *format; /* of b */
     quants_scheme scheme;
-    void (*few[QUANTS_FEW])(const quants_tile *t); /* by rows - 1; one panel */
-    void (*many[QUANTS_STRIP][QUANTS_PAIR])(
-        const quants_tile *t); /* by rows - 1, panels - 1; unpacked */
+    quants_run_tile *few[QUANTS_FEW];                 /* by rows - 1; one panel */
+    quants_run_tile *many[QUANTS_STRIP][QUANTS_PAIR]; /* by rows - 1, panels - 1; unpacked */
     /* `units` from unit `from` on, to QUANTS_READY */
     void (*unpack)(const char *panel, int64_t from, int64_t units, char *out);
 } quants_family;
 
-/* Closed by one without a format; in avx512/matmul_quants.c. */
-extern const quants_family quants_families[];
+/* Closed by one without a format; in avx512/matmul_quants.c and matmul_quants_bf16.c, which has all formats. */
+extern const quants_family quants_int8[], quants_bf16[];
+
+/* The family of a format, NULL: none. */
+static inline const quants_family *quants_find(const quants_family *families, const num_format *f) {
+    while (families->format && strcmp(families->format, f->name) != 0) families++;
+    return families->format ? families : NULL;
+}
 
 static inline bool quants_affine(quants_scale s) {
     return s == QUANTS_F16_MIN || s == QUANTS_K4 || s == QUANTS_K2 || s == QUANTS_F32_ZERO ||
@@ -121,11 +136,8 @@ static inline int64_t quants_panel_bytes(const quants_scheme *s, int64_t k) {
            div_up(k, s->blocks * QUANTS_BLOCK) * quants_unit_bytes(s, quants_affine(s->scale));
 }
 
-/* quants_pack.c: one panel of a matrix in a family's format, and one output's row back. */
-void quants_pack_panel(const quants_family *f, const tensor *t, int64_t panel, char *out);
-void quants_unpack_row(const quants_family *f, const tensor *t, const char *packed, int64_t row,
+/* quants_pack.c: one panel of a matrix in a scheme's format, and one output's row back. */
+void quants_pack_panel(const quants_scheme *s, const tensor *t, int64_t panel, char *out);
+void quants_unpack_row(const quants_scheme *s, const tensor *t, const char *packed, int64_t row,
                        float *out);
-/* The family of a format, NULL: none. */
-const quants_family *quants_find(const num_format *f);
-
 #endif

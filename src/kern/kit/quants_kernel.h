@@ -6,9 +6,7 @@
 
 extern const pack_def quants_pack;
 
-quants_scheme quants_ready_scheme(const quants_scheme *s);
-
-bool quants_supports(const kernel_query *q, reason *why);
+bool quants_supports(const kernel_query *q, bool bf16, reason *why);
 const pack_def *quants_wants(const kernel_query *q, int32_t operand);
 int64_t quants_scratch(const call *c);
 int64_t quants_shared(const call *c);

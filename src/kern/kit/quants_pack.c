@@ -23,6 +23,10 @@ static void codes_q4_1(const uint8_t *row, int64_t block, uint8_t *out) {
 static void codes_mxfp4(const uint8_t *row, int64_t block, uint8_t *out) {
     nibbles(row + 17 * block + 1, out);
 }
+static void codes_nf4(const uint8_t *row, int64_t block, uint8_t *out) {
+    const uint8_t *at = row + 36 * (block / 2) + 4 + 16 * (block % 2);
+    for (int i = 0; i < 32; i++) out[i] = i % 2 ? at[i / 2] & 15 : at[i / 2] >> 4;
+}
 static void codes_iq4_xs(const uint8_t *row, int64_t block, uint8_t *out) {
     nibbles(row + 136 * (block / 8) + 8 + 16 * (block % 8), out);
 }
@@ -70,23 +74,23 @@ static void codes_q2_k(const uint8_t *row, int64_t block, uint8_t *out) {
 static const struct {
     const char *format;
     codes_of *codes;
-} splits[] = {{"q4_0", codes_q4_0},  {"q4_1", codes_q4_1},   {"q5_0", codes_q5_0},
-              {"q5_1", codes_q5_1},  {"q8_0", codes_q8_0},   {"q4_k", codes_q4_k},
-              {"q5_k", codes_q5_k},  {"q6_k", codes_q6_k},   {"q3_k", codes_q3_k},
-              {"q2_k", codes_q2_k},  {"iq4_nl", codes_q4_0}, {"iq4_xs", codes_iq4_xs},
-              {"mxfp4", codes_mxfp4}};
+} splits[] = {{"q4_0", codes_q4_0},   {"q4_1", codes_q4_1},   {"q5_0", codes_q5_0},
+              {"q5_1", codes_q5_1},   {"q8_0", codes_q8_0},   {"q4_k", codes_q4_k},
+              {"q5_k", codes_q5_k},   {"q6_k", codes_q6_k},   {"q3_k", codes_q3_k},
+              {"q2_k", codes_q2_k},   {"iq4_nl", codes_q4_0}, {"iq4_xs", codes_iq4_xs},
+              {"mxfp4", codes_mxfp4}, {"nf4", codes_nf4}};
 
 /* How a panel is filled: where the codes come from. */
 typedef struct filling {
-    const quants_family *family;
+    const quants_scheme *scheme;
     const num_format *format;
     codes_of *codes; /* NULL: an integer format */
     ints_layout ints;
     int64_t k, blocks; /* of a row: values, and blocks of 32 that it holds */
 } filling;
 
-static filling filling_of(const quants_family *f, const tensor *t) {
-    filling x = {.family = f, .format = t->format, .k = t->dim[t->rank - 1]};
+static filling filling_of(const quants_scheme *s, const tensor *t) {
+    filling x = {.scheme = s, .format = t->format, .k = t->dim[t->rank - 1]};
     x.blocks = div_up(x.k, QUANTS_BLOCK);
     if (ints_layout_of(t->format, &x.ints)) return x;
     for (int64_t i = 0; i < COUNT_OF(splits); i++)
@@ -168,7 +172,7 @@ static void put(uint8_t *to, int lane, const uint8_t *from, int bytes) {
 /* Formats with f16 scales in blocks of 32: [f16 d] or [f16 d][f16 m] in front. */
 static void put_small_scales(const filling *x, const uint8_t *row, int64_t unit, int lane,
                              uint8_t *to) {
-    const quants_scheme *s = &x->family->scheme;
+    const quants_scheme *s = x->scheme;
     int halves = s->scale == QUANTS_F16_MIN ? 2 : 1;
     for (int64_t b = 0; b < s->blocks; b++, to += 32 * halves) {
         int64_t block = unit * s->blocks + b;
@@ -192,7 +196,7 @@ static int half_at(const filling *x) {
 }
 
 static void put_k_scales(const filling *x, const uint8_t *block, int lane, uint8_t *to) {
-    const quants_scheme *s = &x->family->scheme;
+    const quants_scheme *s = x->scheme;
     if (s->scale == QUANTS_K4) {
         put(to, lane, block, 2);
         put(to + 32, lane, block + 2, 2);
@@ -211,7 +215,11 @@ static void put_k_scales(const filling *x, const uint8_t *block, int lane, uint8
 static void put_float_scales(const filling *x, const uint8_t *row, int64_t first, int lane,
                              uint8_t *to) {
     const uint8_t *head;
-    if (x->codes) { /* mxfp4 */
+    if (x->scheme->book == QUANTS_NF4) {
+        put(to, lane, row + first / 64 * x->format->block_bytes, 4);
+        return;
+    }
+    if (x->scheme->book == QUANTS_MXFP4) {
         float scale = quant_scale_mx(row[first / 32 * x->format->block_bytes]);
         memcpy(to + 4 * lane, &scale, 4);
         return;
@@ -222,7 +230,7 @@ static void put_float_scales(const filling *x, const uint8_t *row, int64_t first
 }
 
 static void put_scales(const filling *x, const uint8_t *row, int64_t unit, int lane, uint8_t *to) {
-    const quants_scheme *s = &x->family->scheme;
+    const quants_scheme *s = x->scheme;
     int64_t first = unit * s->blocks * QUANTS_BLOCK;
     if (quants_head_bytes(s->scale) || first >= x->k) return;
     if (s->scale == QUANTS_F16 || s->scale == QUANTS_F16_MIN)
@@ -233,9 +241,8 @@ static void put_scales(const filling *x, const uint8_t *row, int64_t unit, int l
         put_k_scales(x, row + unit * x->format->block_bytes, lane, to);
 }
 
-void quants_pack_panel(const quants_family *f, const tensor *t, int64_t panel, char *out) {
-    const filling x = filling_of(f, t);
-    const quants_scheme *s = &f->scheme;
+void quants_pack_panel(const quants_scheme *s, const tensor *t, int64_t panel, char *out) {
+    const filling x = filling_of(s, t);
     bool affine = quants_affine(s->scale);
     int64_t rows = t->dim[t->rank - 2], row_bytes = num_row_bytes(t->format, x.k);
     int64_t units = div_up(x.k, s->blocks * QUANTS_BLOCK), head = quants_head_bytes(s->scale);
@@ -296,9 +303,8 @@ static void scale_of(const quants_scheme *s, const uint8_t *head, const uint8_t 
     }
 }
 
-void quants_unpack_row(const quants_family *f, const tensor *t, const char *packed, int64_t row,
+void quants_unpack_row(const quants_scheme *s, const tensor *t, const char *packed, int64_t row,
                        float *out) {
-    const quants_scheme *s = &f->scheme;
     int64_t k = t->dim[t->rank - 1];
     bool affine = quants_affine(s->scale);
     const uint8_t *head = (const uint8_t *)packed + row / QUANTS_LANES * quants_panel_bytes(s, k);
@@ -313,16 +319,11 @@ void quants_unpack_row(const quants_family *f, const tensor *t, const char *pack
         scale_of(s, head, u, i % unit_k / s->sub, lane, &scale, &minimum, &zero);
         for (int64_t j = i; j < MIN_OF(i + s->sub, k); j++) {
             int code = get_code(s->bits, block, lane, (int)(j % QUANTS_BLOCK));
-            int value = s->book == QUANTS_IQ4     ? quant_iq4_values[code]
-                        : s->book == QUANTS_MXFP4 ? quant_mxfp4_values[code]
-                                                  : code - zero;
-            out[j] = minimum == 0 ? scale * (float)value : scale * (float)value + minimum;
+            float value = s->book == QUANTS_IQ4     ? (float)quant_iq4_values[code]
+                          : s->book == QUANTS_MXFP4 ? (float)quant_mxfp4_values[code]
+                          : s->book == QUANTS_NF4   ? quant_nf4_values[code]
+                                                    : (float)(code - zero);
+            out[j] = minimum == 0 ? scale * value : scale * value + minimum;
         }
     }
-}
-
-const quants_family *quants_find(const num_format *f) {
-    for (const quants_family *at = quants_families; at->format; at++)
-        if (!strcmp(at->format, f->name)) return at;
-    return NULL;
 }

@@ -76,6 +76,7 @@ float quant_fit_symmetric(const float *x, int n, int half);
 
 /* Sixteen values of 4 bits, increasing, shared by IQ4_NL and IQ4_XS. */
 extern const int8_t quant_iq4_values[16];
+extern const float quant_nf4_values[16];
 /* MXFP4: twice the values of E2M1; 2^(e - 128), the two lowest being denormal. */
 extern const int8_t quant_mxfp4_values[16];
 static inline float quant_scale_mx(uint8_t e) {

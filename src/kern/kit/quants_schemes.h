@@ -1,0 +1,84 @@
+/* The formats of quantised weights that products take, and the functions of each for one kind of activations. */
+#ifndef KERN_KIT_QUANTS_SCHEMES_H
+#define KERN_KIT_QUANTS_SCHEMES_H
+
+#include "kern/kit/quants_avx512.h"
+
+/* X(format, id, ready, bits, zero, blocks, sub, scale, book); `ready` names the tiles for what is unpacked. NF4 is
+ * left to the kinds that can take it. */
+#define QUANTS_EVERY(X)                                                                            \
+    X("q4_0", q4_0, plain32, 4, 8, 2, 32, QUANTS_F16)                                              \
+    X("q4_1", q4_1, affine32, 4, 0, 2, 32, QUANTS_F16_MIN)                                         \
+    X("q5_0", q5_0, plain32, 5, 16, 2, 32, QUANTS_F16)                                             \
+    X("q5_1", q5_1, affine32, 5, 0, 2, 32, QUANTS_F16_MIN)                                         \
+    X("q8_0", q8_0, plain32, 8, 128, 2, 32, QUANTS_F16)                                            \
+    X("q2_k", q2_k, affine16, 2, 0, 8, 16, QUANTS_K2)                                              \
+    X("q3_k", q3_k, plain16, 3, 4, 8, 16, QUANTS_K6)                                               \
+    X("q4_k", q4_k, affine32, 4, 0, 8, 32, QUANTS_K4)                                              \
+    X("q5_k", q5_k, affine32, 5, 0, 8, 32, QUANTS_K4)                                              \
+    X("q6_k", q6_k, plain16, 6, 32, 8, 16, QUANTS_K6)                                              \
+    X("iq4_nl", iq4_nl, plain32, 4, 128, 2, 32, QUANTS_F16, QUANTS_IQ4)                            \
+    X("iq4_xs", iq4_xs, plain32, 4, 128, 8, 32, QUANTS_K6, QUANTS_IQ4)                             \
+    X("mxfp4", mxfp4, plain32, 4, 12, 1, 32, QUANTS_F32, QUANTS_MXFP4)                             \
+    X("int4_g32", int4_g32, plain32, 4, 8, 1, 32, QUANTS_F32)                                      \
+    X("int4_g64", int4_g64, plain32, 4, 8, 2, 32, QUANTS_F32)                                      \
+    X("int4_g128", int4_g128, plain32, 4, 8, 4, 32, QUANTS_F32)                                    \
+    X("int4_row", int4_row, plain32, 4, 8, 1, 32, QUANTS_ROW)                                      \
+    X("int8_g32", int8_g32, plain32, 8, 128, 1, 32, QUANTS_F32)                                    \
+    X("int8_g64", int8_g64, plain32, 8, 128, 2, 32, QUANTS_F32)                                    \
+    X("int8_g128", int8_g128, plain32, 8, 128, 4, 32, QUANTS_F32)                                  \
+    X("uint4_g32", uint4_g32, affine32, 4, 0, 1, 32, QUANTS_F32_ZERO)                              \
+    X("uint4_g64", uint4_g64, affine32, 4, 0, 2, 32, QUANTS_F32_ZERO)                              \
+    X("uint4_g128", uint4_g128, affine32, 4, 0, 4, 32, QUANTS_F32_ZERO)                            \
+    X("uint4_row", uint4_row, affine32, 4, 0, 1, 32, QUANTS_ROW_ZERO)                              \
+    X("uint8_g32", uint8_g32, affine32, 8, 0, 1, 32, QUANTS_F32_ZERO)                              \
+    X("uint8_g64", uint8_g64, affine32, 8, 0, 2, 32, QUANTS_F32_ZERO)                              \
+    X("uint8_g128", uint8_g128, affine32, 8, 0, 4, 32, QUANTS_F32_ZERO)                            \
+    X("uint8_row", uint8_row, affine32, 8, 0, 1, 32, QUANTS_ROW_ZERO)
+
+#define QUANTS_TILE(NAME, SCHEME, BF16, AFFINE, ROWS, PANELS, STREAM)                              \
+    static void NAME(const quants_tile *t) {                                                       \
+        quants_run(SCHEME, BF16, AFFINE, ROWS, PANELS, STREAM, t);                                 \
+    }
+#define QUANTS_UNPACK(ID, BF16)                                                                    \
+    static void ID##_unpack(const char *panel, int64_t from, int64_t units, char *out) {           \
+        quants_ready(&ID, BF16, quants_affine(ID.scale), panel, from, units, out);                 \
+    }
+
+/* Tiles for ready operands of BITS bits. */
+#define QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, PANELS)                                        \
+    static const quants_scheme ID##_scheme##ROWS##x##PANELS = {                                    \
+        .bits = BITS, .blocks = 1, .sub = SUB, .scale = QUANTS_READY};                             \
+    QUANTS_TILE(ID##_many##ROWS##x##PANELS, &ID##_scheme##ROWS##x##PANELS, BITS == 16, AFFINE,     \
+                ROWS, PANELS, false)
+#define QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, ROWS)                                                \
+    QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, 1) QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, 2)
+#define QUANTS_MANY(ID, BITS, SUB, AFFINE)                                                         \
+    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 1)                                                       \
+    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 2)                                                       \
+    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 3)                                                       \
+    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 4)                                                       \
+    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 5) QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 6)
+#define QUANTS_READY_TILES(BITS)                                                                   \
+    QUANTS_MANY(plain32, BITS, 32, false)                                                          \
+    QUANTS_MANY(affine32, BITS, 32, true)                                                          \
+    QUANTS_MANY(plain16, BITS, 16, false) QUANTS_MANY(affine16, BITS, 16, true)
+
+#define QUANTS_BOTH(ID, ROWS)                                                                      \
+    { ID##_many##ROWS##x1, ID##_many##ROWS##x2 }
+#define QUANTS_MANYS(ID)                                                                           \
+    {                                                                                              \
+        QUANTS_BOTH(ID, 1), QUANTS_BOTH(ID, 2), QUANTS_BOTH(ID, 3), QUANTS_BOTH(ID, 4),            \
+            QUANTS_BOTH(ID, 5), QUANTS_BOTH(ID, 6)                                                 \
+    }
+
+/* As a kernel_def. */
+#define QUANTS_KERNEL(NAME, SUPPORTS, ORDER, TOLERANCE)                                            \
+    {                                                                                              \
+        .name = NAME, .op = &op_matmul, .isa = "avx512", .order = ORDER, .supports = SUPPORTS,     \
+        .wants = quants_wants, .scratch_bytes = quants_scratch, .shared_bytes = quants_shared,     \
+        .prepare_units = quants_prepare_units, .prepare = quants_prepare, .units = quants_units,   \
+        .run = quants_run_units, .tolerance = TOLERANCE,                                           \
+    }
+
+#endif
