@@ -353,3 +353,19 @@ status tokenizer_open_gguf(context *cx, const gguf *g, tokenizer **out) {
         tokenizer_free(r.t);
     return st;
 }
+
+const char *tokenizer_gguf_pre(const tokenizer *t) {
+    for (int64_t i = 0; i < COUNT_OF(patterns); i++) {
+        const published *p = &patterns[i];
+        int64_t n = 0;
+        bool same = true;
+        for (; n < 6 && p->pattern[n]; n++)
+            same &= n < t->pretoken_count && t->pretokens[n].kind == PRETOKEN_PATTERN &&
+                    t->pretokens[n].pattern.rule &&
+                    t->pretokens[n].pattern.rule ==
+                        scan_published(p->pattern[n], (int64_t)strlen(p->pattern[n]));
+        if (same && n == t->pretoken_count && p->ignore_merges == t->bpe.ignore_merges)
+            return p->names;
+    }
+    return NULL;
+}

@@ -85,6 +85,9 @@ int64_t byte_level_decode(const char *text, int64_t length, char *out);
 /* The character of a byte; returns its length. */
 int byte_level_encode(unsigned char byte, char *out);
 
+/* The names by which GGUF knows how a byte-level tokenizer cuts text, separated by spaces; NULL: it has none. */
+const char *tokenizer_gguf_pre(const tokenizer *t);
+
 /* Ids of the tokens <0x00> to <0xFF>, -1 for those that are missing. */
 void find_byte_tokens(const vocab *names, int32_t *byte_id);
 

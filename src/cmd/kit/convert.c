@@ -1,0 +1,146 @@
+#include "cmd/kit/convert.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "model/kit/gguf_names.h"
+#include "text/tokenizer_gguf_write.h"
+#include <string.h>
+
+typedef struct converting {
+    context *cx;
+    arena *memory;
+    const conversion *how;
+    model *m;
+    graph *g;
+    states *store;
+    tokenizer *tokenizer;
+    progress progress;
+    int64_t done;
+} converting;
+
+static bool is_gguf_name(const char *path) {
+    size_t n = strlen(path);
+    return n > 5 && !strcmp(path + n - 5, ".gguf");
+}
+
+static status check(const converting *w) {
+    const conversion *c = w->how;
+    const char *f = c->format;
+    if (!file_exists(c->in)) FAIL(w->cx, STATUS_IO, "'%s' is not there", c->in);
+    if (file_exists(c->out)) FAIL(w->cx, STATUS_BAD_ARGUMENT, "'%s' is there already", c->out);
+    if (f && !convert_knows(f)) FAIL(w->cx, STATUS_BAD_ARGUMENT, "there is no format '%s'", f);
+    const num_format *format = f ? num_find(f) : NULL;
+    if (format && is_gguf_name(c->out) && !gguf_dtype_of_name(f))
+        FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no format '%s'", f);
+    if (f && !is_gguf_name(c->out) &&
+        (!format || format->kind != NUM_FLOAT || format->block_bytes > 4))
+        FAIL(w->cx, STATUS_UNSUPPORTED,
+             "a model folder holds f32, bf16 or f16, not '%s'; name OUT *.gguf", f);
+    return STATUS_OK;
+}
+
+/* All parameters of the model, mapped where they can be. */
+static status load(converting *w) {
+    TRY(model_open(w->cx, w->how->in, &w->m));
+    w->g = graph_new(w->cx);
+    w->store = states_new(w->cx);
+    if (!w->g || !w->store) return STATUS_NO_MEMORY;
+    model_build b = {.g = w->g,
+                     .config = &w->m->config,
+                     .def = w->m->def,
+                     .format = model_stored_format,
+                     .user = w->m};
+    value hidden = model_hidden(&b, model_build_inputs(w->g, 1, 1));
+    if (w->m->def->logits) hidden = model_logits(&b, hidden);
+    graph_mark(w->g, MARK_OUTPUT, "y", hidden, NO_VALUE);
+    TRY(graph_status(w->g));
+    return model_load(w->m, w->store, w->g);
+}
+
+/* ---- to GGUF ---- */
+static const num_format *format_of(void *user, const char *name, int32_t rank) {
+    converting *w = user;
+    const tensor *t = &states_find(w->store, name)->t;
+    const model_config *c = &w->m->config;
+    (void)rank;
+    progress_show(&w->progress, w->done++, NULL);
+    if (w->how->format)
+        return convert_format(w->how->format, name, t->dim[t->rank - 1], c->layers, c->tied);
+    return t->format;
+}
+
+static gguf_value id_value(int64_t id) {
+    return (gguf_value){.type = GGUF_U32, .integer = id};
+}
+
+/* The tokenizer's pairs of a GGUF file, or made from a folder's. */
+static status tokenizer_pairs(converting *w, gguf_pair *pairs, int64_t most, int64_t *count) {
+    const model_config *c = &w->m->config;
+    *count = 0;
+    if (w->how->without_tokenizer) return STATUS_OK;
+    if (w->m->file.kind == MODELFILE_GGUF) {
+        const gguf *g = &w->m->file.gguf;
+        for (int64_t i = 0; i < g->n_pairs; i++) {
+            if (strncmp(g->pairs[i].key, "tokenizer.", 10) != 0) continue;
+            if (*count == most)
+                FAIL(w->cx, STATUS_UNSUPPORTED, "more than %lld keys of a tokenizer",
+                     (long long)most);
+            pairs[(*count)++] = g->pairs[i];
+        }
+        return STATUS_OK;
+    }
+    TRY_NOTE(w->cx, tokenizer_open(w->cx, w->how->in, &w->tokenizer),
+             "the tokenizer, which --without-tokenizer leaves out");
+    TRY_NOTE(w->cx, tokenizer_gguf_pairs(w->tokenizer, w->memory, pairs, count),
+             "the tokenizer, which --without-tokenizer leaves out");
+    if (c->begin_token >= 0)
+        pairs[(*count)++] = (gguf_pair){"tokenizer.ggml.bos_token_id", id_value(c->begin_token)};
+    if (c->end_token_count)
+        pairs[(*count)++] = (gguf_pair){"tokenizer.ggml.eos_token_id", id_value(c->end_tokens[0])};
+    if (c->pad_token >= 0)
+        pairs[(*count)++] = (gguf_pair){"tokenizer.ggml.padding_token_id", id_value(c->pad_token)};
+    return STATUS_OK;
+}
+
+static status to_gguf(converting *w) {
+    enum { MOST = 40 };
+    gguf_pair pairs[MOST];
+    int64_t count;
+    TRY(tokenizer_pairs(w, pairs, MOST, &count));
+    gguf_saving how = {.format = format_of, .user = w, .pairs = pairs, .n_pairs = count};
+    return model_save_gguf(w->cx, w->how->out, &w->m->config, w->store, &how);
+}
+
+/* ---- to a folder ---- */
+static status to_folder(converting *w) {
+    const char *name;
+    const num_format *plain = num_find("f32");
+    for (int32_t i = 0; i < states_count(w->store) && !w->how->format; i++) {
+        const state *s = states_at(w->store, i);
+        if (s->tag == TAG_PARAMETER && s->t.format->kind != NUM_FLOAT)
+            FAIL(w->cx, STATUS_UNSUPPORTED,
+                 "'%s' is stored as %s, which a model folder cannot hold: add --format bf16, f16 "
+                 "or %s",
+                 s->name, s->t.format->name, plain->name);
+    }
+    TRY(model_save(w->cx, w->how->out, &w->m->config, w->store, w->how->format));
+    if (w->how->without_tokenizer) return STATUS_OK;
+    return tokenizer_copy(w->cx, w->how->in, w->how->out, &name);
+}
+
+static status run(converting *w) {
+    TRY(check(w));
+    TRY(load(w));
+    return is_gguf_name(w->how->out) ? to_gguf(w) : to_folder(w);
+}
+
+status convert(context *cx, arena *memory, const conversion *c) {
+    converting w = {.cx = cx, .memory = memory, .how = c};
+    progress_begin(&w.progress, "converting", 0);
+    status st = run(&w);
+    progress_end(&w.progress);
+    tokenizer_free(w.tokenizer);
+    states_free(w.store);
+    graph_free(w.g);
+    model_close(w.m);
+    return st == STATUS_OK ? st : context_note(cx, st, "converting '%s'", c->in);
+}
