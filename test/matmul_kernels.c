@@ -5,6 +5,7 @@
 #include "test.h"
 #include "base/cpu.h"
 #include "kern/kit/matmul.h"
+#include "kern/kit/quants.h"
 #include <math.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -253,74 +254,46 @@ static const kernel_def *kernel_at(int k, int *skipped) {
     return NULL;
 }
 
-static const char *const formats[][2] = {{"f32", "f32"},
-                                         {"bf16", "bf16"},
-                                         {"f32", "bf16"},
-                                         {"bf16", "f32"},
-                                         {"int8_row", "int8_row"},
-                                         {"f32", "q4_k"},
-                                         {"bf16", "nf4"},
-                                         {"int8_g32", "q4_0"},
-                                         {"int8_g32", "q4_1"},
-                                         {"int8_g32", "q5_0"},
-                                         {"int8_g32", "q5_1"},
-                                         {"int8_g32", "q8_0"},
-                                         {"int8_g32", "q2_k"},
-                                         {"int8_g32", "q3_k"},
-                                         {"int8_g32", "q4_k"},
-                                         {"int8_g32", "q5_k"},
-                                         {"int8_g32", "q6_k"},
-                                         {"int8_g32", "iq4_nl"},
-                                         {"int8_g32", "iq4_xs"},
-                                         {"int8_g32", "mxfp4"},
-                                         {"int8_g32", "int4_g32"},
-                                         {"int8_g32", "int4_g64"},
-                                         {"int8_g32", "int4_g128"},
-                                         {"int8_g32", "int4_row"},
-                                         {"int8_g32", "int8_g32"},
-                                         {"int8_g32", "int8_g64"},
-                                         {"int8_g32", "int8_g128"},
-                                         {"int8_g32", "uint4_g32"},
-                                         {"int8_g32", "uint4_g64"},
-                                         {"int8_g32", "uint4_g128"},
-                                         {"int8_g32", "uint4_row"},
-                                         {"int8_g32", "uint8_g32"},
-                                         {"int8_g32", "uint8_g64"},
-                                         {"int8_g32", "uint8_g128"},
-                                         {"int8_g32", "uint8_row"},
-                                         {"bf16", "q4_0"},
-                                         {"bf16", "q5_1"},
-                                         {"bf16", "q8_0"},
-                                         {"bf16", "q2_k"},
-                                         {"bf16", "q3_k"},
-                                         {"bf16", "q5_k"},
-                                         {"bf16", "q6_k"},
-                                         {"bf16", "iq4_xs"},
-                                         {"bf16", "mxfp4"},
-                                         {"bf16", "int4_row"},
-                                         {"bf16", "uint4_g128"},
-                                         {"bf16", "uint8_row"}};
+/* Quantised formats by one of each kind; all of them are for every_format. */
+static const char *const formats[][2] = {{"f32", "f32"},           {"bf16", "bf16"},
+                                         {"f32", "bf16"},          {"bf16", "f32"},
+                                         {"int8_row", "int8_row"}, {"int8_g32", "q4_0"},
+                                         {"int8_g32", "q8_0"},     {"int8_g32", "q4_k"},
+                                         {"int8_g32", "q6_k"},     {"int8_g32", "uint4_g128"},
+                                         {"bf16", "q4_0"},         {"bf16", "q6_k"},
+                                         {"bf16", "nf4"}};
 
 typedef void check(test *t, const kernel_def *k, const graph *g, shape s);
 
-/* Runs `c` for every kernel and pair of formats that it takes. */
-static void each(test *t, check *c) {
+/* Runs `c` where the kernel takes this pair of formats; whether it does. */
+static bool try_pair(test *t, check *c, const kernel_def *k, const graph *g, const char *a,
+                     const char *b) {
+    shape s = {.batch = 1, .trans_b = true, .packed = true, .m = 1, .n = 1, .k = 1};
+    s.a = num_find(a);
+    s.b = num_find(b);
+    s.y = num_find("f32");
+    product *p = product_new(k, g, &s, 1);
+    if (!p) return false;
+    product_free(p);
+    c(t, k, g, s);
+    return true;
+}
+
+/* Runs `c` for every kernel and pair of formats that it takes: those listed above, or all quantised ones. */
+static void each(test *t, check *c, bool quantised) {
     context *cx = context_new();
     graph *g = graph_new(cx);
     int skipped, done = 0;
     const kernel_def *k;
-    for (int i = 0; (k = kernel_at(i, &skipped)); i++)
-        for (int64_t f = 0; f < COUNT_OF(formats); f++) {
-            shape s = {.batch = 1, .trans_b = true, .packed = true, .m = 1, .n = 1, .k = 1};
-            s.a = num_find(formats[f][0]);
-            s.b = num_find(formats[f][1]);
-            s.y = num_find("f32");
-            product *p = product_new(k, g, &s, 1);
-            if (!p) continue;
-            product_free(p);
-            c(t, k, g, s);
-            done++;
-        }
+    for (int i = 0; (k = kernel_at(i, &skipped)); i++) {
+        for (int64_t f = 0; f < COUNT_OF(formats) && !quantised; f++)
+            done += try_pair(t, c, k, g, formats[f][0], formats[f][1]);
+        for (const quants_family *f = quants_int8; f->format && quantised; f++)
+            done += try_pair(t, c, k, g, "int8_g32", f->format);
+        for (const quants_family *f = quants_bf16; f->format && quantised; f++)
+            done +=
+                try_pair(t, c, k, g, "bf16", f->format) + try_pair(t, c, k, g, "f32", f->format);
+    }
     graph_free(g);
     context_free(cx);
     if (skipped || !done) test_skip(t, "%d matrix kernels need another CPU", skipped);
@@ -501,7 +474,7 @@ static void rows_back_of(test *t, const kernel_def *k, const graph *g, shape s) 
 
 #define EACH(name)                                                                                 \
     static void name(test *t) {                                                                    \
-        each(t, name##_of);                                                                        \
+        each(t, name##_of, false);                                                                 \
     }
 EACH(layouts)
 EACH(blocks)
@@ -511,6 +484,24 @@ EACH(order)
 EACH(not_finite)
 EACH(rows_back)
 
-const test_case suite_matmul_kernels[] = {
-    {"layouts", layouts}, {"blocks", blocks},         {"epilogues", epilogues}, {"alone", alone},
-    {"order", order},     {"not_finite", not_finite}, {"rows_back", rows_back}, {0}};
+static void every_of(test *t, const kernel_def *k, const graph *g, shape s) {
+    layouts_of(t, k, g, s);
+    blocks_of(t, k, g, s);
+    alone_of(t, k, g, s);
+    order_of(t, k, g, s);
+    not_finite_of(t, k, g, s);
+    rows_back_of(t, k, g, s);
+}
+static void every_format(test *t) {
+    each(t, every_of, true);
+}
+
+const test_case suite_matmul_kernels[] = {{"layouts", layouts},
+                                          {"blocks", blocks},
+                                          {"epilogues", epilogues},
+                                          {"alone", alone},
+                                          {"order", order},
+                                          {"not_finite", not_finite},
+                                          {"rows_back", rows_back},
+                                          {"every_format", every_format, .slow = true},
+                                          {0}};
