@@ -3,6 +3,7 @@
  * not on a cache line, and over an operand that the op may overwrite; nothing written outside of the outputs. */
 #include "exec/plan.h"
 #include "ops/attention.h"
+#include "ops/gather.h"
 #include "test.h"
 #include <math.h>
 #include <stdio.h>
@@ -27,13 +28,16 @@ enum { MIX_F32, MIX_BF16, MIX_F16, MIX_FLOATS, MIX_INT8, MIX_NARROW, MIX_BLOCKS,
 
 /* Of the leaf that is operand `of` of the node under test (negative: of none). */
 static const num_format *pick_format(sample *s, int mix, int of) {
-    static const char *const names[] = {"f32", "bf16", "f16"};
-    bool narrow = of >= 0 && value_node(s->g, s->y)->op->narrow_in >> of & 1;
+    static const char *const names[] = {"f32", "bf16", "f16"}, *const beside[] = {"int8_g32",
+                                                                                  "bf16", "f32"};
+    const op_def *op = value_node(s->g, s->y)->op;
+    bool narrow = of >= 0 && op->narrow_in >> of & 1, table = of == 0 && op == &op_embedding;
+    if (table && mix == MIX_BLOCKS) narrow = true;
     if (mix == MIX_FLOATS) return num_find(names[sample_int(s, 0, 2)]);
     if (mix == MIX_INT8) return num_find("int8_row");
     if (mix == MIX_NARROW || !narrow) return num_find(names[mix == MIX_NARROW ? narrow : mix % 3]);
     if (mix < MIX_BLOCKS) return num_find(names[mix]);
-    if (of == 0) return num_find("int8_g32");
+    if (of == 0 && !table) return num_find(beside[sample_int(s, 0, 2)]);
     int32_t n = 0, at;
     while (registry_format[n]) n++;
     do at = (int32_t)sample_int(s, 0, n - 1);
@@ -348,6 +352,10 @@ static bool op_has_kernel(const op_def *op, cpu_isa isa) {
     return false;
 }
 
+static int mixes_of(const op_def *op) {
+    return op->narrow_in || op == &op_embedding ? MIXES : MIX_NARROW;
+}
+
 static void against_reference(test *t) {
     enum { MOST = 512 };
     tally all[MOST];
@@ -358,7 +366,7 @@ static void against_reference(test *t) {
     for (cpu_isa isa = ISA_SCALAR; isa <= cpu_isa_best(); isa++)
         for (int32_t i = 0; registry_op[i]; i++)
             for (uint64_t seed = 1; op_has_kernel(registry_op[i], isa) && seed <= CASES; seed++)
-                for (int mix = 0; mix < (registry_op[i]->narrow_in ? MIXES : MIX_NARROW); mix++) {
+                for (int mix = 0; mix < mixes_of(registry_op[i]); mix++) {
                     double worst = 0;
                     const trial_case x = {registry_op[i], seed, mix, isa, false, &worst};
                     const kernel_def *k = try_case(t, &x);
