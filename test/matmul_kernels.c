@@ -255,12 +255,19 @@ static const kernel_def *kernel_at(int k, int *skipped) {
 }
 
 /* Quantised formats by one of each kind; all of them are for every_format. */
-static const char *const formats[][2] = {{"f32", "f32"},           {"bf16", "bf16"},
-                                         {"f32", "bf16"},          {"bf16", "f32"},
-                                         {"int8_row", "int8_row"}, {"int8_g32", "q4_0"},
-                                         {"int8_g32", "q8_0"},     {"int8_g32", "q4_k"},
-                                         {"int8_g32", "q6_k"},     {"int8_g32", "uint4_g128"},
-                                         {"bf16", "q4_0"},         {"bf16", "q6_k"},
+static const char *const formats[][2] = {{"f32", "f32"},
+                                         {"bf16", "bf16"},
+                                         {"f32", "bf16"},
+                                         {"bf16", "f32"},
+                                         {"int8_row", "int8_row"},
+                                         {"int8_tensor", "int8_tensor"},
+                                         {"int8_g32", "q4_0"},
+                                         {"int8_g32", "q8_0"},
+                                         {"int8_g32", "q4_k"},
+                                         {"int8_g32", "q6_k"},
+                                         {"int8_g32", "uint4_g128"},
+                                         {"bf16", "q4_0"},
+                                         {"bf16", "q6_k"},
                                          {"bf16", "nf4"}};
 
 typedef void check(test *t, const kernel_def *k, const graph *g, shape s);
