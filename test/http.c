@@ -135,16 +135,16 @@ static void leaving(test *t) {
     CHECK_OK(t, cx, place_open(cx, &p));
     const char post[] = "POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
     int fd = dial(http_port(p.server));
-    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 1, 2));
+    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 1, 10));
     CHECK(t, !soon(&p.gone, 1, 0.1)); /* control: it is still there */
     close(fd);
-    CHECK(t, soon(&p.gone, 1, 0.5), "a client that left while it waited was not noticed");
+    CHECK(t, soon(&p.gone, 1, 10), "a client that left while it waited was not noticed");
     http_exchange *x = atomic_exchange(&p.waiting, NULL);
     http_stream(x, 200, "text/plain", NULL);
     CHECK(t, http_is_gone(x) && !http_send(x, "a", 1));
     http_release(x);
     fd = dial(http_port(p.server)); /* answered by another thread, after a while */
-    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 2, 2));
+    CHECK(t, say(fd, post, sizeof post - 1) && soon(&p.handled, 2, 10));
     x = atomic_exchange(&p.waiting, NULL);
     http_reply(x, 200, "text/plain", NULL, "late", 4);
     http_release(x);
@@ -152,7 +152,7 @@ static void leaving(test *t) {
     close(fd);
     int slow = dial(http_port(p.server)); /* asks for 4 MiB and does not read */
     CHECK(t, say(slow, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n", 32));
-    CHECK(t, soon(&p.gone, 2, 2), "a client that does not read was not dropped");
+    CHECK(t, soon(&p.gone, 2, 10), "a client that does not read was not dropped");
     close(slow);
     int half = dial(http_port(p.server)); /* half a request: closed when it has idled */
     CHECK(t, say(half, "POST /echo HTT", 14));

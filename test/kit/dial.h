@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Connected to this machine's port, or -1. Reading waits five seconds at most. */
+/* Connected to this machine's port, or -1. Reading waits a minute at most, so that a busy machine is no failure. */
 int dial(int port);
 bool say(int fd, const char *text, size_t length);
 /* Reads until `words` have come; false at the connection's end. */
