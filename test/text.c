@@ -1,10 +1,10 @@
 /* Text on its way through a tokenizer: streams, hostile input, shortage of memory, bad files. */
 #include "test.h"
-#include "base/time.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const char gpt2_path[] = "test/golden/tokenizers/gpt2.json";
 
@@ -84,9 +84,9 @@ static double seconds_for(context *cx, encoder *e, const char *unit, int64_t tim
     double best = 1e9;
     for (int round = 0; round < 2; round++) {
         ids.count = 0;
-        double start = time_seconds();
+        clock_t start = clock(); /* of this process: others on the machine do not count */
         status st = encoder_run(e, text.bytes, text.length, (encode_options){0}, &ids);
-        double took = time_seconds() - start;
+        double took = (double)(clock() - start) / CLOCKS_PER_SEC;
         if (st != STATUS_OK) best = -1;
         if (took < best) best = took;
     }
