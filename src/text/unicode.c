@@ -68,6 +68,7 @@ static uint32_t category_flags(utf8proc_category_t category) {
 
 static utf8proc_category_t category_of(uint32_t c, const utf8proc_property_t *p) {
     int64_t low = 0, high = COUNT_OF(new_categories);
+    if (p->category != UTF8PROC_CATEGORY_CN) return (utf8proc_category_t)p->category;
     while (low < high) {
         int64_t middle = (low + high) / 2;
         if (new_categories[middle].to < c)
@@ -76,7 +77,7 @@ static utf8proc_category_t category_of(uint32_t c, const utf8proc_property_t *p)
             high = middle;
     }
     bool is_new = low < COUNT_OF(new_categories) && new_categories[low].from <= c;
-    return is_new ? new_categories[low].category : (utf8proc_category_t)p->category;
+    return is_new ? new_categories[low].category : UTF8PROC_CATEGORY_CN;
 }
 
 static bool is_inert(uint32_t c, const utf8proc_property_t *p) {
