@@ -1,7 +1,6 @@
 /* `hone bench roof`: what this machine can do at most. `hone bench ops`: what Hone's kernels reach of it, and what
  * oneDNN reaches beside them. */
 #include "base/cpu.h"
-#include "base/json_write.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/kit/bench.h"
@@ -23,42 +22,9 @@ static const option_def options[] = {
     OPTION(bench_options, json, OPTION_BOOL, .help = "print one JSON object a line"),
     {0}};
 
-typedef struct row {
-    const char *name, *text, *unit;
-    bench_result result;
-} row;
-
-static status put_json(const verb_call *call, const bench *b, const row *r) {
+static status put(const verb_call *call, const bench *b, const bench_row *r) {
     const bench_options *o = call->options;
-    json_writer w = json_writer_to_file(call->cx, call->out, 0);
-    json_write_object(&w);
-    json_write_string_field(&w, "name", r->name);
-    json_write_string_field(&w, "case", r->text);
-    json_write_integer_field(&w, "threads", b->threads);
-    json_write_number_field(&w, "value", r->result.value);
-    json_write_string_field(&w, "unit", r->unit);
-    json_write_number_field(&w, "roof", r->result.roof);
-    json_write_number_field(&w, "share", r->result.share);
-    if (o->peers && r->result.ratio > 0) {
-        json_write_string_field(&w, "peer", r->result.peer);
-        json_write_number_field(&w, "peer_value", r->result.peer_value);
-        json_write_number_field(&w, "ratio", r->result.ratio);
-    }
-    json_write_object_end(&w);
-    return json_writer_finish(&w);
-}
-
-static status put(const verb_call *call, const bench *b, const row *r) {
-    const bench_options *o = call->options;
-    if (o->json) return put_json(call, b, r);
-    fprintf(call->out, "%-24s %-16s %2d %10.3f %-8s %9.2f %5.2f", r->name, r->text, b->threads,
-            r->result.value, r->unit, r->result.roof, r->result.share);
-    if (o->peers && r->result.ratio > 0)
-        fprintf(call->out, "   %s %.2f, ratio %.2f", r->result.peer, r->result.peer_value,
-                r->result.ratio);
-    fprintf(call->out, "\n");
-    fflush(call->out);
-    return STATUS_OK;
+    return bench_put(call->cx, call->out, r, b->threads, o->json, o->peers);
 }
 
 static status bench_roofs(const verb_call *call, bench *b, const regex_t *filter) {
@@ -72,10 +38,10 @@ static status bench_roofs(const verb_call *call, bench *b, const regex_t *filter
         double sample[15];
         for (int i = 0; i < 15; i++) sample[i] = 1e-9 * bench_roof_sample(b, best, b->rounds[kind]);
         double rate = bench_median(sample, 15);
-        row r = {roof_name((roof_kind)kind),
-                 best->form,
-                 roof_is_memory((roof_kind)kind) ? "GB/s" : "GFLOP/s",
-                 {rate, rate, 1, 1}};
+        bench_row r = {roof_name((roof_kind)kind),
+                       best->form,
+                       roof_is_memory((roof_kind)kind) ? "GB/s" : "GFLOP/s",
+                       {rate, rate, 1, 1}};
         TRY(put(call, b, &r));
     }
     return STATUS_OK;
@@ -89,7 +55,7 @@ static status bench_ops(const verb_call *call, bench *b, const regex_t *filter) 
         bench_case sized = bench_case_sized(all), *c = &sized;
         bench_case_text(c, text, sizeof text);
         if (filter && regexec(filter, c->name, 0, NULL, 0)) continue;
-        row r = {c->name, text, bench_case_unit(c)};
+        bench_row r = {c->name, text, bench_case_unit(c)};
         TRY_NOTE(call->cx, bench_case_run(b, c, o->peers, &r.result), "%s %s", c->name, text);
         TRY(put(call, b, &r));
         if (!c->roof) {

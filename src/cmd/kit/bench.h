@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "dev/roof.h"
 #include "exec/plan.h"
+#include <stdio.h>
 
 /* A roof worse than what is measured under it by more than this is broken. */
 #define BENCH_MOST_SHARE 1.03
@@ -43,6 +44,13 @@ typedef struct bench_result {
     const char *peer;
     double peer_value, ratio;
 } bench_result;
+
+/* A line of results: for people, or as one JSON object. */
+typedef struct bench_row {
+    const char *name, *text, *unit;
+    bench_result result;
+} bench_row;
+status bench_put(context *cx, FILE *out, const bench_row *r, int threads, bool json, bool peers);
 
 typedef struct bench_case bench_case;
 struct bench_case {

@@ -1,0 +1,236 @@
+/* Random weights in the cache, and timing an engine's steps (cmd/kit/bench_model.h). */
+#include "cmd/kit/bench_model.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/time.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOST_SAMPLES = 64, STEPS_A_SAMPLE = 4, PROMPT = 128 };
+
+/* ---- weights ---- */
+
+static status make_weights(context *cx, const char *folder, const char *preset) {
+    model_config c;
+    TRY(model_preset(cx, preset, &c));
+    graph *g = graph_new(cx);
+    states *s = states_new(cx);
+    status st = g && s ? STATUS_OK : STATUS_NO_MEMORY;
+    if (st == STATUS_OK) {
+        model_build b = {.g = g, .config = &c, .format = NULL};
+        (void)model_logits(&b, model_hidden(&b, model_build_inputs(g, 1, 1)));
+        st = graph_status(g);
+    }
+    log_info("drawing random weights of %s into %s, once", preset, folder);
+    if (st == STATUS_OK) st = model_init(&c, s, g, 1);
+    if (st == STATUS_OK) st = model_save(cx, folder, &c, s, "bf16");
+    states_free(s);
+    graph_free(g);
+    return st;
+}
+
+/* Folders above the last slash, made where they are missing. */
+static void make_folders(char *path) {
+    for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+        *at = 0;
+        (void)mkdir(path, 0777); /* what matters is whether the model can be written */
+        *at = '/';
+    }
+}
+
+status bench_model_folder(context *cx, arena *mem, const char *preset, const char **out) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool own = cache && *cache;
+    if (!own && !(home && *home))
+        FAIL(cx, STATUS_BAD_ARGUMENT,
+             "there is no place for random weights: XDG_CACHE_HOME and HOME are not set");
+    char *folder =
+        arena_printf(mem, "%s%s/hone/models/%s", own ? cache : home, own ? "" : "/.cache", preset);
+    char *ready = folder ? arena_printf(mem, "%s/config.json", folder) : NULL;
+    if (!ready) return STATUS_NO_MEMORY;
+    *out = folder;
+    if (file_exists(ready)) return STATUS_OK;
+    make_folders(ready);
+    return make_weights(cx, folder, preset);
+}
+
+/* ---- opening ---- */
+
+static const num_format *matrices_in(void *user, const char *name, int32_t rank) {
+    const bench_model *x = user;
+    (void)name;
+    return rank > 1 ? x->format : num_find("f32");
+}
+
+static status fill(void *user, states *store, const graph *g) {
+    bench_model *x = user;
+    TRY(model_load(x->m, store, g));
+    x->weight_bytes = 0;
+    for (int32_t i = 0; i < states_count(store); i++) {
+        const state *s = states_at(store, i);
+        if (s->tag == TAG_PARAMETER && s->t.rank > 1) x->weight_bytes += s->size_bytes;
+    }
+    return STATUS_OK;
+}
+
+status bench_model_open(bench_model *x) {
+    engine_model m = {
+        .config = &x->m->config, .def = x->m->def, .format = matrices_in, .fill = fill, .user = x};
+    engine_options o = {.context = 512 + PROMPT, .kv_tokens = 32 * 512, .workers = x->b->workers};
+    engine_close(x->e);
+    double begin = time_seconds();
+    TRY(engine_open(x->cx, &m, &o, &x->e));
+    x->opened_seconds = time_seconds() - begin;
+    return STATUS_OK;
+}
+
+double bench_model_resident(void) {
+    char line[256];
+    double kib = 0;
+    FILE *in = fopen("/proc/self/smaps_rollup", "r");
+    while (in && fgets(line, sizeof line, in))
+        if (sscanf(line, "Pss: %lf", &kib) == 1) break;
+    if (in) fclose(in);
+    return kib / 1024;
+}
+
+/* ---- timing steps ---- */
+
+static roof_kind arithmetic_of(const num_format *f) {
+    if (f->kind == NUM_BLOCK) return ROOF_INT8;
+    return f->block_bytes == 2 ? ROOF_BF16 : ROOF_F32;
+}
+
+/* Seconds that the last step's work takes at least, by the roofs measured now. */
+static double least_seconds(bench_model *x, double flops) {
+    roof_kind kind = arithmetic_of(x->format);
+    const roof_def *rate = bench_roof_best(x->b, kind), *read = bench_roof_best(x->b, ROOF_READ);
+    double arithmetic = rate ? flops / bench_roof_sample(x->b, rate, x->b->rounds[kind]) : 0;
+    double memory =
+        read ? (double)x->weight_bytes / bench_roof_sample(x->b, read, x->b->rounds[ROOF_READ]) : 0;
+    return fmax(arithmetic, memory);
+}
+
+static double flops_of_step(const plan *p) {
+    double flops = 0;
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        cost one = {0};
+        if (p->steps[k].skipped || !p->steps[k].node->op->cost) continue;
+        p->steps[k].node->op->cost(&p->steps[k].c, &one);
+        flops += one.flops;
+    }
+    return flops;
+}
+
+typedef struct series {
+    double seconds[MOST_SAMPLES], least[MOST_SAMPLES];
+    int64_t n;
+} series;
+
+/* Medians: `tokens` in each sample. */
+static bench_result result_of(series *s, double tokens) {
+    double share[MOST_SAMPLES];
+    for (int64_t i = 0; i < s->n; i++) share[i] = s->least[i] / s->seconds[i];
+    return (bench_result){.value = tokens / bench_median(s->seconds, s->n),
+                          .roof = tokens / bench_median(s->least, s->n),
+                          .share = bench_median(share, s->n),
+                          .most = 1};
+}
+
+static status submit(bench_model *x, int64_t prompt, int64_t drawn, uint64_t seed) {
+    int32_t ids[2048];
+    uint64_t id;
+    for (int64_t i = 0; i < prompt; i++)
+        ids[i] =
+            (int32_t)((uint64_t)(i * 7919 + 13) * (seed + 1) % (uint64_t)x->m->config.vocabulary);
+    engine_request r = {.prompt = ids,
+                        .n_prompt = prompt,
+                        .most_tokens = drawn,
+                        .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1},
+                        .ignore_end = true};
+    return engine_submit(x->e, &r, &id);
+}
+
+static status drain(bench_model *x) {
+    while (engine_busy(x->e)) TRY(engine_step(x->e));
+    return STATUS_OK;
+}
+
+typedef struct op_time {
+    const char *name;
+    double seconds;
+    int64_t calls;
+} op_time;
+
+static int slower_first(const void *a, const void *b) {
+    double x = ((const op_time *)a)->seconds, y = ((const op_time *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+/* One more step with its times, by kernel. */
+static status profile(bench_model *x, const char *what) {
+    op_time all[128];
+    int32_t n = 0;
+    double total = 0;
+    plan *p = (plan *)engine_plan(x->e);
+    p->trace = true;
+    TRY(engine_step(x->e));
+    p->trace = false;
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        const plan_step *s = &p->steps[k];
+        if (s->skipped) continue;
+        const char *name = s->chosen.kernel ? s->chosen.kernel->name : s->node->op->name;
+        int32_t i = 0;
+        while (i < n && strcmp(all[i].name, name)) i++;
+        if (i == COUNT_OF(all)) continue;
+        if (i == n) all[n++] = (op_time){name};
+        all[i].seconds += s->seconds;
+        all[i].calls++;
+        total += s->seconds;
+    }
+    qsort(all, (size_t)n, sizeof *all, slower_first);
+    for (int32_t i = 0; i < n; i++)
+        log_info("%s: %-28s %6lld calls %10.1f us %5.1f%%", what, all[i].name,
+                 (long long)all[i].calls, 1e6 * all[i].seconds, 100 * all[i].seconds / total);
+    return STATUS_OK;
+}
+
+status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) {
+    series s = {0};
+    int64_t samples = 9;
+    for (int64_t i = -1; i < samples; i++) {
+        TRY(submit(x, tokens, 1, (uint64_t)i + 2));
+        double least = i >= 0 ? least_seconds(x, flops_of_step(engine_plan(x->e))) : 0;
+        double begin = time_seconds();
+        TRY(drain(x));
+        if (i < 0) continue; /* the first one fetches pages */
+        s.seconds[s.n] = time_seconds() - begin;
+        s.least[s.n++] = least;
+    }
+    *out = result_of(&s, (double)tokens);
+    if (!x->profile) return STATUS_OK;
+    TRY(submit(x, tokens, 1, 99));
+    TRY(profile(x, "prefill"));
+    return drain(x);
+}
+
+status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens, bench_result *out) {
+    series s = {0};
+    for (int64_t i = 0; i < sequences; i++) TRY(submit(x, PROMPT, tokens + sequences, (uint64_t)i));
+    int64_t ready = engine_look(x->e).prompt_tokens + sequences * PROMPT;
+    while (engine_look(x->e).prompt_tokens < ready) TRY(engine_step(x->e));
+    TRY(engine_step(x->e));
+    double flops = flops_of_step(engine_plan(x->e));
+    for (int64_t done = 0; done + STEPS_A_SAMPLE <= tokens && s.n < MOST_SAMPLES;
+         done += STEPS_A_SAMPLE) {
+        double least = least_seconds(x, flops), begin = time_seconds();
+        for (int i = 0; i < STEPS_A_SAMPLE; i++) TRY(engine_step(x->e));
+        s.seconds[s.n] = (time_seconds() - begin) / STEPS_A_SAMPLE;
+        s.least[s.n++] = least;
+    }
+    *out = result_of(&s, (double)sequences);
+    if (x->profile) TRY(profile(x, "decode"));
+    return drain(x);
+}

@@ -1,0 +1,33 @@
+/* Measuring a whole model: random weights of real shapes, kept in a cache; prefill and decode by turns with the roofs
+ * that bound them. */
+#ifndef CMD_KIT_BENCH_MODEL_H
+#define CMD_KIT_BENCH_MODEL_H
+
+#include "cmd/kit/bench.h"
+#include "infer/engine.h"
+
+typedef struct bench_model {
+    context *cx;
+    bench *b;
+    model *m;
+    const char *preset;
+    const num_format *format; /* of the matrices */
+    engine *e;
+    double opened_seconds; /* what opening took */
+    int64_t weight_bytes;  /* of the matrices, as stored */
+    bool profile;
+} bench_model;
+
+/* The folder of the preset's random weights, made where it is not there yet. */
+status bench_model_folder(context *cx, arena *mem, const char *preset, const char **out) MUST_USE;
+/* Opens the engine, closing one that is open. */
+status bench_model_open(bench_model *x) MUST_USE;
+
+/* Tokens a second. */
+status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) MUST_USE;
+status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens,
+                          bench_result *out) MUST_USE;
+/* MiB that this process holds of its own or its share of, beyond `before`. */
+double bench_model_resident(void);
+
+#endif
