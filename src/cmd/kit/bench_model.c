@@ -218,7 +218,7 @@ status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) {
 
 status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens, bench_result *out) {
     series s = {0};
-    for (int64_t i = 0; i < sequences; i++) TRY(submit(x, PROMPT, tokens + sequences, (uint64_t)i));
+    for (int64_t i = 0; i < sequences; i++) TRY(submit(x, PROMPT, tokens + PROMPT, (uint64_t)i));
     int64_t ready = engine_look(x->e).prompt_tokens + sequences * PROMPT;
     while (engine_look(x->e).prompt_tokens < ready) TRY(engine_step(x->e));
     TRY(engine_step(x->e));
