@@ -151,6 +151,18 @@ static status make_spaces(engine *e) {
     return STATUS_OK;
 }
 
+/* Products on 16 bits where the weights are no finer, and keys and values neither. */
+static bool bears_16_bits(const graph *g, const engine_options *o) {
+    if (kv_format_of(o) != num_find("bf16")) return false;
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        const node *n = g->nodes[i];
+        if (n->op == &op_state && n->tag == TAG_PARAMETER && n->out[0].rank > 1 &&
+            n->out[0].format == num_find("f32"))
+            return false;
+    }
+    return true;
+}
+
 status engine_build(engine *e) {
     const engine_options *o = &e->options;
     int64_t pages = o->kv_tokens / o->page, table = MIN_OF(div_up(o->context, o->page), pages);
@@ -162,6 +174,7 @@ status engine_build(engine *e) {
     if (!e->g || !e->store) return STATUS_NO_MEMORY;
     TRY(plain_graph(&e->model, o, e->g));
     TRY(e->model.fill(e->model.user, e->store, e->g));
+    if (bears_16_bits(e->g, o)) TRY(rewrite_by_name("precision", NULL, &facts, &e->g));
     TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));
     TRY(plan_new(e->cx, e->g, e->store, e->workers, &(plan_options){.isa_limit = ISA_COUNT - 1},
