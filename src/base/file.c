@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -157,4 +158,22 @@ bool file_exists(const char *path) {
 bool file_is_folder(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+void file_make_folders(const char *path) {
+    char part[4096];
+    for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+        snprintf(part, sizeof part, "%.*s", (int)(at - path), path);
+        (void)mkdir(part, 0777); /* what matters is whether the file can be opened */
+    }
+}
+
+bool file_cache_path(const char *name, char *out, size_t size) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool own = cache && *cache;
+    if (!own && !(home && *home)) return false;
+    int n = snprintf(out, size, "%s%s/hone/%s", own ? cache : home, own ? "" : "/.cache", name);
+    if (n < 0 || (size_t)n >= size) return false;
+    file_make_folders(out);
+    return true;
 }

@@ -39,6 +39,13 @@ void file_abandon(file_writer *w);
 status file_write_whole(context *cx, const char *path, const void *bytes,
                         int64_t size_bytes) MUST_USE;
 
+/* Makes the folders above a path's last slash where they are missing. What cannot be made shows when the file is
+ * opened. */
+void file_make_folders(const char *path);
+/* A file among those that can be made again: XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME, its folders made;
+ * false where there is no such place or the path is longer than `size`. */
+bool file_cache_path(const char *name, char *out, size_t size);
+
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 

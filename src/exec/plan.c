@@ -1,6 +1,7 @@
 /* Making a plan: the order, the kernels, the packed operands, the extents to patch at each step. */
 #include "exec/plan.h"
 #include "exec/order.h"
+#include "exec/packs.h"
 #include <assert.h>
 #include <string.h>
 
@@ -121,7 +122,7 @@ static value pack_source(const plan *p, value of, const pack_def *def) {
     return through ? n->in[0] : of;
 }
 
-static status want_pack(plan *p, plan_step *s, int32_t operand, const pack_def *def, bool renewed) {
+static void want_pack(plan *p, plan_step *s, int32_t operand, const pack_def *def, bool renewed) {
     value of = s->node->in[operand];
     plan_pack *pack = find_pack(p, of, def);
     if (!pack && p->n_packs < p->n_steps * 2) {
@@ -131,14 +132,10 @@ static status want_pack(plan *p, plan_step *s, int32_t operand, const pack_def *
                             .def = def,
                             .renewed = renewed,
                             .size_bytes = def->bytes(&s->c.in[operand])};
-        if (!p->options.dry_run) pack->data = context_alloc(p->cx, (size_t)pack->size_bytes);
-        if (!pack->data && !p->options.dry_run)
-            return context_note(p->cx, STATUS_NO_MEMORY, "a packed layout");
         p->packed_bytes += pack->size_bytes;
     }
     s->packed[operand] = pack;
     if (pack) s->c.in[operand].layout = def;
-    return STATUS_OK;
 }
 
 /* Chooses packed layouts of constants. `reads` then counts only who reads the plain values. */
@@ -156,7 +153,7 @@ static status want_packs(plan *p, int32_t *reads, arena *mem) {
             value of = s->node->in[i];
             if (value_absent(of) || !constant[graph_storage(g, of).node]) continue;
             const pack_def *def = s->chosen.kernel->wants(&q, i);
-            if (def) TRY(want_pack(p, s, i, def, renewed[of.node]));
+            if (def) want_pack(p, s, i, def, renewed[of.node]);
         }
     }
     for (int32_t k = 0; k < p->n_steps; k++)
@@ -169,7 +166,7 @@ static status want_packs(plan *p, int32_t *reads, arena *mem) {
         p->steps[k].skipped |=
             p->steps[k].node->op->converts && !reads[p->steps[k].node->id * MAX_OUT];
     p->peak_bytes[TAG_PACKED] += p->packed_bytes;
-    return STATUS_OK;
+    return packs_place(p);
 }
 
 static status make_scratch(plan *p) {
@@ -224,6 +221,7 @@ status plan_new(context *cx, const graph *g, states *store, pool *workers,
                 .store = store,
                 .pool = workers,
                 .options = *options,
+                .pack_fd = -1,
                 .f64 = num_find("f64")};
     arena mem = arena_make(cx);
     status st = build(p, &mem);
@@ -238,7 +236,7 @@ status plan_new(context *cx, const graph *g, states *store, pool *workers,
 void plan_free(plan *p) {
     if (!p) return;
     context *cx = p->cx;
-    for (int32_t i = 0; i < p->n_packs; i++) context_release(cx, p->packs[i].data);
+    packs_free(p);
     context_release(cx, p->memory);
     context_release(cx, p->reference_scratch);
     context_release(cx, p->thread_scratch);

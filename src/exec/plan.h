@@ -25,6 +25,11 @@ typedef struct plan_options {
     bool
         poison; /* fill all memory with NaN first, so that a read of what was never written shows */
     bool dry_run; /* only count: no memory is taken, no state is made, nothing can be run */
+    const char *pack_file; /* where packed layouts are kept (exec/packs.h); NULL: nowhere */
+    uint64_t pack_key;     /* what the states' contents follow from, hashed */
+    /* Told of plain contents that are packed now and hardly read any more; may be NULL. */
+    void (*release)(void *user, const void *data, int64_t size_bytes);
+    void *release_user;
 } plan_options;
 
 /* A packed layout of a constant operand; shared by the nodes that want the same. */
@@ -64,6 +69,10 @@ typedef struct plan {
     int32_t n_steps, n_load; /* the first n_load steps are of the load phase */
     plan_pack *packs;
     int32_t n_packs;
+    char *pack_map; /* the file they lie in, NULL: in memory */
+    int64_t pack_map_bytes;
+    int pack_fd;      /* of a file that is being written, else -1 */
+    bool packs_ready; /* mapped, with their contents */
     extent_patch *patches;
     int32_t n_patches;
     tensor *tensors; /* by node * MAX_OUT + output */

@@ -1,6 +1,7 @@
 /* Running a plan: patch the extents, then call one kernel after the other. Where there is no
  * kernel, the op's reference runs on doubles that are unpacked before and packed behind it. */
 #include "base/time.h"
+#include "exec/packs.h"
 #include "exec/plan.h"
 #include <string.h>
 
@@ -107,21 +108,28 @@ static void run_pack(void *arg, int64_t from, int64_t to, int thread) {
     k->pack->def->run(k->source, k->pack->data, from, to);
 }
 
+/* One layout; whoever holds the plain contents may let go of them where they are a state's. */
+static void pack_one(plan *p, const plan_pack *pack) {
+    const tensor *source = &p->tensors[pack->from.node * MAX_OUT + pack->from.out];
+    packing k = {pack, source};
+    pool_run(p->pool, run_pack, &k, pack->def->units(source));
+    if (p->options.release && value_node(p->g, pack->from)->op == &op_state)
+        p->options.release(p->options.release_user, source->data, tensor_bytes(source));
+}
+
 /* Runs the load phase and packs: all of it, or what the step's writes have made old. */
 static void derive(plan *p, bool all) {
     for (int32_t k = 0; k < p->n_load; k++)
         if (all || p->steps[k].renewed) plan_run_step(p, &p->steps[k]);
-    for (int32_t i = 0; i < p->n_packs; i++) {
-        value from = p->packs[i].from;
-        packing k = {&p->packs[i], &p->tensors[from.node * MAX_OUT + from.out]};
-        if (all || k.pack->renewed) pool_run(p->pool, run_pack, &k, k.pack->def->units(k.source));
-    }
+    for (int32_t i = 0; i < p->n_packs && !p->packs_ready; i++)
+        if (all || p->packs[i].renewed) pack_one(p, &p->packs[i]);
 }
 
 status plan_load(plan *p) {
     pool_enter_step(p->pool);
     derive(p, true);
     pool_leave_step(p->pool);
+    packs_written(p);
     for (int32_t k = 0; k < p->n_steps; k++)
         for (int32_t i = 0; i < p->steps[k].c.n_in; i++)
             if (p->steps[k].packed[i]) p->steps[k].c.in[i].data = p->steps[k].packed[i]->data;

@@ -1,6 +1,7 @@
 /* Opening and closing; requests as they come and go (infer/engine.h). */
 #include "base/hash.h"
 #include "infer/engine_parts.h"
+#include "infer/weights.h"
 #include <assert.h>
 
 const char *engine_finish_name(engine_finish f) {
@@ -18,7 +19,9 @@ engine_model engine_model_of(model *m, const tokenizer *tokens) {
                           .format = model_stored_format,
                           .fill = fill_from_model,
                           .user = m,
-                          .tokens = tokens};
+                          .tokens = tokens,
+                          .key = weights_key(m),
+                          .file = m};
 }
 
 status engine_borrow(const states *from, states *store, const graph *g) {

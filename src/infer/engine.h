@@ -30,6 +30,10 @@ typedef struct engine_model {
     status (*fill)(void *user, states *store, const graph *g);
     void *user;
     const tokenizer *tokens; /* NULL: ids only */
+    /* Identifies the parameters' contents, so that their packed layouts can be kept in a file (infer/weights.h); 0:
+     * they are made anew. */
+    uint64_t key;
+    model *file; /* the mapped files that parameters lie in, released when packed; NULL: none */
 } engine_model;
 
 /* The parts of a model that was opened from its files. */

@@ -1,5 +1,6 @@
 /* The graph of a step and its plan: the model's plain graph, with logits of chosen rows only, rewritten. */
 #include "infer/engine_parts.h"
+#include "infer/weights.h"
 #include "ops/cast.h"
 #include "ops/gather.h"
 #include "rewrite/paged.h"
@@ -177,8 +178,11 @@ status engine_build(engine *e) {
     if (bears_16_bits(e->g, o)) TRY(rewrite_by_name("precision", NULL, &facts, &e->g));
     TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));
-    TRY(plan_new(e->cx, e->g, e->store, e->workers, &(plan_options){.isa_limit = ISA_COUNT - 1},
-                 &e->p));
+    plan_options how = {.isa_limit = ISA_COUNT - 1,
+                        .release = e->model.file ? weights_release : NULL,
+                        .release_user = e->model.file};
+    if (e->model.key) TRY(weights_pack_file(&e->mem, e->model.key, &how.pack_file, &how.pack_key));
+    TRY(plan_new(e->cx, e->g, e->store, e->workers, &how, &e->p));
     TRY(plan_load(e->p));
     TRY(find_inputs(e));
     TRY(find_kv(e));

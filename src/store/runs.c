@@ -1,4 +1,5 @@
 #include "store/runs.h"
+#include "base/file.h"
 #include "base/options.h"
 #include <errno.h>
 #include <math.h>
@@ -6,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { PATH_BYTES = 4096, SQL_BYTES = 2048, BUSY_MS = 5000, SCHEMA = 1 };
 
@@ -45,15 +45,6 @@ static status sql_fail(const runs *r, const char *what) {
     bool busy = r->db && (sqlite3_errcode(r->db) & 0xff) == SQLITE_BUSY;
     return context_fail(r->cx, busy ? STATUS_BUSY : STATUS_IO, "%s the run store: %s", what,
                         r->db ? sqlite3_errmsg(r->db) : "no memory");
-}
-
-/* Makes the folders of a path. */
-static void make_folders(const char *path) {
-    char part[PATH_BYTES];
-    for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
-        snprintf(part, sizeof part, "%.*s", (int)(at - path), path);
-        (void)mkdir(part, 0777); /* what matters is whether the database opens */
-    }
 }
 
 static status user_path(context *cx, char out[PATH_BYTES]) {
@@ -108,7 +99,7 @@ status runs_open(context *cx, const char *path, runs **out) {
     runs *r = context_zalloc(cx, sizeof *r);
     if (!r) return STATUS_NO_MEMORY;
     r->cx = cx;
-    make_folders(path);
+    file_make_folders(path);
     status st = STATUS_OK;
     if (sqlite3_open(path, &r->db) != SQLITE_OK)
         st = sql_fail(r, "opening");

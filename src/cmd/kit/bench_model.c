@@ -1,12 +1,13 @@
 /* Random weights in the cache, and timing an engine's steps (cmd/kit/bench_model.h). */
 #include "cmd/kit/bench_model.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "infer/weights.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MOST_SAMPLES = 64, STEPS_A_SAMPLE = 4, PROMPT = 128 };
 
@@ -31,29 +32,16 @@ static status make_weights(context *cx, const char *folder, const char *preset) 
     return st;
 }
 
-/* Folders above the last slash, made where they are missing. */
-static void make_folders(char *path) {
-    for (char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
-        *at = 0;
-        (void)mkdir(path, 0777); /* what matters is whether the model can be written */
-        *at = '/';
-    }
-}
-
 status bench_model_folder(context *cx, arena *mem, const char *preset, const char **out) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    bool own = cache && *cache;
-    if (!own && !(home && *home))
+    char name[128], path[4096];
+    snprintf(name, sizeof name, "models/%s/config.json", preset);
+    if (!file_cache_path(name, path, sizeof path))
         FAIL(cx, STATUS_BAD_ARGUMENT,
              "there is no place for random weights: XDG_CACHE_HOME and HOME are not set");
-    char *folder =
-        arena_printf(mem, "%s%s/hone/models/%s", own ? cache : home, own ? "" : "/.cache", preset);
-    char *ready = folder ? arena_printf(mem, "%s/config.json", folder) : NULL;
-    if (!ready) return STATUS_NO_MEMORY;
-    *out = folder;
-    if (file_exists(ready)) return STATUS_OK;
-    make_folders(ready);
-    return make_weights(cx, folder, preset);
+    bool ready = file_exists(path);
+    *out = arena_strndup(mem, path, strlen(path) - strlen("/config.json"));
+    if (!*out) return STATUS_NO_MEMORY;
+    return ready ? STATUS_OK : make_weights(cx, *out, preset);
 }
 
 /* ---- opening ---- */
@@ -76,8 +64,14 @@ static status fill(void *user, states *store, const graph *g) {
 }
 
 status bench_model_open(bench_model *x) {
-    engine_model m = {
-        .config = &x->m->config, .def = x->m->def, .format = matrices_in, .fill = fill, .user = x};
+    engine_model m = {.config = &x->m->config,
+                      .def = x->m->def,
+                      .format = matrices_in,
+                      .fill = fill,
+                      .user = x,
+                      .key =
+                          hash_xxh64(x->format->name, strlen(x->format->name), weights_key(x->m)),
+                      .file = x->m};
     engine_options o = {.context = 512 + PROMPT, .kv_tokens = 32 * 512, .workers = x->b->workers};
     engine_close(x->e);
     double begin = time_seconds();
