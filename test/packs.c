@@ -96,4 +96,4 @@ static void in_a_file(test *t) {
     context_free(cx);
 }
 
-const test_case suite_packs[] = {{"in_a_file", in_a_file}, {0}};
+const test_case suite_packs[] = {{"in_a_file", in_a_file, .slow = true}, {0}};
