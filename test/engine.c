@@ -1,5 +1,7 @@
 /* The engine on a tiny model with random weights: a request gets the same bits alone and among others, in any chunks,
  * pages and order of steps; samples share their prompt; ends, lengths, cancels and refusals are told. */
+#include "base/cpu.h"
+#include "exec/plan.h"
 #include "infer/engine.h"
 #include "test.h"
 #include <stdio.h>
@@ -50,6 +52,7 @@ typedef struct lab {
     context *cx;
     model_config config;
     engine *e;
+    const char *format;
 } lab;
 
 static status lab_open(lab *l, const engine_options *o) {
@@ -320,8 +323,52 @@ static void refusals(test *t) {
     context_free(cx);
 }
 
+static const num_format *in_format(void *user, const char *name, int32_t rank) {
+    const lab *l = user;
+    (void)name;
+    return num_find(rank > 1 ? l->format : "f32");
+}
+
+static status draw_for_lab(void *user, states *store, const graph *g) {
+    return model_init(&((lab *)user)->config, store, g, 7);
+}
+
+/* On a CPU that has kernels for the rest, no op of a step is left to its reference. */
+static void no_reference(test *t) {
+    static const char *const formats[] = {"f32", "bf16"};
+    static const char *const presets[] = {"3m"};
+    if (cpu_isa_best() < ISA_AVX512) {
+        test_skip(t, "kernels for every format need AVX-512");
+        return;
+    }
+    for (int k = 0; k < COUNT_OF(presets) * COUNT_OF(formats); k++) {
+        lab l = {.cx = context_new(), .format = formats[k / COUNT_OF(presets)]};
+        CHECK_OK(t, l.cx, model_preset(l.cx, presets[k % COUNT_OF(presets)], &l.config));
+        l.config.layers = 1;
+        l.config.hidden = l.config.heads * 64;
+        l.config.head_size = 64;
+        l.config.intermediate = 768;
+        l.config.vocabulary = 512;
+        engine_model m = {
+            .config = &l.config, .format = in_format, .fill = draw_for_lab, .user = &l};
+        CHECK_OK(t, l.cx,
+                 engine_open(
+                     l.cx, &m,
+                     &(engine_options){.tokens = 32, .sequences = 4, .context = 64, .threads = 1},
+                     &l.e));
+        const plan *p = engine_plan(l.e);
+        for (int32_t i = p->n_load; i < p->n_steps; i++)
+            CHECK(t, p->steps[i].skipped || p->steps[i].chosen.kernel,
+                  "%s in %s: %s has no kernel: %s", presets[k % COUNT_OF(presets)], l.format,
+                  p->steps[i].node->op->name,
+                  p->steps[i].chosen.refused ? p->steps[i].chosen.refused->why : "none");
+        lab_close(&l);
+    }
+}
+
 const test_case suite_engine[] = {{"among_bf16", among_bf16},
                                   {"among_every_format", among_every_format, .slow = true},
+                                  {"no_reference", no_reference},
                                   {"samples", samples},
                                   {"prefixes", prefixes},
                                   {"ends", ends},

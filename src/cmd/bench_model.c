@@ -14,9 +14,9 @@ typedef struct bench_model_options {
 
 static const option_def options[] = {
     OPTION(bench_model_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
-           .help = "the shapes: llama-110m, llama-3.2-1b, gpt2-124m ..."),
+           .help = "the shapes, by name: llama-110m, llama-3.2-1b, gpt2-124m and others"),
     OPTION(bench_model_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
-           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 ..."),
+           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 or another"),
     OPTION(bench_model_options, tokens, OPTION_INT, .initial = "128", RANGE(64, 256),
            .help = "tokens that each sequence decodes"),
     OPTION(bench_model_options, filter, OPTION_STRING, .value = "RE",

@@ -19,6 +19,8 @@ static const option_def options[] = {
            .help = "the system message of a conversation"),
     OPTION(run_options, roll, OPTION_BOOL,
            .help = "when a conversation outgrows the context, drop its oldest turns"),
+    OPTION(run_options, embed, OPTION_BOOL,
+           .help = "print the vector of the prompt, or of each line, instead of going on"),
     OPTION(run_options, tokens, OPTION_INT, .letter = 'n', .initial = "-1", RANGE(-1, 1e9),
            .help = "tokens at most, -1 for what the context leaves"),
     OPTION(run_options, least_tokens, OPTION_INT, .initial = "0", RANGE(0, 1e9),
@@ -82,6 +84,7 @@ static status run_file(run_session *s, const char *path) {
 
 static status dispatch(run_session *s) {
     const run_options *o = s->o;
+    if (o->embed) return run_embed(s);
     if (o->batch) return run_batch(s);
     if (o->prompt) return run_once(s, o->prompt, (int64_t)strlen(o->prompt));
     if (o->file) return run_file(s, o->file);

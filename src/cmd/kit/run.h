@@ -1,5 +1,5 @@
 /* What `hone run` is made of: options, the opened model, generating for prompts that are known (run_once.c) and in
- * conversation (run_chat.c). */
+ * conversation (run_chat.c); vectors of texts (run_embed.c). */
 #ifndef CMD_KIT_RUN_H
 #define CMD_KIT_RUN_H
 
@@ -14,7 +14,7 @@ typedef struct run_options {
     int64_t top_k, seed, logprobs;
     double repetition_penalty, presence_penalty, frequency_penalty;
     string_list stop, logit_bias;
-    bool ignore_end, chat, roll, json;
+    bool ignore_end, chat, roll, embed, json;
     int64_t context, step, page, threads;
     int kv_format;
 } run_options;
@@ -45,6 +45,8 @@ status run_read(const verb_call *call, const char *path, text_buffer *out) MUST_
 status run_once(run_session *s, const char *text, int64_t length) MUST_USE;
 status run_batch(run_session *s) MUST_USE;
 status run_chat(run_session *s) MUST_USE;
+/* Needs no engine. */
+status run_embed(run_session *s) MUST_USE;
 
 /* ---- for run_once.c and run_chat.c: one answer as it comes ---- */
 typedef struct run_answer {

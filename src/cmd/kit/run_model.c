@@ -87,6 +87,10 @@ status run_open(const verb_call *call, int64_t sequences, run_session *out) {
         FAIL(call->cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", path);
     TRY(model_open(call->cx, path, &out->m));
     TRY(open_tokenizer(out, path));
+    if (o->embed) return STATUS_OK;
+    if (!out->m->def->logits)
+        FAIL(call->cx, STATUS_UNSUPPORTED,
+             "'%s' is an encoder, which does not write text: --embed prints vectors", path);
     TRY(chat_open(call->cx, path, out->tokens, &out->chat));
     TRY(read_sampling(out));
     engine_model m = engine_model_of(out->m, out->tokens);
