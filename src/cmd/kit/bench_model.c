@@ -13,6 +13,11 @@ enum { MOST_SAMPLES = 64, STEPS_A_SAMPLE = 4, PROMPT = 128 };
 
 /* ---- weights ---- */
 
+static const num_format *drawn_in(void *user, const char *name, int32_t rank) {
+    (void)user, (void)name;
+    return num_find(rank > 1 ? "bf16" : "f32");
+}
+
 static status make_weights(context *cx, const char *folder, const char *preset) {
     model_config c;
     TRY(model_preset(cx, preset, &c));
@@ -20,7 +25,7 @@ static status make_weights(context *cx, const char *folder, const char *preset) 
     states *s = states_new(cx);
     status st = g && s ? STATUS_OK : STATUS_NO_MEMORY;
     if (st == STATUS_OK) {
-        model_build b = {.g = g, .config = &c, .format = NULL};
+        model_build b = {.g = g, .config = &c, .format = drawn_in};
         (void)model_logits(&b, model_hidden(&b, model_build_inputs(g, 1, 1)));
         st = graph_status(g);
     }
