@@ -21,7 +21,7 @@ static status help_run(const verb_call *call) {
     if (call->n_args == 0 && !o->man) {
         fprintf(call->out, "usage: hone VERB [options] ...\n\n");
         for (int64_t i = 0; registry_verb[i]; i++)
-            fprintf(call->out, "  %-14s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
+            fprintf(call->out, "  %-20s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
         fprintf(call->out,
                 "\n`hone help VERB` says more. Exit status: 0 done, 1 failed, 2 not understood.\n");
         return STATUS_OK;
