@@ -82,7 +82,6 @@ static bool rope_uses(const model_rope *rope, const char *key) {
 /* The old form, which every reader knows: theta and share beside an object of the scaling. */
 static void write_rope(json_writer *w, const model_config *c) {
     const model_rope *rope = &c->rope;
-    if (rope->type == MODEL_ROPE_PLAIN) return;
     json_write_key(w, "rope_scaling");
     json_write_object(w);
     json_write_string_field(w, "rope_type", model_rope_names[rope->type]);
