@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/kit/fits.h"
+#include "cmd/kit/run.h"
 #include "infer/chat.h"
 #include "serve/answer.h"
 #include "serve/server.h"
@@ -15,11 +16,10 @@ typedef struct serve_options {
     int64_t port, context, sequences, step_tokens, kv_tokens, page, threads;
     int64_t most_requests, most_connections, most_body;
     double timeout, idle;
-    int kv_format;
+    int kv_format, act;
     bool prefix_cache;
 } serve_options;
 
-static const char *const kv_formats[] = {"bf16", "f16", "f32", "int8_row", NULL};
 static const option_def options[] = {
     OPTION(serve_options, host, OPTION_STRING, .initial = "127.0.0.1",
            .help = "address to listen on; 0.0.0.0 for all"),
@@ -37,8 +37,10 @@ static const option_def options[] = {
     OPTION(serve_options, kv_tokens, OPTION_INT, .initial = "0", RANGE(0, 1e12),
            .help = "tokens that the cache of keys and values holds in all; 0: a context for each "
                    "sequence, within memory"),
-    OPTION(serve_options, kv_format, OPTION_CHOICE, .choices = kv_formats,
+    OPTION(serve_options, kv_format, OPTION_CHOICE, .choices = run_kv_formats,
            .help = "format of keys and values"),
+    OPTION(serve_options, act, OPTION_CHOICE, .choices = run_acts,
+           .help = "what meets quantised weights: bf16, or int8 in blocks of 32; auto is int8"),
     OPTION(serve_options, page, OPTION_INT, .initial = "16", RANGE(1, 1024),
            .help = "tokens in a page of the cache"),
     OPTION(serve_options, prefix_cache, OPTION_BOOL, .initial = "true",
@@ -149,7 +151,8 @@ static status open_model(serving *s) {
                         .queue = o->most_requests * 4,
                         .page = o->page,
                         .kv_tokens = o->kv_tokens,
-                        .kv_format = kv_formats[o->kv_format],
+                        .kv_format = run_kv_formats[o->kv_format],
+                        .act = run_acts[o->act],
                         .policy = o->policy,
                         .forgets_prefixes = !o->prefix_cache,
                         .threads = o->threads};

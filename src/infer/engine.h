@@ -51,10 +51,10 @@ typedef struct engine_options {
     int64_t kv_tokens;     /* slots in all; a context for each sequence, within memory */
     const char *kv_format; /* bf16 */
     const char *policy;    /* first_come */
-    bool
-        forgets_prefixes; /* keys and values of requests that are over are not kept for others that begin alike */
-    int64_t threads; /* all that can run at once */
-    pool *workers;   /* NULL: a pool of its own, of so many threads */
+    const char *act;       /* what meets quantised weights: bf16, or int8 (the default) */
+    bool forgets_prefixes; /* pages are not kept for requests that begin alike */
+    int64_t threads;       /* all that can run at once */
+    pool *workers;         /* NULL: a pool of its own, of so many threads */
 } engine_options;
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };

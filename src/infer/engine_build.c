@@ -4,6 +4,7 @@
 #include "ops/cast.h"
 #include "ops/gather.h"
 #include "rewrite/paged.h"
+#include <string.h>
 #include <stdio.h>
 
 enum { DEFAULT_TOKENS = 512, DEFAULT_SEQUENCES = 32, DEFAULT_QUEUE = 1024, DEFAULT_PAGE = 16 };
@@ -176,6 +177,7 @@ status engine_build(engine *e) {
     TRY(plain_graph(&e->model, o, e->g));
     TRY(e->model.fill(e->model.user, e->store, e->g));
     if (bears_16_bits(e->g, o)) TRY(rewrite_by_name("precision", NULL, &facts, &e->g));
+    if (!o->act || strcmp(o->act, "bf16")) TRY(rewrite_by_name("act_int8", NULL, &facts, &e->g));
     TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));
     plan_options how = {.isa_limit = ISA_COUNT - 1,

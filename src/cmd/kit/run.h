@@ -16,10 +16,10 @@ typedef struct run_options {
     string_list stop, logit_bias;
     bool ignore_end, chat, roll, embed, json;
     int64_t context, step, page, threads;
-    int kv_format;
+    int kv_format, act;
 } run_options;
 
-extern const char *const run_kv_formats[]; /* what kv_format counts */
+extern const char *const run_kv_formats[], *const run_acts[]; /* what kv_format and act count */
 
 typedef struct run_session {
     const verb_call *call;

@@ -100,6 +100,7 @@ status run_open(const verb_call *call, int64_t sequences, run_session *out) {
                               .sequences = sequences,
                               .queue = 1 << 20,
                               .kv_format = run_kv_formats[o->kv_format],
+                              .act = run_acts[o->act],
                               .threads = o->threads};
     engine_need need;
     TRY(engine_measure(call->cx, &m, &options, &need));
