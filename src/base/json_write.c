@@ -251,15 +251,18 @@ void json_write_bool_field(json_writer *w, const char *key, bool v) {
     json_write_bool(w, v);
 }
 
+static void finish_file(json_writer *w) {
+    flush(w);
+    if (w->st == STATUS_OK && fflush(w->file))
+        w->st = context_fail(w->cx, STATUS_IO, "writing JSON: %s", strerror(errno));
+}
+
 status json_writer_finish(json_writer *w) {
-    if (misuse(w, w->depth || !w->has_root, "the value is not whole at its end")) return w->st;
-    if (w->file || w->indent > 0) put(w, "\n", 1);
-    if (w->file) {
-        flush(w);
-        if (w->st == STATUS_OK && fflush(w->file))
-            w->st = context_fail(w->cx, STATUS_IO, "writing JSON: %s", strerror(errno));
-    } else if (w->st == STATUS_OK) {
-        w->bytes[w->size] = 0;
+    if (!misuse(w, w->depth || !w->has_root, "the value is not whole at its end")) {
+        if (w->file || w->indent > 0) put(w, "\n", 1);
+        if (w->file) finish_file(w);
+        if (!w->file && w->st == STATUS_OK) w->bytes[w->size] = 0;
     }
+    if (w->file) json_writer_free(w);
     return w->st;
 }

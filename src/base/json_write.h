@@ -29,9 +29,9 @@ typedef struct json_writer {
 json_writer json_writer_to_buffer(context *cx, int32_t indent);
 /* The file stays the caller's; it is not closed. */
 json_writer json_writer_to_file(context *cx, FILE *file, int32_t indent);
-/* Ends the text: checks that one whole value was written, writes out what is pending and closes a
- * file's text (and an indented buffer's) with a newline. The buffer, zero-closed, is in `bytes`
- * until json_writer_free. */
+/* Ends the text: checks that one whole value was written and closes a file's text (and an indented buffer's) with a
+ * newline. A writer to a file is then over, whatever came of it. A buffer, zero-closed, is in `bytes` until
+ * json_writer_free. */
 status json_writer_finish(json_writer *w) MUST_USE;
 void json_writer_free(json_writer *w);
 
