@@ -24,13 +24,14 @@ static void taken(test *t) {
           "%s", p.message);
     CHECK(t, q.n_prompts == 2 && q.prompt_is_list && q.prompts[0].n_ids == 2 &&
                  q.prompts[1].ids[0] == 3);
-    CHECK(t,
-          q.most_tokens == 1 && q.echo && q.logprobs == 1 && q.temperature == 0 && q.seed == 1234);
+    CHECK(t, q.most_tokens == 1 && q.echo && q.logprobs == 1 && q.sampling.temperature == 0 &&
+                 q.sampling.seed == 1234);
     CHECK(t,
           read(&a, API_COMPLETIONS,
                "{\"prompt\": [5, 6], \"stop\": \"\\n\", \"logit_bias\": {\"17\": -100}}", &q, &p));
     CHECK(t, q.n_prompts == 1 && !q.prompt_is_list && q.prompts[0].n_ids == 2 && q.n_stops == 1);
-    CHECK(t, q.n_biases == 1 && q.biases[0].id == 17 && q.biases[0].bias == -100);
+    CHECK(t,
+          q.sampling.n_bias == 1 && q.sampling.bias[0].id == 17 && q.sampling.bias[0].bias == -100);
     CHECK(t, q.most_tokens == 16 && q.logprobs == -1 && !q.has_seed); /* OpenAI's defaults */
     CHECK(t,
           read(&a, API_CHAT,

@@ -35,9 +35,7 @@ static status bench_roofs(const verb_call *call, bench *b, const regex_t *filter
             log_warning("%s: no loop for this CPU", roof_name((roof_kind)kind));
             continue;
         }
-        double sample[15];
-        for (int i = 0; i < 15; i++) sample[i] = 1e-9 * bench_roof_sample(b, best, b->rounds[kind]);
-        double rate = bench_median(sample, 15);
+        double rate = 1e-9 * bench_roof_rate(b, (roof_kind)kind);
         bench_row r = {roof_name((roof_kind)kind),
                        best->form,
                        roof_is_memory((roof_kind)kind) ? "GB/s" : "GFLOP/s",

@@ -32,9 +32,7 @@ static status print(const verb_call *call, const token_set *s) {
     if (o->json) {
         json_writer j = json_writer_to_file(call->cx, call->out, 0);
         print_json(&j, s);
-        status st = json_writer_finish(&j);
-        json_writer_free(&j);
-        return st;
+        return json_writer_finish(&j);
     }
     fprintf(call->out, "%s: whole; a vocabulary of %lld\n", s->folder, (long long)s->vocabulary);
     for (int i = 0; i < TOKEN_SPLITS; i++) {

@@ -87,9 +87,7 @@ static status print(const verb_call *call, const prepare_result *r, double secon
     if (o->json) {
         json_writer j = json_writer_to_file(call->cx, call->out, 0);
         print_json(&j, o, r, seconds);
-        status st = json_writer_finish(&j);
-        json_writer_free(&j);
-        return st;
+        return json_writer_finish(&j);
     }
     fprintf(call->out, "%s: a vocabulary of %lld, %.1f MB of text in %.1f s\n", o->out,
             (long long)r->vocabulary, (double)r->text_bytes * 1e-6, seconds);

@@ -50,9 +50,7 @@ static status print(const verb_call *call, const choice_result *r) {
     json_write_number_field(&w, "chance", r->chance);
     json_write_integer_field(&w, "truncated", r->truncated);
     json_write_object_end(&w);
-    status st = json_writer_finish(&w);
-    json_writer_free(&w);
-    return st;
+    return json_writer_finish(&w);
 }
 
 static status ask(const verb_call *call, likelihood *l) {

@@ -58,9 +58,7 @@ static status print(const verb_call *call, const perplexity_result *r, int64_t c
     json_write_integer_field(&w, "stride", stride);
     json_write_string_field(&w, "bos", begins[o->bos]);
     json_write_object_end(&w);
-    status st = json_writer_finish(&w);
-    json_writer_free(&w);
-    return st;
+    return json_writer_finish(&w);
 }
 
 static status measure(const verb_call *call, likelihood *l) {

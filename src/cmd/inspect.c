@@ -144,9 +144,7 @@ static status put_json(FILE *out, const inspection *in) {
     }
     json_write_array_end(&w);
     json_write_object_end(&w);
-    status st = json_writer_finish(&w);
-    json_writer_free(&w);
-    return st;
+    return json_writer_finish(&w);
 }
 
 static status inspect_run(const verb_call *call) {

@@ -71,17 +71,14 @@ static void put_text(const verb_call *call, const model_config *c, const serve_s
 
 static status run(const verb_call *call) {
     const plan_serve_options *o = call->options;
-    const char *name = o->preset ? o->preset : call->n_args ? call->args[0] : NULL;
     model_config c;
     machine m;
     serve_estimate e;
-    if (!name || (o->preset && call->n_args))
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
     if (o->answer >= o->context)
         FAIL(call->cx, STATUS_BAD_ARGUMENT,
              "--answer %lld leaves no room for a prompt in a --context of %lld",
              (long long)o->answer, (long long)o->context);
-    TRY(plan_find_model(call, name, &c));
+    TRY(plan_find_model(call, o->preset, &c));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     c.positions = MAX_OF(c.positions, o->context);
     serve_setting s = {.users = o->users,

@@ -127,10 +127,7 @@ static status run(const verb_call *call) {
     machine m;
     estimate e;
     setting_line line[SETTINGS];
-    const char *name = o->preset ? o->preset : call->n_args ? call->args[0] : NULL;
-    if (!name || (o->preset && call->n_args))
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
-    TRY(plan_find_model(call, name, &c));
+    TRY(plan_find_model(call, o->preset, &c));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     c.positions = MAX_OF(c.positions, o->context);
     train_setting s = {.precision = num_find(precisions[o->precision]),

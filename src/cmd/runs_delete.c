@@ -25,7 +25,6 @@ static status delete_all(const verb_call *call, const run_row *rows) {
         json_writer w = json_writer_to_file(call->cx, call->out, 0);
         runs_write_json(&w, &rows[i]);
         st = json_writer_finish(&w);
-        json_writer_free(&w);
     }
     runs_close(store);
     return st;

@@ -43,9 +43,7 @@ static status print(const verb_call *call, const run_row *rows, int64_t n) {
         }
         json_writer w = json_writer_to_file(call->cx, call->out, 0);
         runs_write_json(&w, &rows[i]);
-        status st = json_writer_finish(&w);
-        json_writer_free(&w);
-        TRY(st);
+        TRY(json_writer_finish(&w));
     }
     return STATUS_OK;
 }

@@ -17,9 +17,7 @@ static status run(const verb_call *call) {
         if (o->json) {
             json_writer w = json_writer_to_file(call->cx, call->out, 0);
             runs_write_json(&w, &rows[i]);
-            status st = json_writer_finish(&w);
-            json_writer_free(&w);
-            TRY(st);
+            TRY(json_writer_finish(&w));
             continue;
         }
         fprintf(call->out, "%srun              %lld\n", i ? "\n" : "", (long long)rows[i].id);

@@ -8,7 +8,6 @@
 #include "serve/server.h"
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 
 typedef struct serve_options {
@@ -82,7 +81,6 @@ typedef struct serving {
     server *server;
     pthread_t signals;
     bool has_signals;
-    atomic_bool over;
 } serving;
 
 /* SIGINT and SIGTERM drain, a second one stops at once; SIGHUP reloads. All threads have them blocked. */

@@ -117,9 +117,7 @@ static status print_trained(const verb_call *call, const char *path, const bpe_t
     json_write_integer_field(&j, "text_bytes", r->text_bytes);
     json_write_number_field(&j, "seconds", seconds);
     json_write_object_end(&j);
-    status st = json_writer_finish(&j);
-    json_writer_free(&j);
-    return st;
+    return json_writer_finish(&j);
 }
 
 static status train(const verb_call *call) {

@@ -40,9 +40,7 @@ static status print_json(const verb_call *call, const job_result *r, double shar
     else
         json_write_null(&w);
     json_write_object_end(&w);
-    status st = json_writer_finish(&w);
-    json_writer_free(&w);
-    return st;
+    return json_writer_finish(&w);
 }
 
 static void print_text(const verb_call *call, const job_result *r, double share) {

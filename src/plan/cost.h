@@ -19,7 +19,7 @@ typedef struct graph_cost {
 
 /* With the extents that are bound now; the bounds until plan_bind. */
 void cost_of_plan(const plan *p, const machine *m, graph_cost *out);
-/* The same work done as a whole `times` over by all devices. */
+/* The work shared by all devices. */
 double cost_seconds(const graph_cost *c, const machine *m);
 /* "arithmetic" or "memory bandwidth", by where most of the time goes. */
 const char *cost_bottleneck(const graph_cost *c);

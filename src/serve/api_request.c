@@ -147,7 +147,7 @@ static bool read_stop(reading *r, template_value v) {
         template_value s = v.kind == TEMPLATE_LIST ? v.list->items[i] : v;
         if (s.kind != TEMPLATE_STRING || !s.length_bytes)
             return refuse(r, "stop must be a string or a list of strings, none of them empty");
-        q->stops[q->n_stops++] = (api_stop){s.text, s.length_bytes};
+        q->stops[q->n_stops++] = (stop_text){s.text, s.length_bytes};
     }
     return true;
 }
@@ -155,7 +155,7 @@ static bool read_stop(reading *r, template_value v) {
 static bool read_biases(reading *r, template_value v) {
     if (v.kind != TEMPLATE_DICT || v.dict->count > API_MOST_BIASES)
         return refuse(r, "logit_bias must be an object of at most %d token ids", API_MOST_BIASES);
-    api_bias *biases = ARENA_NEW(r->a, api_bias, MAX_OF(v.dict->count, 1));
+    sampling_bias *biases = ARENA_NEW(r->a, sampling_bias, MAX_OF(v.dict->count, 1));
     if (!biases) return no_memory(r);
     for (int64_t i = 0; i < v.dict->count; i++) {
         template_value key = v.dict->entries[i].key, bias = v.dict->entries[i].value;
@@ -169,10 +169,10 @@ static bool read_biases(reading *r, template_value v) {
         double b = template_is_number(bias) ? template_as_double(bias) : NAN;
         if (id < 0 || id > INT32_MAX || !(b >= -100 && b <= 100))
             return refuse(r, "logit_bias must map token ids to numbers from -100 to 100");
-        biases[i] = (api_bias){(int32_t)id, (float)b};
+        biases[i] = (sampling_bias){(int32_t)id, (float)b};
     }
-    r->out->biases = biases;
-    r->out->n_biases = v.dict->count;
+    r->out->sampling.bias = biases;
+    r->out->sampling.n_bias = v.dict->count;
     return true;
 }
 
@@ -201,8 +201,11 @@ static bool read_top_logprobs(reading *r, template_value v) {
 }
 
 static bool read_seed(reading *r, template_value v) {
+    int64_t seed = 0;
+    if (!read_integer(r, v, -9007199254740992.0, 9007199254740992.0, &seed)) return false;
     r->out->has_seed = true;
-    return read_integer(r, v, -9007199254740992.0, 9007199254740992.0, &r->out->seed);
+    r->out->sampling.seed = (uint64_t)seed;
+    return true;
 }
 
 static bool read_response_format(reading *r, template_value v) {
@@ -278,14 +281,15 @@ static const field fields[] = {
     OWN("logprobs", GENERATE, read_logprobs),
     OWN("top_logprobs", API_CHAT, read_top_logprobs),
     OWN("seed", GENERATE, read_seed),
-    {"temperature", GENERATE, FIELD_NUMBER, AT(temperature), 0, 100, NULL},
-    {"top_p", GENERATE, FIELD_NUMBER, AT(top_p), 0, 1, NULL},
-    {"min_p", GENERATE, FIELD_NUMBER, AT(min_p), 0, 1, NULL},
-    {"typical_p", GENERATE, FIELD_NUMBER, AT(typical_p), 0, 1, NULL},
-    {"top_k", GENERATE, FIELD_INTEGER, AT(top_k), -1, INT32_MAX, NULL},
-    {"repetition_penalty", GENERATE, FIELD_NUMBER, AT(repetition_penalty), 0.01, 100, NULL},
-    {"presence_penalty", GENERATE, FIELD_NUMBER, AT(presence_penalty), -2, 2, NULL},
-    {"frequency_penalty", GENERATE, FIELD_NUMBER, AT(frequency_penalty), -2, 2, NULL},
+    {"temperature", GENERATE, FIELD_NUMBER, AT(sampling.temperature), 0, 100, NULL},
+    {"top_p", GENERATE, FIELD_NUMBER, AT(sampling.top_p), 0, 1, NULL},
+    {"min_p", GENERATE, FIELD_NUMBER, AT(sampling.min_p), 0, 1, NULL},
+    {"typical_p", GENERATE, FIELD_NUMBER, AT(sampling.typical_p), 0, 1, NULL},
+    {"top_k", GENERATE, FIELD_INTEGER, AT(sampling.top_k), -1, INT32_MAX, NULL},
+    {"repetition_penalty", GENERATE, FIELD_NUMBER, AT(sampling.repetition_penalty), 0.01, 100,
+     NULL},
+    {"presence_penalty", GENERATE, FIELD_NUMBER, AT(sampling.presence_penalty), -2, 2, NULL},
+    {"frequency_penalty", GENERATE, FIELD_NUMBER, AT(sampling.frequency_penalty), -2, 2, NULL},
     OWN("stop", GENERATE, read_stop),
     OWN("logit_bias", GENERATE, read_biases),
     {"priority", GENERATE, FIELD_INTEGER, AT(priority), -1000000, 1000000, NULL},
@@ -389,11 +393,11 @@ bool api_request_read(arena *a, api_endpoint endpoint, const api_defaults *defau
                          .most_tokens = endpoint == API_COMPLETIONS ? 16 : -1,
                          .n = 1,
                          .logprobs = -1,
-                         .temperature = defaults->temperature,
-                         .top_p = defaults->top_p,
-                         .top_k = defaults->top_k,
-                         .typical_p = 1,
-                         .repetition_penalty = defaults->repetition_penalty,
+                         .sampling = {.temperature = defaults->temperature,
+                                      .top_p = defaults->top_p,
+                                      .top_k = defaults->top_k,
+                                      .typical_p = 1,
+                                      .repetition_penalty = defaults->repetition_penalty},
                          .add_generation_prompt = true,
                          .add_special_tokens = endpoint != API_CHAT};
     reading r = {.a = a, .out = out, .problem = problem};

@@ -8,6 +8,8 @@
 #ifndef SERVE_API_REQUEST_H
 #define SERVE_API_REQUEST_H
 
+#include "infer/sampling.h"
+#include "infer/speech.h"
 #include "text/template_value.h"
 
 typedef enum api_endpoint {
@@ -28,16 +30,6 @@ typedef struct api_prompt {
     int64_t n_ids;
 } api_prompt;
 
-typedef struct api_bias {
-    int32_t id;
-    float bias;
-} api_bias;
-
-typedef struct api_stop {
-    const char *text;
-    int64_t text_bytes;
-} api_stop;
-
 typedef struct api_request {
     api_endpoint endpoint;
     const char *model; /* NULL: not said */
@@ -54,17 +46,11 @@ typedef struct api_request {
     int64_t least_tokens;
     int64_t n, best_of; /* best_of 0: n */
     bool stream, include_usage, echo, ignore_end;
-    int64_t logprobs; /* -1: none; else how many likely tokens beside the chosen one */
-    int64_t prompt_logprobs;
-    int64_t seed;
+    int64_t logprobs;  /* -1: none; else how many likely tokens beside the chosen one */
+    sampling sampling; /* its seed counts where has_seed */
     bool has_seed;
-    double temperature, top_p, min_p, typical_p;
-    int64_t top_k;
-    double repetition_penalty, presence_penalty, frequency_penalty;
-    api_stop stops[API_MOST_STOPS];
+    stop_text stops[API_MOST_STOPS];
     int64_t n_stops;
-    const api_bias *biases;
-    int64_t n_biases;
     int64_t priority;
     const char *cache_salt; /* requests of different salts never share cached prompts */
     bool add_special_tokens;

@@ -30,9 +30,6 @@ int64_t http_most_unread(const http_server *s) {
 const char *http_cors(const http_server *s) {
     return s->options.cors;
 }
-int64_t http_connections(const http_server *s) {
-    return atomic_load(&s->connections);
-}
 
 int64_t http_pending(const http_server *s) {
     return atomic_load(&s->pending);

@@ -62,7 +62,6 @@ void http_run(http_server *s);
 void http_stop(http_server *s);
 /* Reads the certificate files again; connections that are open keep theirs. */
 status http_reload_certificate(http_server *s, context *cx) MUST_USE;
-int64_t http_connections(const http_server *s);
 /* Exchanges whose answers have not gone out whole. */
 int64_t http_pending(const http_server *s);
 /* Has `poke` called on the HTTP thread. */

@@ -194,20 +194,6 @@ void job_free(job *j) {
 
 /* ---- on the engine's thread ---- */
 
-static sampling sampling_of(const job *j) {
-    const api_request *q = &j->q;
-    return (sampling){.temperature = q->temperature,
-                      .top_k = MAX_OF(q->top_k, 0),
-                      .top_p = q->top_p,
-                      .min_p = q->min_p,
-                      .typical_p = q->typical_p,
-                      .repetition_penalty = q->repetition_penalty,
-                      .presence_penalty = q->presence_penalty,
-                      .frequency_penalty = q->frequency_penalty,
-                      .seed =
-                          q->has_seed ? (uint64_t)q->seed : hash_xxh64(j->id, strlen(j->id), 0)};
-}
-
 static engine_request request_of(job *j, job_prompt *p) {
     const api_request *q = &j->q;
     bool ranks = q->best_of > q->n;
@@ -216,7 +202,9 @@ static engine_request request_of(job *j, job_prompt *p) {
                         .most_tokens = q->most_tokens,
                         .least_tokens = q->least_tokens,
                         .samples = j->samples,
-                        .sampling = sampling_of(j),
+                        .sampling = q->sampling,
+                        .stops = q->stops,
+                        .n_stops = q->n_stops,
                         .ignore_end = q->ignore_end,
                         .show_special =
                             q->endpoint == API_CHAT && answer_shows_special(j->world->dialect),
@@ -227,23 +215,9 @@ static engine_request request_of(job *j, job_prompt *p) {
                         .salt = q->cache_salt,
                         .tell = job_tell,
                         .user = p};
+    r.sampling.top_k = MAX_OF(q->sampling.top_k, 0); /* -1 is all, as for vLLM */
+    if (!q->has_seed) r.sampling.seed = hash_xxh64(j->id, strlen(j->id), 0);
     return r;
-}
-
-/* Texts and biases in the engine's form, as long as the job lives. */
-static bool add_lists(job *j, engine_request *r) {
-    stop_text *stops = ARENA_NEW(&j->mem, stop_text, j->q.n_stops + 1);
-    sampling_bias *biases = ARENA_NEW(&j->mem, sampling_bias, j->q.n_biases + 1);
-    if (!stops || !biases) return false;
-    for (int64_t i = 0; i < j->q.n_stops; i++)
-        stops[i] = (stop_text){j->q.stops[i].text, j->q.stops[i].text_bytes};
-    for (int64_t i = 0; i < j->q.n_biases; i++)
-        biases[i] = (sampling_bias){j->q.biases[i].id, j->q.biases[i].bias};
-    r->stops = stops;
-    r->n_stops = j->q.n_stops;
-    r->sampling.bias = biases;
-    r->sampling.n_bias = j->q.n_biases;
-    return true;
 }
 
 /* The prompt as text: as it was given, else from its ids. */
@@ -272,8 +246,7 @@ bool job_submit(job *j, engine *e) {
     j->submitted = time_seconds();
     for (int32_t i = 0; i < j->n_prompts; i++) {
         engine_request r = request_of(j, &j->prompts[i]);
-        status st =
-            add_lists(j, &r) ? engine_submit(e, &r, &j->prompts[i].engine_id) : STATUS_NO_MEMORY;
+        status st = engine_submit(e, &r, &j->prompts[i].engine_id);
         if (st == STATUS_OK) continue;
         bool full = st == STATUS_BUSY || st == STATUS_NO_MEMORY;
         for (int32_t k = 0; k < i; k++) engine_cancel(e, j->prompts[k].engine_id);

@@ -54,7 +54,6 @@ typedef struct flight {
     load_record *record;
     text_buffer body, held;      /* held: the events not yet read, or what an error said */
     double last;                 /* when the last token came */
-    bool stream;                 /* the answer is one of events */
     struct flight *next, *older; /* idle ones; all of them */
 } flight;
 

@@ -86,13 +86,6 @@ void metrics_set(metrics *m, metric_gauge which, double value) {
     m->gauges[which] = value;
     pthread_mutex_unlock(&m->lock);
 }
-double metrics_counter(metrics *m, metric_counter which) {
-    pthread_mutex_lock(&m->lock);
-    double value = m->counters[which];
-    pthread_mutex_unlock(&m->lock);
-    return value;
-}
-
 void metrics_observe(metrics *m, metric_histogram which, double value) {
     const double *upto = histograms[which].upto;
     int32_t i = 0;

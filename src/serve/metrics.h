@@ -63,7 +63,6 @@ void metrics_count(metrics *m, metric_counter which, double more);
 void metrics_set(metrics *m, metric_gauge which, double value);
 void metrics_observe(metrics *m, metric_histogram which, double value);
 void metrics_finished(metrics *m, metric_reason reason);
-double metrics_counter(metrics *m, metric_counter which);
 /* The whole page; NULL when memory is short. `model` is the label model_name. */
 char *metrics_page(metrics *m, arena *a, const char *model, int64_t *size_bytes);
 

@@ -73,12 +73,9 @@ static void submit_arrived(server *s) {
         if (http_is_gone(j->x)) {
             metrics_finished(&s->metrics, METRIC_ABORT);
             finish_job(s, j);
-        } else if (job_submit(j, s->model.engine)) {
+        } else if (job_submit(j, s->model.engine) || engine_busy(s->model.engine)) {
+            /* parts of one that was refused may be with the engine still, to be told that they are cancelled */
             j->next = s->running;
-            s->running = j;
-        } else if (engine_busy(s->model.engine)) {
-            j->next =
-                s->running; /* parts of it may be there still, to be told that they are cancelled */
             s->running = j;
         } else {
             finish_job(s, j);
@@ -218,20 +215,21 @@ status server_open(context *cx, const server_model *m, const server_options *o, 
     return st;
 }
 
+static void free_jobs(job *j) {
+    for (job *next; j; j = next) {
+        next = j->next;
+        job_free(j);
+    }
+}
+
 void server_close(server *s) {
     if (!s) return;
     if (s->has_thread) {
         http_stop(s->http);
         pthread_join(s->thread, NULL);
     }
-    for (job *j = take_arrived(s), *next; j; j = next) {
-        next = j->next;
-        job_free(j);
-    }
-    for (job *j = s->running, *next; j; j = next) {
-        next = j->next;
-        job_free(j);
-    }
+    free_jobs(take_arrived(s));
+    free_jobs(s->running);
     for (http_exchange *x; (x = take_gone(s));) http_release(x);
     http_close(s->http);
     context_release(s->cx, s->gone);

@@ -87,9 +87,7 @@ status record_write(record *m, const train_report *r, double share) {
     json_write_number_field(&w, "stall", r->stall_share);
     if (isfinite(r->validation)) json_write_number_field(&w, "validation_loss", r->validation);
     json_write_object_end(&w);
-    status st = json_writer_finish(&w);
-    json_writer_free(&w);
-    TRY(st);
+    TRY(json_writer_finish(&w));
     int64_t now = time_ns();
     if (now - m->flushed_ns < flush_ns) return STATUS_OK;
     m->flushed_ns = now;

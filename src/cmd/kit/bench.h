@@ -36,6 +36,8 @@ void bench_settle(void);
 int64_t bench_roof_rounds(bench *b, const roof_def *def);
 /* The best form on the instruction sets that may be used, by a few samples of each; NULL: none. */
 const roof_def *bench_roof_best(bench *b, roof_kind kind);
+/* The rate of that best form: the median of samples; 0 where there is none. */
+double bench_roof_rate(bench *b, roof_kind kind);
 
 typedef struct bench_result {
     double value, roof, share; /* of a time: its limit, and how much of that it takes */

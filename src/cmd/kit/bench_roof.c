@@ -125,3 +125,12 @@ const roof_def *bench_roof_best(bench *b, roof_kind kind) {
     }
     return b->best[kind];
 }
+
+double bench_roof_rate(bench *b, roof_kind kind) {
+    const roof_def *best = bench_roof_best(b, kind);
+    double sample[15];
+    if (!best) return 0;
+    for (int i = 0; i < COUNT_OF(sample); i++)
+        sample[i] = bench_roof_sample(b, best, b->rounds[kind]);
+    return bench_median(sample, COUNT_OF(sample));
+}

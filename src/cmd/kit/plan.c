@@ -28,7 +28,10 @@ static status read_config(const verb_call *call, const char *path, model_config 
     return st;
 }
 
-status plan_find_model(const verb_call *call, const char *name, model_config *out) {
+status plan_find_model(const verb_call *call, const char *preset, model_config *out) {
+    const char *name = preset ? preset : call->n_args ? call->args[0] : NULL;
+    if (!name || (preset && call->n_args))
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
     int64_t n = 0;
     for (; model_preset_names[n]; n++)
         if (!strcmp(model_preset_names[n], name)) return model_preset(call->cx, name, out);
@@ -53,37 +56,31 @@ status plan_find_model(const verb_call *call, const char *name, model_config *ou
 
 /* ---- the machine ---- */
 
-static double roof_of(bench *b, roof_kind kind) {
-    const roof_def *best = bench_roof_best(b, kind);
-    double sample[9];
-    if (!best) return 0;
-    for (int i = 0; i < COUNT_OF(sample); i++)
-        sample[i] = bench_roof_sample(b, best, b->rounds[kind]);
-    return bench_median(sample, COUNT_OF(sample));
-}
-
 /* The share of its roof that a case reaches. */
 static double share_of(bench *b, const char *name, double fallback) {
     bench_result r;
-    for (const bench_case *c = bench_cases; c->name; c++)
-        if (!strcmp(c->name, name))
-            return bench_case_run(b, c, false, &r) == STATUS_OK ? fmin(r.share, 1) : fallback;
+    for (const bench_case *c = bench_cases; c->name; c++) {
+        if (strcmp(c->name, name)) continue;
+        bench_case sized = bench_case_sized(c);
+        return bench_case_run(b, &sized, false, &r) == STATUS_OK ? fmin(r.share, 1) : fallback;
+    }
     return fallback;
 }
 
 static status measure(const verb_call *call, machine *out) {
     bench b;
     TRY(bench_open(call->cx, 0, &b));
-    *out = (machine){.name = "this machine",
-                     .f32 = roof_of(&b, ROOF_F32),
-                     .bf16 = roof_of(&b, ROOF_BF16),
-                     .int8 = roof_of(&b, ROOF_INT8),
-                     .bandwidth = fmax(roof_of(&b, ROOF_READ), roof_of(&b, ROOF_COPY)),
-                     .memory = cpu_get()->memory_bytes,
-                     .devices = 1,
-                     .reached = share_of(&b, "matmul.f32.forward", 0.7),
-                     .carried = share_of(&b, "add.f32", 0.8),
-                     .source = "measured now"};
+    *out =
+        (machine){.name = "this machine",
+                  .f32 = bench_roof_rate(&b, ROOF_F32),
+                  .bf16 = bench_roof_rate(&b, ROOF_BF16),
+                  .int8 = bench_roof_rate(&b, ROOF_INT8),
+                  .bandwidth = fmax(bench_roof_rate(&b, ROOF_READ), bench_roof_rate(&b, ROOF_COPY)),
+                  .memory = cpu_get()->memory_bytes,
+                  .devices = 1,
+                  .reached = share_of(&b, "matmul.f32.forward", 0.7),
+                  .carried = share_of(&b, "add.f32", 0.8),
+                  .source = "measured now"};
     bench_close(&b);
     return STATUS_OK;
 }

@@ -6,8 +6,8 @@
 #include "base/options.h"
 #include "plan/estimate.h"
 
-/* A preset, a model folder, a GGUF file, or a config.json. */
-status plan_find_model(const verb_call *call, const char *name, model_config *out) MUST_USE;
+/* The verb's MODEL (a preset, a model folder, a GGUF file or a config.json) or its --preset; one of them. */
+status plan_find_model(const verb_call *call, const char *preset, model_config *out) MUST_USE;
 /* "this" is measured (some seconds); else a profile or its file. */
 status plan_find_machine(const verb_call *call, const char *name, int64_t devices,
                          machine *out) MUST_USE;
