@@ -5,12 +5,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static status pattern_fuzz_open(pattern *p, context *cx, const unicode *u, const char *source,
-                                int64_t length) {
+static status pattern_fuzz_open(pattern *p, context *cx, const char *source, int64_t length) {
     static const char *const names[] = {"gpt2", "cl100k", "qwen2", "o200k", "tekken"};
-    if (length < 2 || *source != 'p') return pattern_open(p, cx, u, source, length);
+    if (length < 2 || *source != 'p') return pattern_open(p, cx, source, length);
     const char *published = scan_pattern(names[(unsigned char)source[1] % COUNT_OF(names)]);
-    return pattern_open(p, cx, u, published, (int64_t)strlen(published));
+    return pattern_open(p, cx, published, (int64_t)strlen(published));
 }
 
 static void pattern_fuzz_split(context *cx, const pattern *p, const char *text, int64_t length) {
@@ -35,17 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int64_t source_bytes = zero ? zero - data : (int64_t)size;
     const char *text = zero ? (const char *)zero + 1 : "Ab 12\n\n  c's";
     int64_t text_bytes = zero ? (int64_t)size - source_bytes - 1 : 12;
-    unicode u;
     pattern p = {.cx = cx};
-    if (unicode_init(&u, cx) == STATUS_OK) {
-        status st = pattern_fuzz_open(&p, cx, &u, (const char *)data, source_bytes);
-        if (st == STATUS_OK)
-            pattern_fuzz_split(cx, &p, text, text_bytes);
-        else if (!*context_error(cx))
-            abort();
-        pattern_close(&p);
-        unicode_free(&u);
-    }
+    if (pattern_fuzz_open(&p, cx, (const char *)data, source_bytes) == STATUS_OK)
+        pattern_fuzz_split(cx, &p, text, text_bytes);
+    else if (!*context_error(cx))
+        abort();
+    pattern_close(&p);
     if (context_live_allocations(cx)) abort();
     context_free(cx);
     return 0;

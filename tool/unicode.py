@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes src/text/unicode_new.h: the general categories of characters that the installed utf8proc does not know yet.
+"""Writes tool/unicode_new.h: the general categories of characters that the installed utf8proc does not know yet.
 
     pip install regex==2026.11.15
-    tool/unicode.py > src/text/unicode_new.h
+    tool/unicode.py > tool/unicode_new.h
 
 To be run beside the oldest utf8proc that is built against: Debian 12 has 2.8, of Unicode 15."""
 import ctypes
@@ -33,7 +33,7 @@ for c in range(0x110000):
         ranges.append([c, c, now])
 print("/* Written by tool/unicode.py: the categories of characters that are newer than Unicode 15 (utf8proc 2.8), as the\n"
       " * regex library of November 2026 has them, in ascending ranges. */")
-print("#ifndef TEXT_UNICODE_NEW_H\n#define TEXT_UNICODE_NEW_H\n\n#include <utf8proc.h>\n")
+print("#ifndef TOOL_UNICODE_NEW_H\n#define TOOL_UNICODE_NEW_H\n\n#include <utf8proc.h>\n")
 print("static const struct {\n    uint32_t from, to;\n    utf8proc_category_t category;\n} new_categories[] = {")
 for low, high, now in ranges:
     print(f"    {{0x{low:X}, 0x{high:X}, UTF8PROC_CATEGORY_{CATEGORIES[now].upper()}}},")

@@ -100,10 +100,10 @@ static status encode_word(void *state, const char *word, int64_t length) {
     return id >= 0 ? token_append(e->out, id) : STATUS_OK;
 }
 
-static bool is_class(const tokenizer *t, uint32_t classes, const char *at, const char *end) {
+static bool is_class(uint32_t classes, const char *at, const char *end) {
     uint32_t c;
     (void)unicode_next(at, end, &c);
-    return unicode_flags(&t->chars, c) & classes;
+    return unicode_flags(c) & classes;
 }
 
 /* The start of the character that ends at `at`. */
@@ -134,11 +134,10 @@ static const added_token *added_at(const tokenizer *t, const trie *tokens, const
 
 static bool wanted(const encoder *e, const added_token *a, const char *begin, const char *from,
                    const char *to, const char *end) {
-    const tokenizer *t = e->t;
     if (a->special && !e->options.trust_special) return false;
     if (!a->single_word) return true;
-    if (from > begin && is_class(t, UNICODE_WORD, character_before(begin, from), end)) return false;
-    return to == end || !is_class(t, UNICODE_WORD, to, end);
+    if (from > begin && is_class(UNICODE_WORD, character_before(begin, from), end)) return false;
+    return to == end || !is_class(UNICODE_WORD, to, end);
 }
 
 /* The next added token from `at` on; `after` is the end of the one before. */
@@ -157,10 +156,10 @@ static bool next_added(const encoder *e, bool normalized, const char *begin, con
         }
         while (a->lstrip && at > after) {
             const char *p = character_before(after, at);
-            if (!is_class(t, UNICODE_SPACE, p, end)) break;
+            if (!is_class(UNICODE_SPACE, p, end)) break;
             at = p;
         }
-        while (a->rstrip && stop < end && is_class(t, UNICODE_SPACE, stop, end)) {
+        while (a->rstrip && stop < end && is_class(UNICODE_SPACE, stop, end)) {
             uint32_t c;
             stop += unicode_next(stop, end, &c);
         }
@@ -174,18 +173,18 @@ static bool next_added(const encoder *e, bool normalized, const char *begin, con
 static status encode_between(encoder *e, const char *text, int64_t length, bool first) {
     const tokenizer *t = e->t;
     if (!length) return STATUS_OK;
-    TRY(normal_run(&t->chars, t->normals, t->normal_count, &e->normal, &text, &length));
+    TRY(normal_run(t->normals, t->normal_count, &e->normal, &text, &length));
     const char *end = text + length, *after = text;
     const pretoken_sink sink = {encode_word, e};
     found f;
     while (next_added(e, true, text, after, end, &f)) {
-        TRY(pretoken_run(&t->chars, t->pretokens, t->pretoken_count, &e->pretoken, after,
-                         f.from - after, first && after == text, sink));
+        TRY(pretoken_run(t->pretokens, t->pretoken_count, &e->pretoken, after, f.from - after,
+                         first && after == text, sink));
         TRY(token_append(e->out, f.token->id));
         after = f.to;
     }
-    return pretoken_run(&t->chars, t->pretokens, t->pretoken_count, &e->pretoken, after,
-                        end - after, first && after == text, sink);
+    return pretoken_run(t->pretokens, t->pretoken_count, &e->pretoken, after, end - after,
+                        first && after == text, sink);
 }
 
 status encoder_run(encoder *e, const char *text, int64_t length, encode_options options,

@@ -92,13 +92,12 @@ static bool is_chinese(uint32_t c) {
 }
 
 /* Drops controls, makes all white space a space, sets Chinese characters apart. */
-static status bert_clean(const unicode *u, const normal *n, const char *text, int64_t length,
-                         text_buffer *out) {
+static status bert_clean(const normal *n, const char *text, int64_t length, text_buffer *out) {
     const char *end = text + length;
     for (const char *at = text; at < end;) {
         uint32_t c;
         int bytes = unicode_next(at, end, &c);
-        uint32_t f = unicode_flags(u, c);
+        uint32_t f = unicode_flags(c);
         bool blank = c == '\t' || c == '\n' || c == '\r';
         bool dropped =
             !c || c == 0xFFFD || c == UNICODE_INVALID || ((f & UNICODE_CONTROL) && !blank);
@@ -120,29 +119,27 @@ static status bert_clean(const unicode *u, const normal *n, const char *text, in
     return STATUS_OK;
 }
 
-static status drop_class(const unicode *u, uint32_t classes, const char *text, int64_t length,
-                         text_buffer *out) {
+static status drop_class(uint32_t classes, const char *text, int64_t length, text_buffer *out) {
     const char *end = text + length;
     TRY(text_reserve(out, length));
     for (const char *at = text; at < end;) {
         uint32_t c;
         int n = unicode_next(at, end, &c);
-        if (!(unicode_flags(u, c) & classes)) TRY(text_append(out, at, n));
+        if (!(unicode_flags(c) & classes)) TRY(text_append(out, at, n));
         at += n;
     }
     return STATUS_OK;
 }
 
 /* BERT does up to three things one after the other; each needs a buffer of its own. */
-static status bert(const unicode *u, const normal *n, const char *text, int64_t length,
-                   text_buffer *out) {
+static status bert(const normal *n, const char *text, int64_t length, text_buffer *out) {
     text_buffer a = {.cx = out->cx}, b = {.cx = out->cx};
     status st;
-    TRY_GOTO(done, bert_clean(u, n, text, length, n->accents || n->lower ? &a : out));
+    TRY_GOTO(done, bert_clean(n, text, length, n->accents || n->lower ? &a : out));
     if (n->accents) {
-        TRY_GOTO(done, unicode_normalize(u, UNICODE_NFD, a.bytes, a.length, &b));
+        TRY_GOTO(done, unicode_normalize(UNICODE_NFD, a.bytes, a.length, &b));
         a.length = 0;
-        TRY_GOTO(done, drop_class(u, UNICODE_NONSPACING, b.bytes, b.length, n->lower ? &a : out));
+        TRY_GOTO(done, drop_class(UNICODE_NONSPACING, b.bytes, b.length, n->lower ? &a : out));
     }
     if (n->lower) TRY_GOTO(done, unicode_lower(a.bytes, a.length, out));
 done:
@@ -190,41 +187,41 @@ static status squeeze(const char *text, int64_t length, text_buffer *out) {
     return STATUS_OK;
 }
 
-static void strip(const unicode *u, const normal *n, const char **text, int64_t *length) {
+static void strip(const normal *n, const char **text, int64_t *length) {
     const char *at = *text, *end = at + *length;
     uint32_t c;
     while (n->left && at < end) {
         int bytes = unicode_next(at, end, &c);
-        if (!(unicode_flags(u, c) & UNICODE_SPACE)) break;
+        if (!(unicode_flags(c) & UNICODE_SPACE)) break;
         at += bytes;
     }
     while (n->right && at < end) {
         const char *last = end - 1;
         while (last > at && end - last < 4 && ((unsigned char)*last & 0xC0) == 0x80) last--;
         int bytes = unicode_next(last, end, &c);
-        if (last + bytes != end || !(unicode_flags(u, c) & UNICODE_SPACE)) break;
+        if (last + bytes != end || !(unicode_flags(c) & UNICODE_SPACE)) break;
         end = last;
     }
     *text = at;
     *length = end - at;
 }
 
-static status run_one(const unicode *u, const normal *n, normal_work *w, const char *text,
-                      int64_t length, text_buffer *out) {
+static status run_one(const normal *n, normal_work *w, const char *text, int64_t length,
+                      text_buffer *out) {
     switch (n->kind) {
     case NORMAL_FORM:
-        return unicode_normalize(u, n->form, text, length, out);
+        return unicode_normalize(n->form, text, length, out);
     case NORMAL_LOWER:
         return unicode_lower(text, length, out);
     case NORMAL_STRIP_ACCENTS:
-        return drop_class(u, UNICODE_MARK, text, length, out);
+        return drop_class(UNICODE_MARK, text, length, out);
     case NORMAL_REPLACE:
         return replace(n, w, text, length, out);
     case NORMAL_PREPEND:
         if (length) TRY(text_append(out, n->text, n->length));
         return text_append(out, text, length);
     case NORMAL_BERT:
-        return bert(u, n, text, length, out);
+        return bert(n, text, length, out);
     case NORMAL_CHARSMAP:
         return charsmap(n, text, length, out);
     case NORMAL_NMT:
@@ -235,18 +232,18 @@ static status run_one(const unicode *u, const normal *n, normal_work *w, const c
     }
 }
 
-status normal_run(const unicode *u, const normal *steps, int64_t count, normal_work *w,
-                  const char **text, int64_t *length) {
+status normal_run(const normal *steps, int64_t count, normal_work *w, const char **text,
+                  int64_t *length) {
     int turn = 0;
     for (int64_t i = 0; i < count; i++) {
         if (steps[i].kind == NORMAL_STRIP) {
-            strip(u, steps + i, text, length);
+            strip(steps + i, text, length);
             continue;
         }
         text_buffer *out = w->text + turn;
         out->length = 0;
         TRY(text_reserve(out, 1));
-        TRY(run_one(u, steps + i, w, *text, *length, out));
+        TRY(run_one(steps + i, w, *text, *length, out));
         *text = out->bytes;
         *length = out->length;
         turn ^= 1;

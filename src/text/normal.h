@@ -38,8 +38,8 @@ void normal_work_init(normal_work *w, context *cx);
 void normal_work_free(normal_work *w);
 
 /* *text becomes the result, which lies in the caller's memory (nothing to do) or in the work's. */
-status normal_run(const unicode *u, const normal *steps, int64_t count, normal_work *w,
-                  const char **text, int64_t *length) MUST_USE;
+status normal_run(const normal *steps, int64_t count, normal_work *w, const char **text,
+                  int64_t *length) MUST_USE;
 
 /* Checks that a compiled map is whole. */
 status normal_check_charsmap(context *cx, const char *map, int64_t length) MUST_USE;

@@ -59,8 +59,8 @@ static status compile(pattern *p, const char *regex, int64_t length) {
          at, words);
 }
 
-status pattern_open(pattern *p, context *cx, const unicode *u, const char *regex, int64_t length) {
-    *p = (pattern){.cx = cx, .u = u, .rule = scan_published(regex, length)};
+status pattern_open(pattern *p, context *cx, const char *regex, int64_t length) {
+    *p = (pattern){.cx = cx, .rule = scan_published(regex, length)};
     return p->rule ? STATUS_OK : compile(p, regex, length);
 }
 
@@ -81,7 +81,7 @@ void pattern_close(pattern *p) {
 static status split_by_rule(const pattern *p, const char *text, int64_t length, span_list *out) {
     const char *end = text + length, *gap = text;
     for (const char *at = text; at < end;) {
-        const char *stop = scan_match(p->u, p->rule, at, end);
+        const char *stop = scan_match(p->rule, at, end);
         if (stop == at) {
             uint32_t c;
             at += unicode_next(at, end, &c);

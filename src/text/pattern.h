@@ -7,7 +7,6 @@
 
 typedef struct pattern {
     context *cx;
-    const unicode *u;
     const scan_rule *rule; /* or */
     char *literal;         /* or */
     int64_t literal_bytes;
@@ -28,9 +27,7 @@ typedef struct span_list {
 status span_append(span_list *l, int64_t from, int64_t to, bool match) MUST_USE;
 void span_free(span_list *l);
 
-/* `u` is borrowed. */
-status pattern_open(pattern *p, context *cx, const unicode *u, const char *regex,
-                    int64_t length) MUST_USE;
+status pattern_open(pattern *p, context *cx, const char *regex, int64_t length) MUST_USE;
 status pattern_open_literal(pattern *p, context *cx, const char *text, int64_t length) MUST_USE;
 void pattern_close(pattern *p);
 

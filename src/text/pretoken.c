@@ -5,7 +5,6 @@
 #include <assert.h>
 
 typedef struct chain {
-    const unicode *u;
     const pretoken *steps;
     int64_t count;
     pretoken_work *w;
@@ -26,35 +25,34 @@ void pretoken_work_free(pretoken_work *w) {
     }
 }
 
-bool pretoken_is_punctuation(const unicode *u, uint32_t c) {
+bool pretoken_is_punctuation(uint32_t c) {
     bool ascii = (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
                  (c >= 123 && c <= 126);
-    return ascii || (unicode_flags(u, c) & UNICODE_PUNCTUATION);
+    return ascii || (unicode_flags(c) & UNICODE_PUNCTUATION);
 }
 
 /* Neighbours of equal class number are one run, unless the class stands alone. */
-static int class_of(const unicode *u, pretoken_kind kind, uint32_t c) {
-    uint32_t f = unicode_flags(u, c);
+static int class_of(pretoken_kind kind, uint32_t c) {
+    uint32_t f = unicode_flags(c);
     switch (kind) {
     case PRETOKEN_SPACES:
         return !!(f & UNICODE_SPACE);
     case PRETOKEN_WORDS:
         return f & UNICODE_WORD ? 2 : f & UNICODE_SPACE ? 1 : 3;
     case PRETOKEN_PUNCTUATION:
-        return pretoken_is_punctuation(u, c);
+        return pretoken_is_punctuation(c);
     default:
         return !!(f & UNICODE_NUMBER);
     }
 }
 
 /* Class 1 is a match, character by character; the other classes are runs. */
-static status split_by_class(const unicode *u, pretoken_kind kind, const char *text, int64_t length,
-                             span_list *out) {
+static status split_by_class(pretoken_kind kind, const char *text, int64_t length, span_list *out) {
     const char *end = text + length, *from = text;
     int running = -1;
     for (const char *at = text; at < end;) {
         uint32_t c;
-        int n = unicode_next(at, end, &c), now = class_of(u, kind, c);
+        int n = unicode_next(at, end, &c), now = class_of(kind, c);
         if (now != running || now == 1) {
             TRY(span_append(out, from - text, at - text, running == 1));
             from = at;
@@ -119,7 +117,7 @@ static status isolate(const chain *c, int64_t step, const char *text, int64_t le
     const scan_rule *rule = c->steps[step].pattern.rule;
     const char *end = text + length, *gap = text;
     for (const char *at = text; at < end;) {
-        const char *stop = scan_match(c->u, rule, at, end);
+        const char *stop = scan_match(rule, at, end);
         if (stop == at) {
             uint32_t unused;
             at += unicode_next(at, end, &unused);
@@ -181,13 +179,13 @@ static status run_step(const chain *c, int64_t step, const char *text, int64_t l
     if (p->kind == PRETOKEN_PATTERN)
         TRY(pattern_split(&p->pattern, text, length, l));
     else
-        TRY(split_by_class(c->u, p->kind, text, length, l));
+        TRY(split_by_class(p->kind, text, length, l));
     return hand_on(c, step, text, first);
 }
 
-status pretoken_run(const unicode *u, const pretoken *steps, int64_t count, pretoken_work *w,
-                    const char *text, int64_t length, bool first, pretoken_sink sink) {
+status pretoken_run(const pretoken *steps, int64_t count, pretoken_work *w, const char *text,
+                    int64_t length, bool first, pretoken_sink sink) {
     assert(count <= PRETOKEN_MAX_STEPS);
-    const chain c = {.u = u, .steps = steps, .count = count, .w = w, .sink = sink};
+    const chain c = {.steps = steps, .count = count, .w = w, .sink = sink};
     return length ? run_step(&c, 0, text, length, first) : STATUS_OK;
 }

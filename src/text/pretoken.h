@@ -55,9 +55,9 @@ void pretoken_work_free(pretoken_work *w);
 
 /* `first`: the text begins the caller's input. Words come in order; a word's memory lasts for the
  * call of the sink. */
-status pretoken_run(const unicode *u, const pretoken *steps, int64_t count, pretoken_work *w,
-                    const char *text, int64_t length, bool first, pretoken_sink sink) MUST_USE;
+status pretoken_run(const pretoken *steps, int64_t count, pretoken_work *w, const char *text,
+                    int64_t length, bool first, pretoken_sink sink) MUST_USE;
 
-bool pretoken_is_punctuation(const unicode *u, uint32_t c);
+bool pretoken_is_punctuation(uint32_t c);
 
 #endif

@@ -135,12 +135,11 @@ static bool one_of(const char *set, uint32_t c) {
 }
 
 /* The end of the characters from `at` that are (or, negated, are not) in the classes. */
-static const char *skip_class(const unicode *u, uint32_t classes, bool is, const char *at,
-                              const char *end) {
+static const char *skip_class(uint32_t classes, bool is, const char *at, const char *end) {
     while (at < end) {
         uint32_t c;
         int n = unicode_next(at, end, &c);
-        if (!!(unicode_flags(u, c) & classes) != is) break;
+        if (!!(unicode_flags(c) & classes) != is) break;
         at += n;
     }
     return at;
@@ -160,13 +159,13 @@ static const char *match_contraction(contraction kind, const char *at, const cha
 }
 
 /* upper* lower+ | upper+ lower*, where marks and letters without case are both. */
-static const char *match_cased(const unicode *u, const char *at, const char *end) {
+static const char *match_cased(const char *at, const char *end) {
     const char *last_both = NULL; /* where upper* may stop so that lower+ has one character */
     const char *from = at, *stop = at;
     while (stop < end) {
         uint32_t c;
         int n = unicode_next(stop, end, &c);
-        uint32_t f = unicode_flags(u, c);
+        uint32_t f = unicode_flags(c);
         if (!(f & (L | M)) || (f & UNICODE_LOWER)) break;
         stop += n;
         if (!(f & UNICODE_UPPER)) last_both = stop;
@@ -175,7 +174,7 @@ static const char *match_cased(const unicode *u, const char *at, const char *end
     while (lower < end) {
         uint32_t c;
         int n = unicode_next(lower, end, &c);
-        uint32_t f = unicode_flags(u, c);
+        uint32_t f = unicode_flags(c);
         if (!(f & (L | M)) || (f & UNICODE_UPPER)) break;
         lower += n;
     }
@@ -184,20 +183,19 @@ static const char *match_cased(const unicode *u, const char *at, const char *end
     return stop > from ? stop : at;
 }
 
-static const char *match_letters(const unicode *u, const scan_rule *r, const char *at,
-                                 const char *end) {
-    if (!r->cased) return skip_class(u, r->letters, true, at, end);
-    const char *stop = match_cased(u, at, end);
+static const char *match_letters(const scan_rule *r, const char *at, const char *end) {
+    if (!r->cased) return skip_class(r->letters, true, at, end);
+    const char *stop = match_cased(at, end);
     return stop > at && stop < end ? match_contraction(r->contraction, stop, end) : stop;
 }
 
 /* \s*[\r\n]+ | \s+(?!\S) | \s+ */
-static const char *match_space(const unicode *u, bool newlines, const char *at, const char *end) {
+static const char *match_space(bool newlines, const char *at, const char *end) {
     const char *stop = at, *last = at, *newline = NULL;
     while (stop < end) {
         uint32_t c;
         int n = unicode_next(stop, end, &c);
-        if (!(unicode_flags(u, c) & UNICODE_SPACE)) break;
+        if (!(unicode_flags(c) & UNICODE_SPACE)) break;
         last = stop;
         stop += n;
         if (c == '\r' || c == '\n') newline = stop;
@@ -206,62 +204,60 @@ static const char *match_space(const unicode *u, bool newlines, const char *at, 
     return stop == end || last == at ? stop : last;
 }
 
-static const char *match_digits(const unicode *u, int32_t most, const char *at, const char *end) {
+static const char *match_digits(int32_t most, const char *at, const char *end) {
     for (int32_t i = 0; at < end && (!most || i < most); i++) {
         uint32_t c;
         int n = unicode_next(at, end, &c);
-        if (!(unicode_flags(u, c) & N)) break;
+        if (!(unicode_flags(c) & N)) break;
         at += n;
     }
     return at;
 }
 
-static const char *match_words(const unicode *u, const scan_rule *r, const char *at,
-                               const char *end) {
+static const char *match_words(const scan_rule *r, const char *at, const char *end) {
     uint32_t c, d = 0;
     int n = unicode_next(at, end, &c);
     const char *next = at + n, *stop;
-    uint32_t f = unicode_flags(u, c), g = 0;
+    uint32_t f = unicode_flags(c), g = 0;
     if (c == '\'' && !r->cased && (stop = match_contraction(r->contraction, at, end)) > at)
         return stop;
     if (next < end) {
         (void)unicode_next(next, end, &d);
-        g = unicode_flags(u, d);
+        g = unicode_flags(d);
     }
     uint32_t letters = r->cased ? L | M : r->letters;
     bool may_lead = r->any_lead ? !(f & (L | N)) && c != '\r' && c != '\n' : c == ' ';
-    if (may_lead && (g & letters)) return match_letters(u, r, next, end);
-    if (f & letters) return match_letters(u, r, at, end);
-    if (f & N) return match_digits(u, r->digits, at, end);
-    if (r->spaced_digits && c == ' ' && (g & N)) return match_digits(u, r->digits, next, end);
+    if (may_lead && (g & letters)) return match_letters(r, next, end);
+    if (f & letters) return match_letters(r, at, end);
+    if (f & N) return match_digits(r->digits, at, end);
+    if (r->spaced_digits && c == ' ' && (g & N)) return match_digits(r->digits, next, end);
     uint32_t other = UNICODE_SPACE | L | N;
     if (!(f & other) || (c == ' ' && next < end && !(g & other))) {
-        stop = skip_class(u, other, false, next, end);
+        stop = skip_class(other, false, next, end);
         while (r->tail && stop < end && one_of(r->tail, (unsigned char)*stop)) stop++;
         return stop;
     }
-    return match_space(u, r->newlines, at, end);
+    return match_space(r->newlines, at, end);
 }
 
-static bool in_run(const unicode *u, const scan_rule *r, uint32_t c) {
-    if (unicode_flags(u, c) & r->classes) return true;
+static bool in_run(const scan_rule *r, uint32_t c) {
+    if (unicode_flags(c) & r->classes) return true;
     for (int i = 0; r->ranges[i].to; i++)
         if (c >= r->ranges[i].from && c <= r->ranges[i].to) return true;
     return false;
 }
 
-static const char *match_run(const unicode *u, const scan_rule *r, const char *at,
-                             const char *end) {
+static const char *match_run(const scan_rule *r, const char *at, const char *end) {
     const char *from = at, *stop;
     uint32_t c;
     if (r->lead) {
         int n = unicode_next(at, end, &c);
-        if ((unicode_flags(u, c) & UNICODE_SPACE) && at + n < end) from = at + n;
+        if ((unicode_flags(c) & UNICODE_SPACE) && at + n < end) from = at + n;
     }
     int32_t count = 0;
     for (stop = from; stop < end && (!r->most || count < r->most); count++) {
         int n = unicode_next(stop, end, &c);
-        if (c == UNICODE_INVALID || !in_run(u, r, c)) break;
+        if (c == UNICODE_INVALID || !in_run(r, c)) break;
         stop += n;
     }
     return count && count >= r->least ? stop : at;
@@ -271,32 +267,32 @@ static bool is_latin(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static const char *match_marked(const unicode *u, const char *at, const char *end) {
+static const char *match_marked(const char *at, const char *end) {
     uint32_t c, d = 0;
     int n = unicode_next(at, end, &c);
     const char *next = at + n;
-    uint32_t f = unicode_flags(u, c), g = 0, marks = UNICODE_PUNCTUATION | UNICODE_SYMBOL;
+    uint32_t f = unicode_flags(c), g = 0, marks = UNICODE_PUNCTUATION | UNICODE_SYMBOL;
     if (c < 0x80 && (f & marks) && next < end && is_latin(*next)) {
         while (next < end && is_latin(*next)) next++;
         return next;
     }
     if (next < end) {
         (void)unicode_next(next, end, &d);
-        g = unicode_flags(u, d);
+        g = unicode_flags(d);
     }
     bool may_lead = !(f & (L | marks)) && c != '\r' && c != '\n';
-    if (may_lead && (g & (L | M))) return skip_class(u, L | M, true, next, end);
-    if (f & (L | M)) return skip_class(u, L | M, true, at, end);
+    if (may_lead && (g & (L | M))) return skip_class(L | M, true, next, end);
+    if (f & (L | M)) return skip_class(L | M, true, at, end);
     if ((f & marks) || (c == ' ' && (g & marks))) {
-        const char *stop = skip_class(u, marks, true, next, end);
+        const char *stop = skip_class(marks, true, next, end);
         while (stop < end && (*stop == '\r' || *stop == '\n')) stop++;
         return stop;
     }
-    return f & UNICODE_SPACE ? match_space(u, true, at, end) : at;
+    return f & UNICODE_SPACE ? match_space(true, at, end) : at;
 }
 
-const char *scan_match(const unicode *u, const scan_rule *rule, const char *at, const char *end) {
-    if (rule->family == WORDS) return match_words(u, rule, at, end);
-    if (rule->family == RUN) return match_run(u, rule, at, end);
-    return match_marked(u, at, end);
+const char *scan_match(const scan_rule *rule, const char *at, const char *end) {
+    if (rule->family == WORDS) return match_words(rule, at, end);
+    if (rule->family == RUN) return match_run(rule, at, end);
+    return match_marked(at, end);
 }

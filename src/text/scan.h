@@ -25,6 +25,6 @@ const char *scan_pattern(const char *name);
 bool scan_parts_lines(const scan_rule *rule);
 
 /* The end of the match at `at`, or `at` where there is none. at < end. */
-const char *scan_match(const unicode *u, const scan_rule *rule, const char *at, const char *end);
+const char *scan_match(const scan_rule *rule, const char *at, const char *end);
 
 #endif

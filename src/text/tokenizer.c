@@ -16,8 +16,7 @@ status tokenizer_new(context *cx, tokenizer **out) {
     t->unigram = (unigram){.tokens.cx = cx, .unknown = -1};
     t->wordpiece = (wordpiece){.words = &t->names, .unknown = -1, .longest_word = 100};
     t->plain_added.cx = t->normalized_added.cx = cx;
-    t->chars.cx = cx;
-    return unicode_init(&t->chars, cx);
+    return STATUS_OK;
 }
 
 void tokenizer_free(tokenizer *t) {
@@ -34,7 +33,6 @@ void tokenizer_free(tokenizer *t) {
     unigram_free(&t->unigram);
     trie_free(&t->plain_added);
     trie_free(&t->normalized_added);
-    unicode_free(&t->chars);
     arena_free(&t->mem);
     context_release(t->cx, t);
 }
@@ -111,7 +109,7 @@ static status finish_added(tokenizer *t, bool normalized, trie *out) {
         const char *text = a->text;
         int64_t length = a->length;
         if (normalized && !a->verbatim)
-            st = normal_run(&t->chars, t->normals, t->normal_count, &w, &text, &length);
+            st = normal_run(t->normals, t->normal_count, &w, &text, &length);
         char *kept = st == STATUS_OK ? arena_strndup(&t->mem, text, (size_t)length) : NULL;
         if (!kept) {
             st = context_status(t->cx);

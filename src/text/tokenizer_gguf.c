@@ -189,8 +189,7 @@ static status read_byte_level(reader *r, bool *add_bos) {
     for (int k = 0; k < 6 && p->pattern[k]; k++) {
         pretoken *step = t->pretokens + t->pretoken_count++;
         step->kind = PRETOKEN_PATTERN;
-        TRY(pattern_open(&step->pattern, r->cx, &t->chars, p->pattern[k],
-                         (int64_t)strlen(p->pattern[k])));
+        TRY(pattern_open(&step->pattern, r->cx, p->pattern[k], (int64_t)strlen(p->pattern[k])));
     }
     t->byte_level = true;
     t->decode.raw = true;

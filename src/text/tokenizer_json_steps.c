@@ -41,7 +41,7 @@ static status open_pattern(tokenizer *t, const tree *part, pattern *out) {
     const tree *node = tree_find(part, "pattern");
     const tree *regex = tree_find(node, "Regex"), *text = tree_find(node, "String");
     if (regex && regex->kind == JSON_STRING)
-        return pattern_open(out, t->cx, &t->chars, regex->text, regex->length);
+        return pattern_open(out, t->cx, regex->text, regex->length);
     if (text && text->kind == JSON_STRING)
         return pattern_open_literal(out, t->cx, text->text, text->length);
     FAIL(t->cx, STATUS_BAD_DATA, "a pattern is neither String nor Regex");
@@ -144,7 +144,7 @@ static status add_byte_level(tokenizer *t, const tree *part) {
         TRY(add_pretoken(t, (pretoken){.kind = PRETOKEN_LEAD_SPACE}));
     if (!tree_bool(part, "use_regex", true)) return STATUS_OK;
     pretoken p = {.kind = PRETOKEN_PATTERN};
-    TRY(pattern_open(&p.pattern, t->cx, &t->chars, gpt2, sizeof gpt2 - 1));
+    TRY(pattern_open(&p.pattern, t->cx, gpt2, sizeof gpt2 - 1));
     return add_pretoken(t, p);
 }
 

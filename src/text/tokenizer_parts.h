@@ -39,7 +39,6 @@ typedef struct decode_rule {
 struct tokenizer {
     context *cx;
     arena mem;
-    unicode chars;
     vocab names; /* as the file writes them */
     vocab words; /* what the model may find: no special and no added tokens; as raw bytes where the
                     file maps them */

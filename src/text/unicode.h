@@ -1,5 +1,5 @@
-/* What the tokenizers need to know about characters: their classes, in a two-level table that is
- * filled once from utf8proc's data and a table of newer characters, and the normal forms, which are utf8proc's.
+/* What the tokenizers need to know about characters: their classes, in a two-level table made from
+ * utf8proc's data and a table of newer characters, and the normal forms, which are utf8proc's.
  *
  * Text is bytes. Where they are not valid UTF-8, each offending byte stands for one character of no
  * class (UNICODE_INVALID), and normal forms copy it, so that no input is refused or changed by
@@ -28,17 +28,11 @@ enum {
 
 #define UNICODE_INVALID 0x10FFFFu /* a noncharacter, in no class */
 
-typedef struct unicode {
-    context *cx;
-    uint16_t block[0x1100];
-    uint16_t *flags; /* 256 a block */
-} unicode;
+/* Written by tool/unicode_table.c while building. */
+extern const uint16_t unicode_block[0x1100], unicode_table[][256];
 
-status unicode_init(unicode *u, context *cx) MUST_USE;
-void unicode_free(unicode *u);
-
-static inline uint32_t unicode_flags(const unicode *u, uint32_t c) {
-    return u->flags[(uint32_t)u->block[c >> 8] << 8 | (c & 255)];
+static inline uint32_t unicode_flags(uint32_t c) {
+    return unicode_table[unicode_block[c >> 8]][c & 255];
 }
 
 /* The character at p < end; returns its bytes, 1 with UNICODE_INVALID where there is none. */
@@ -55,7 +49,7 @@ static inline int unicode_next(const char *p, const char *end, uint32_t *c) {
 typedef enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD } unicode_form;
 
 /* Appends the normal form. Time is near-linear whatever the marks. */
-status unicode_normalize(const unicode *u, unicode_form form, const char *text, int64_t length,
+status unicode_normalize(unicode_form form, const char *text, int64_t length,
                          text_buffer *out) MUST_USE;
 /* Appends the full lower case, one character at a time (no context but U+0130). */
 status unicode_lower(const char *text, int64_t length, text_buffer *out) MUST_USE;

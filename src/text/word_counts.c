@@ -19,7 +19,6 @@ typedef struct count_piece {
 typedef struct counting {
     context *cx;
     const word_count_options *options;
-    unicode chars;
     pretoken step;
     int64_t steps;
     pool *threads;
@@ -100,8 +99,7 @@ static void count_range(void *arg, int64_t from, int64_t to, int thread) {
     int64_t most = c->options->most_words ? c->options->most_words : MOST_WORDS;
     for (int64_t i = from; i < to && w->st == STATUS_OK; i++) {
         const char *text = c->text.bytes + c->pieces[i].from;
-        w->st = pretoken_run(&c->chars, &c->step, c->steps, &w->work, text, c->pieces[i].length,
-                             true, sink);
+        w->st = pretoken_run(&c->step, c->steps, &w->work, text, c->pieces[i].length, true, sink);
         w->counts.text_bytes += c->pieces[i].length;
         if (w->st == STATUS_OK && w->counts.words.size > most) w->st = drop_rare(&w->counts);
     }
@@ -148,10 +146,9 @@ static status count_documents(counting *c) {
 
 static status start(counting *c) {
     const char *pattern = c->options->pattern;
-    TRY(unicode_init(&c->chars, c->cx));
     if (pattern) {
         c->step = (pretoken){.kind = PRETOKEN_PATTERN, .behavior = PRETOKEN_ISOLATED};
-        TRY(pattern_open(&c->step.pattern, c->cx, &c->chars, pattern, (int64_t)strlen(pattern)));
+        TRY(pattern_open(&c->step.pattern, c->cx, pattern, (int64_t)strlen(pattern)));
         c->steps = 1;
     }
     TRY(pool_new(c->cx, c->options->threads, &c->threads));
@@ -179,7 +176,6 @@ static void stop(counting *c) {
     context_release(c->cx, c->workers);
     pool_free(c->threads);
     if (c->steps) pattern_close(&c->step.pattern);
-    unicode_free(&c->chars);
     text_free(&c->text);
 }
 
@@ -187,7 +183,7 @@ status word_counts_make(context *cx, const word_count_options *options, word_cou
     counts_init(out, cx);
     counting *c = context_zalloc(cx, sizeof *c);
     if (!c) return STATUS_NO_MEMORY;
-    c->cx = c->text.cx = c->chars.cx = cx;
+    c->cx = c->text.cx = cx;
     c->options = options;
     status st = start(c);
     if (st == STATUS_OK) st = count_documents(c);

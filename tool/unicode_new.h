@@ -1,7 +1,7 @@
 /* Written by tool/unicode.py: the categories of characters that are newer than Unicode 15 (utf8proc 2.8), as the
  * regex library of November 2026 has them, in ascending ranges. */
-#ifndef TEXT_UNICODE_NEW_H
-#define TEXT_UNICODE_NEW_H
+#ifndef TOOL_UNICODE_NEW_H
+#define TOOL_UNICODE_NEW_H
 
 #include <utf8proc.h>
 
