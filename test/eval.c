@@ -1,7 +1,9 @@
 /* Perplexity and choices: what is counted under each convention against sums taken window by window, a model without
  * knowledge against closed forms, questions whose answers are known, and what is refused. */
+#include "base/rng.h"
 #include "eval/choice.h"
-#include "eval/perplexity.h"
+#include "eval/divergence.h"
+#include "kit/model_case.h"
 #include "test.h"
 #include "text/tokenizer_write.h"
 #include <math.h>
@@ -188,5 +190,125 @@ static void choices(test *t) {
     context_free(cx);
 }
 
-const test_case suite_eval[] = {
-    {"equal_logits", equal_logits}, {"conventions", conventions}, {"choices", choices}, {0}};
+/* Against a model that finds all ids alike: kl = sum p log p + log n, so log n less the entropy of the reference. */
+static void divergences(test *t) {
+    context *cx = context_new();
+    char flat[PATH], sharp[PATH];
+    int64_t n = (int64_t)strlen(text);
+    likelihood_options how = {.context = CONTEXT, .rows = 64, .threads = 2, .keeps_logits = true};
+    likelihood model, reference;
+    divergence_result r;
+    snprintf(flat, sizeof flat, "%s/flat", test_folder(t));
+    snprintf(sharp, sizeof sharp, "%s/sharp", test_folder(t));
+    CHECK_OK(t, cx, make_model(cx, flat, 0));
+    CHECK_OK(t, cx, make_model(cx, sharp, 30));
+    CHECK_OK(t, cx, likelihood_open(cx, flat, NULL, &how, &model));
+    CHECK_OK(t, cx, likelihood_open(cx, sharp, NULL, &model.options, &reference));
+    CHECK_OK(t, cx, divergence_run(&model, &reference, text, n, &(perplexity_options){0}, &r));
+    CHECK(t, fabs(r.model.perplexity - LETTERS) < 1e-5 && r.model.scored == n - 1);
+    CHECK(t, r.kl > 0.1 && r.kl < log(LETTERS) && r.kl_most < log(LETTERS) + 1e-6, "%g", r.kl);
+    double nats = log(r.model.perplexity) - log(r.reference_perplexity);
+    CHECK(t, fabs(r.nats.difference - nats) < 1e-9 && r.nats.low <= nats && r.nats.high >= nats);
+    CHECK_OK(t, cx, divergence_run(&reference, &reference, text, n, &(perplexity_options){0}, &r));
+    CHECK(t, r.kl < 1e-12 && r.top1 == 1 && r.nats.difference == 0, "of itself: %g", r.kl);
+    likelihood_close(&model);
+    likelihood_close(&reference);
+    context_free(cx);
+}
+
+/* The golden's model with matrices of another size, over the printable characters. */
+static status golden_model(context *cx, const char *folder, double size) {
+    enum { PRINTABLE = 95 };
+    model_case c;
+    uint32_t characters[PRINTABLE];
+    char path[PATH];
+    text_buffer words = {.cx = cx};
+    for (uint32_t i = 0; i < PRINTABLE; i++) characters[i] = 32 + i;
+    TRY(model_case_read(cx, "test/golden/models/llama.json", &c));
+    for (int64_t i = 0; i < c.n_tensors; i++)
+        if (c.tensors[i].rank == 2) c.tensors[i].scale *= size;
+    TRY(model_case_folder(cx, &c, folder));
+    TRY(tokenizer_write_characters(characters, PRINTABLE, NULL, 0, &words));
+    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    TRY(file_write_whole(cx, path, words.bytes, words.length));
+    text_free(&words);
+    model_case_free(&c);
+    return STATUS_OK;
+}
+
+static void transformers(test *t) {
+    context *cx = context_new();
+    char folders[2][PATH], written[512];
+    long long window, stride;
+    double kl, top1, own, other;
+    likelihood model, reference;
+    divergence_result r;
+    FILE *f = fopen("test/golden/divergence.txt", "r");
+    CHECK(t, f && fscanf(f, "%lld %lld %lf %lf %lf %lf%*c", &window, &stride, &kl, &top1, &own,
+                         &other) == 6);
+    CHECK(t, fgets(written, sizeof written, f));
+    fclose(f);
+    for (int i = 0; i < 2; i++) {
+        snprintf(folders[i], PATH, "%s/%d", test_folder(t), i);
+        mkdir(folders[i], 0777);
+        CHECK_OK(t, cx, golden_model(cx, folders[i], i ? 0.75 : 1));
+    }
+    likelihood_options how = {.context = window, .threads = 2, .keeps_logits = true};
+    perplexity_options windows = {.stride = stride, .begin = BEGIN_NO};
+    CHECK_OK(t, cx, likelihood_open(cx, folders[0], NULL, &how, &model));
+    CHECK_OK(t, cx, likelihood_open(cx, folders[1], NULL, &model.options, &reference));
+    int64_t n = (int64_t)strcspn(written, "\n");
+    CHECK_OK(t, cx, divergence_run(&model, &reference, written, n, &windows, &r));
+    CHECK(t, fabs(r.kl - kl) < 1e-5 * kl && fabs(r.top1 - top1) < 1e-9, "%.9g %.9g", r.kl, r.top1);
+    CHECK(t, fabs(r.model.perplexity / own - 1) < 1e-5, "%.9g", r.model.perplexity);
+    CHECK(t, fabs(r.reference_perplexity / other - 1) < 1e-5, "%.9g", r.reference_perplexity);
+    /* kl is not symmetric */
+    CHECK_OK(t, cx, divergence_run(&reference, &model, written, n, &windows, &r));
+    CHECK(t, fabs(r.kl - kl) > 1e-3 * kl, "control: %.9g", r.kl);
+    likelihood_close(&model);
+    likelihood_close(&reference);
+    context_free(cx);
+}
+
+/* Normal differences: the interval of the mean is mean +- 1.96 s / sqrt(n), and 95 of 100 such intervals hold the
+ * truth. With two parts an item the mean halves, and so does the error. */
+static void pairs(test *t) {
+    enum { ITEMS = 400, TRIALS = 20 };
+    context *cx = context_new();
+    arena mem = arena_make(cx);
+    double a[ITEMS], b[ITEMS], two[ITEMS];
+    rng draw = rng_make(3, 1);
+    int holds = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        double sum = 0, squares = 0;
+        paired_result r, half;
+        for (int i = 0; i < ITEMS; i++) {
+            double hard = 10 * rng_normal(&draw), d = 0.3 + rng_normal(&draw);
+            a[i] = hard + d, b[i] = hard, two[i] = 2;
+            sum += d, squares += d * d;
+        }
+        double mean = sum / ITEMS, error = sqrt((squares / ITEMS - mean * mean) / (ITEMS - 1));
+        CHECK_OK(t, cx, paired_compare(&mem, a, b, NULL, ITEMS, 1, &r));
+        CHECK(t, fabs(r.difference - mean) < 1e-12 && fabs(r.error - error) < 1e-12);
+        CHECK(t, fabs(r.low - (mean - 1.96 * error)) < 0.25 * error, "%g", r.low);
+        CHECK(t, fabs(r.high - (mean + 1.96 * error)) < 0.25 * error, "%g", r.high);
+        holds += r.low <= 0.3 && r.high >= 0.3;
+        CHECK_OK(t, cx, paired_compare(&mem, a, b, two, ITEMS, 1, &half));
+        CHECK(t, fabs(half.difference - mean / 2) < 1e-12 && fabs(half.error - error / 2) < 1e-12);
+        /* unpaired, the items' own spread would hide the difference */
+        CHECK(t, r.error < 0.1 && r.low > 0);
+    }
+    CHECK(t, holds >= TRIALS * 85 / 100, "%d of %d", holds, TRIALS);
+    paired_result r;
+    CHECK_FAILS(t, cx, paired_compare(&mem, a, b, NULL, 1, 1, &r), STATUS_BAD_DATA, "two items");
+    arena_free(&mem);
+    context_free(cx);
+}
+
+const test_case suite_eval[] = {{"equal_logits", equal_logits},
+                                {"conventions", conventions},
+                                {"choices", choices},
+                                {"divergences", divergences},
+                                {"transformers", transformers},
+                                {"pairs", pairs},
+                                {0}};

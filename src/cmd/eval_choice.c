@@ -1,39 +1,22 @@
 /* `hone eval choice MODEL FILE.jsonl`: multiple-choice questions, answered by likelihood. */
 #include "base/json_write.h"
 #include "base/log.h"
-#include "base/options.h"
+#include "cmd/kit/eval.h"
 #include "eval/choice.h"
 
 typedef struct eval_choice_options {
-    int64_t context, most, threads;
-    int bos, precision;
-    const char *tokenizer;
-    bool json;
+    eval_options all;
+    int64_t most;
 } eval_choice_options;
 
-static const char *const begins[] = {LIKELIHOOD_BEGIN_NAMES, NULL};
-static const char *const precisions[] = {"f32", "bf16", NULL};
-
-static const option_def options[] = {
-    OPTION(eval_choice_options, most, OPTION_INT, .initial = "0", RANGE(0, 1e12),
-           .help = "questions to ask, 0 for all"),
-    OPTION(eval_choice_options, context, OPTION_INT, .initial = "0", RANGE(0, 1048576),
-           .help = "ids that the model sees, 0 for its positions, at most 1024"),
-    OPTION(eval_choice_options, bos, OPTION_CHOICE, .choices = begins,
-           .help = "put the begin token in front; auto: if the tokenizer does, or the model has "
-                   "one"),
-    OPTION(eval_choice_options, tokenizer, OPTION_STRING, .value = "PATH",
-           .help = "another tokenizer than the model's"),
-    OPTION(eval_choice_options, precision, OPTION_CHOICE, .choices = precisions,
-           .help = "of products"),
-    OPTION(eval_choice_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
-           .help = "0 for all"),
-    OPTION(eval_choice_options, json, OPTION_BOOL, .help = "print one JSON object"),
-    {0}};
+static const option_def options[] = {OPTION(eval_choice_options, most, OPTION_INT, .initial = "0",
+                                            RANGE(0, 1e12), .help = "questions to ask, 0 for all"),
+                                     EVAL_OPTIONS,
+                                     {0}};
 
 static status print(const verb_call *call, const choice_result *r) {
     const eval_choice_options *o = call->options;
-    if (!o->json) {
+    if (!o->all.json) {
         fprintf(call->out,
                 "%lld questions: %.4f +- %.4f right, by length %.4f +- %.4f, chance %.4f\n",
                 (long long)r->questions, r->accuracy, r->accuracy_error, r->normalised,
@@ -58,7 +41,7 @@ static status ask(const verb_call *call, likelihood *l) {
     file_map text;
     choice_result r;
     TRY(file_map_open(call->cx, call->args[1], &text));
-    choice_options how = {(likelihood_begin)o->bos, o->most};
+    choice_options how = {(likelihood_begin)o->all.bos, o->most};
     status st = choice_run(l, call->args[1], text.bytes, text.size_bytes, &how, &r);
     file_map_close(&text);
     TRY(st);
@@ -71,10 +54,8 @@ static status ask(const verb_call *call, likelihood *l) {
 static status run(const verb_call *call) {
     const eval_choice_options *o = call->options;
     likelihood l;
-    likelihood_options how = {.context = o->context,
-                              .precision = num_find(precisions[o->precision]),
-                              .threads = (int)o->threads};
-    TRY(likelihood_open(call->cx, call->args[0], o->tokenizer, &how, &l));
+    likelihood_options how = eval_likelihood(&o->all);
+    TRY(likelihood_open(call->cx, call->args[0], o->all.tokenizer, &how, &l));
     status st = ask(call, &l);
     likelihood_close(&l);
     return st;

@@ -1,42 +1,28 @@
 /* `hone eval ppl MODEL FILE`: perplexity and bits per byte of a text. */
 #include "base/json_write.h"
-#include "base/options.h"
+#include "cmd/kit/eval.h"
 #include "eval/perplexity.h"
 
 typedef struct eval_ppl_options {
-    int64_t context, stride, threads;
-    int convention, bos, precision;
-    const char *tokenizer;
-    bool json;
+    eval_options all;
+    int64_t stride;
+    int convention;
 } eval_ppl_options;
 
 static const char *const conventions[] = {PERPLEXITY_NAMES, NULL};
-static const char *const begins[] = {LIKELIHOOD_BEGIN_NAMES, NULL};
-static const char *const precisions[] = {"f32", "bf16", NULL};
 
 static const option_def options[] = {
     OPTION(eval_ppl_options, convention, OPTION_CHOICE, .choices = conventions,
            .help = "whose figure it compares with"),
-    OPTION(eval_ppl_options, context, OPTION_INT, .initial = "0", RANGE(0, 1048576),
-           .help = "ids in a window, 0 for the model's positions, at most 1024 (llama.cpp: 512)"),
+    EVAL_OPTIONS,
     OPTION(eval_ppl_options, stride, OPTION_INT, .initial = "0", RANGE(0, 1048576),
            .help = "ids between windows, 0 for half of the context; llama.cpp has none"),
-    OPTION(eval_ppl_options, bos, OPTION_CHOICE, .choices = begins,
-           .help = "put the begin token in front; auto: if the tokenizer does, or the model has "
-                   "one"),
-    OPTION(eval_ppl_options, tokenizer, OPTION_STRING, .value = "PATH",
-           .help = "another tokenizer than the model's"),
-    OPTION(eval_ppl_options, precision, OPTION_CHOICE, .choices = precisions,
-           .help = "of products"),
-    OPTION(eval_ppl_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
-           .help = "0 for all"),
-    OPTION(eval_ppl_options, json, OPTION_BOOL, .help = "print one JSON object"),
     {0}};
 
 static status print(const verb_call *call, const perplexity_result *r, int64_t context,
                     int64_t stride) {
     const eval_ppl_options *o = call->options;
-    if (!o->json) {
+    if (!o->all.json) {
         fprintf(call->out, "perplexity %.4f +- %.4f, %.4f bits per byte\n", r->perplexity,
                 r->standard_error, r->bits_per_byte);
         fprintf(call->out, "%lld tokens, %lld scored, in %lld windows of %lld, stride %lld (%s)\n",
@@ -56,7 +42,7 @@ static status print(const verb_call *call, const perplexity_result *r, int64_t c
     json_write_string_field(&w, "convention", conventions[o->convention]);
     json_write_integer_field(&w, "context", context);
     json_write_integer_field(&w, "stride", stride);
-    json_write_string_field(&w, "bos", begins[o->bos]);
+    json_write_string_field(&w, "bos", eval_begins[o->all.bos]);
     json_write_object_end(&w);
     return json_writer_finish(&w);
 }
@@ -68,7 +54,8 @@ static status measure(const verb_call *call, likelihood *l) {
     bool halves = o->convention == PERPLEXITY_LLAMA_CPP;
     if (halves && o->stride)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "llama.cpp's convention has no --stride");
-    perplexity_options how = {(perplexity_kind)o->convention, o->stride, (likelihood_begin)o->bos};
+    perplexity_options how = {(perplexity_kind)o->convention, o->stride,
+                              (likelihood_begin)o->all.bos};
     TRY(file_map_open(call->cx, call->args[1], &text));
     status st = perplexity_run(l, text.bytes, text.size_bytes, &how, &r);
     file_map_close(&text);
@@ -81,11 +68,9 @@ static status run(const verb_call *call) {
     enum { LLAMA_CPP_CONTEXT = 512 };
     const eval_ppl_options *o = call->options;
     likelihood l;
-    likelihood_options how = {.context = o->context,
-                              .precision = num_find(precisions[o->precision]),
-                              .threads = (int)o->threads};
+    likelihood_options how = eval_likelihood(&o->all);
     if (!how.context && o->convention == PERPLEXITY_LLAMA_CPP) how.context = LLAMA_CPP_CONTEXT;
-    TRY(likelihood_open(call->cx, call->args[0], o->tokenizer, &how, &l));
+    TRY(likelihood_open(call->cx, call->args[0], o->all.tokenizer, &how, &l));
     status st = measure(call, &l);
     likelihood_close(&l);
     return st;
@@ -99,7 +84,8 @@ const verb_def verb_eval_ppl = {
             "weigh alike.\n"
             "transformers: as its page on fixed-length models does; windows weigh by their ids "
             "less one.\n"
-            "llama.cpp: as llama-perplexity does; the second half of disjoint windows is scored.\n"
+            "llama.cpp: as llama-perplexity does; the second half of disjoint windows of 512 is "
+            "scored.\n"
             "Bits per byte are the mean bits of a scored id, times the ids of the text, over its "
             "bytes.",
     .positional = "MODEL FILE",

@@ -136,6 +136,15 @@ static void sum_up(const scores *all, choice_result *out) {
     out->normalised_error = sqrt(out->normalised * (1 - out->normalised) / below);
 }
 
+static status keep_right(arena *mem, const scores *all, choice_result *out) {
+    double *right = ARENA_NEW(mem, double, out->questions);
+    if (!right) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < out->questions; i++)
+        right[i] = likeliest(&all[i], false) == all[i].answer;
+    out->right = right;
+    return STATUS_OK;
+}
+
 static status run_lines(likelihood *l, const char *text, int64_t length, const choice_options *o,
                         arena *mem, choice_result *out, progress *shown) {
     int64_t lines = 1, line = 0;
@@ -161,7 +170,7 @@ static status run_lines(likelihood *l, const char *text, int64_t length, const c
     if (!out->questions) FAIL(l->cx, STATUS_BAD_DATA, "there is no question");
     TRY(likelihood_flush(l));
     sum_up(all, out);
-    return STATUS_OK;
+    return o->keep ? keep_right(o->keep, all, out) : STATUS_OK;
 }
 
 status choice_run(likelihood *l, const char *name, const char *text, int64_t length,

@@ -13,12 +13,14 @@
 typedef struct choice_options {
     likelihood_begin begin;
     int64_t most; /* questions; 0: all */
+    arena *keep;  /* of the result's `right`; NULL: it is not kept */
 } choice_options;
 
 typedef struct choice_result {
     int64_t questions, truncated; /* truncated: prompts whose begin did not fit the context */
     double accuracy, accuracy_error, normalised, normalised_error;
     double chance; /* mean of 1 / choices */
+    double *right; /* by question: 1 where the answer by the sum of log p is right, else 0 */
 } choice_result;
 
 /* `name` is what errors call the text. */

@@ -1,7 +1,7 @@
 #include "eval/likelihood.h"
 #include <string.h>
 
-enum { USUAL_CONTEXT = 1024, USUAL_ROWS = 2048, LEAST_SEQUENCE = 8 };
+enum { USUAL_CONTEXT = 1024, USUAL_ROWS = 2048, LEAST_SEQUENCE = 8, MOST_LOGIT_BYTES = 256 << 20 };
 
 static status open_parts(likelihood *l, const char *path, const char *tokenizer_path) {
     likelihood_options *o = &l->options;
@@ -11,7 +11,10 @@ static status open_parts(likelihood *l, const char *path, const char *tokenizer_
     if (o->context < 2 || o->context > positions)
         FAIL(l->cx, STATUS_BAD_ARGUMENT, "a context of %lld: the model '%s' has %lld positions",
              (long long)o->context, path, (long long)positions);
-    o->rows = MAX_OF(o->rows ? o->rows : USUAL_ROWS, o->context);
+    int64_t usual = USUAL_ROWS;
+    if (o->keeps_logits)
+        usual = MIN_OF(usual, MOST_LOGIT_BYTES / (int64_t)sizeof(float) / l->m->config.vocabulary);
+    o->rows = MAX_OF(o->rows ? o->rows : usual, o->context);
     TRY(tokenizer_open(l->cx, tokenizer_path ? tokenizer_path : path, &l->words));
     if (tokenizer_size(l->words) > l->m->config.vocabulary)
         FAIL(l->cx, STATUS_BAD_ARGUMENT,
@@ -39,7 +42,9 @@ status likelihood_open(context *cx, const char *path, const char *tokenizer_path
         step_model m = language_model(&out->language);
         step_options bounds = {.tokens = out->options.rows,
                                .sequences = out->most_sequences,
-                               .precision = o->precision};
+                               .precision = o->precision,
+                               .act_int8 = !o->act_bf16,
+                               .keeps_logits = o->keeps_logits};
         st = score_new(cx, &m, &bounds, out->store, out->workers, &out->s);
     }
     if (st != STATUS_OK) likelihood_close(out);
@@ -58,13 +63,19 @@ void likelihood_close(likelihood *l) {
     *l = (likelihood){0};
 }
 
+status likelihood_score(likelihood *l, const step_batch *b, const float **each) {
+    TRY(score_run(l->s, b, !l->ran, each));
+    l->ran = true;
+    return STATUS_OK;
+}
+
 status likelihood_flush(likelihood *l) {
     const float *each;
     if (!l->sequences) return STATUS_OK;
     l->offsets[l->sequences] = (int32_t)l->tokens;
     step_batch b = {l->ids, l->targets, l->positions, l->offsets, l->tokens, l->sequences};
-    TRY(score_run(l->s, &b, !l->ran, &each));
-    l->ran = true;
+    TRY(likelihood_score(l, &b, &each));
+    if (l->watch.batch) TRY(l->watch.batch(l->watch.user, &b, each, l->sums));
     for (int64_t s = 0; s < l->sequences; s++)
         for (int64_t i = l->offsets[s]; i < l->offsets[s + 1]; i++) {
             if (l->targets[i] < 0) continue;

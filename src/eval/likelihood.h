@@ -10,14 +10,25 @@ typedef struct likelihood_options {
     int64_t context;             /* longest sequence; 0: the model's positions, at most 1024 */
     int64_t rows;                /* ids scored at once; 0: 2048 or the context */
     const num_format *precision; /* of products; NULL: f32 */
+    bool act_bf16; /* quantised weights meet activations as they are, not rounded to int8 */
+    bool keeps_logits;
     int threads;
 } likelihood_options;
 
 /* Sums over scored ids, of -log p in nats. */
 typedef struct likelihood_sum {
     double nll, squares;
+    double beside; /* a watch's */
     int64_t count;
 } likelihood_sum;
+
+/* Sees each batch after it was scored, before its sums are taken: the losses of its rows; sums[s], where those of
+ * sequence s go. */
+typedef struct likelihood_watch {
+    void *user;
+    status (*batch)(void *user, const step_batch *b, const float *each,
+                    likelihood_sum *const *sums);
+} likelihood_watch;
 
 typedef struct likelihood {
     context *cx;
@@ -31,7 +42,8 @@ typedef struct likelihood {
     language language;
     score *s;
     int32_t *ids, *targets, *positions, *offsets;
-    likelihood_sum **sums; /* by sequence */
+    likelihood_sum **sums;  /* by sequence */
+    likelihood_watch watch; /* NULL: none */
     int64_t tokens, sequences, most_sequences;
     bool ran;
 } likelihood;
@@ -44,6 +56,8 @@ void likelihood_close(likelihood *l); /* fine on a zeroed one */
 /* Adds to *sum, now or later, the scores of ids[from .. n), each given all ids before it; 1 <= from, n <= context. */
 status likelihood_add(likelihood *l, const int32_t *ids, int64_t n, int64_t from,
                       likelihood_sum *sum) MUST_USE;
+/* Scores a batch of one's own. */
+status likelihood_score(likelihood *l, const step_batch *b, const float **each) MUST_USE;
 /* After it, all sums are complete. */
 status likelihood_flush(likelihood *l) MUST_USE;
 

@@ -7,7 +7,8 @@ typedef struct walk {
     const token_list *ids;
     perplexity_result *out;
     progress shown;
-    likelihood_sum *sums; /* by window, for transformers' weighting; else all in the first */
+    likelihood_sum
+        *sums; /* by window where they are kept or weighed apart; else all in the first */
     bool apart;
 } walk;
 
@@ -64,8 +65,9 @@ static status run(walk *w, const perplexity_options *o, int64_t bytes, bool begi
         FAIL(w->l->cx, STATUS_BAD_ARGUMENT,
              "a stride of %lld leaves ids unscored with a context of %lld: at most %lld",
              (long long)stride, (long long)context, (long long)most);
-    w->apart = o->kind == PERPLEXITY_TRANSFORMERS;
-    w->sums = ARENA_NEW(mem, likelihood_sum, w->ids->count / MAX_OF(stride, 1) + 2);
+    w->apart = o->keep || o->kind == PERPLEXITY_TRANSFORMERS;
+    w->sums =
+        ARENA_NEW(o->keep ? o->keep : mem, likelihood_sum, w->ids->count / MAX_OF(stride, 1) + 2);
     if (!w->sums) return STATUS_NO_MEMORY;
     if (o->kind == PERPLEXITY_LLAMA_CPP)
         TRY(halves(w, begins, mem));
@@ -73,7 +75,8 @@ static status run(walk *w, const perplexity_options *o, int64_t bytes, bool begi
         TRY(slide(w, stride));
     TRY(likelihood_flush(w->l));
     double nll = 0, weight = 0, squares = 0;
-    join(w, w->apart, &nll, &weight, &squares);
+    join(w, o->kind == PERPLEXITY_TRANSFORMERS, &nll, &weight, &squares);
+    if (o->keep) r->each = w->sums;
     if (!r->scored || weight <= 0)
         FAIL(w->l->cx, STATUS_BAD_DATA, "the text has %lld ids, too few to score any",
              (long long)w->ids->count);

@@ -26,12 +26,14 @@ typedef struct perplexity_options {
     perplexity_kind kind;
     int64_t stride; /* 0: half of the context */
     likelihood_begin begin;
+    arena *keep; /* of the result's `each`; NULL: it is not kept */
 } perplexity_options;
 
 typedef struct perplexity_result {
     double perplexity, standard_error; /* of the perplexity, as if ids were independent */
     double nats, bits_per_byte;        /* mean of a token; see above */
     int64_t tokens, scored, bytes, windows;
+    const likelihood_sum *each; /* by window */
 } perplexity_result;
 
 status perplexity_run(likelihood *l, const char *text, int64_t length, const perplexity_options *o,

@@ -1,8 +1,8 @@
 #include "train/job.h"
 #include "base/cpu.h"
-#include "base/hash.h"
 #include "base/json_write.h"
 #include "base/log.h"
+#include "store/lineage.h"
 #include "text/tokenizer.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -233,19 +233,18 @@ static status copy_tokenizer(job *j) {
     return st;
 }
 
-/* Over all files with weights, in the order of their names, so that for one file it is the file's. */
-static status hash_weights(job *j) {
-    safetensors all = {0};
-    hash_sha256_state h;
-    uint8_t digest[SHA256_BYTES];
-    TRY(safetensors_open(j->cx, j->options.folder, &all));
-    hash_sha256_begin(&h);
-    for (int32_t i = 0; i < all.n_files; i++)
-        hash_sha256_add(&h, all.files[i].map.bytes, (size_t)all.files[i].map.size_bytes);
-    hash_sha256_value(&h, digest);
-    hash_sha256_text(digest, j->result.weights_sha256);
-    safetensors_close(&all);
-    return STATUS_OK;
+/* What this run did to which model; the operations of earlier sittings are taken at the rate of this one. */
+static status write_lineage(job *j) {
+    lineage parent, l = {.recipe = arena_printf(&j->mem, "train %s", j->options.described),
+                         .sha256 = j->result.weights_sha256,
+                         .cost_flops = j->result.flop_rate * j->result.seconds,
+                         .cost_seconds = j->result.seconds,
+                         .peak_bytes = j->result.peak_bytes,
+                         .parents = &parent,
+                         .n_parents = j->options.from != NULL};
+    if (!l.recipe) return STATUS_NO_MEMORY;
+    if (j->options.from) TRY(lineage_of_parent(&j->mem, j->options.from, &parent));
+    return lineage_write(j->cx, j->options.folder, &l);
 }
 
 static status write_result(job *j) {
@@ -258,7 +257,8 @@ static status write_result(job *j) {
     step_average_exchange(j->s);
     TRY(model_save(j->cx, folder, &j->options.config, j->store, j->options.format));
     TRY(copy_tokenizer(j));
-    return hash_weights(j);
+    TRY(lineage_hash(j->cx, folder, j->result.weights_sha256));
+    return write_lineage(j);
 }
 
 static void summarise(job *j) {

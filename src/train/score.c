@@ -1,9 +1,10 @@
 #include "train/score.h"
+#include "ops/cast.h"
 #include "ops/cross_entropy.h"
 #include "rewrite/precision.h"
 #include <string.h>
 
-extern const rewrite_def rewrite_fuse;
+extern const rewrite_def rewrite_fuse, rewrite_act_int8;
 
 score_inputs score_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
     int32_t rows = graph_symbol(g, "tokens", tokens);
@@ -56,8 +57,15 @@ static status build(score *s, const step_model *model, const step_options *o) {
     value logits = model->logits(model->user, s->g, in.ids, in.positions, in.offsets, 0);
     graph_mark(s->g, MARK_OUTPUT, "each",
                build_cross_entropy(s->g, logits, in.targets, NO_VALUE, 0), NO_VALUE);
+    if (o->keeps_logits && !value_absent(logits)) {
+        const num_format *f32 = num_find("f32");
+        bool wide = value_type(s->g, logits)->format == f32;
+        graph_mark(s->g, MARK_OUTPUT, "logits", wide ? logits : build_cast(s->g, logits, f32),
+                   NO_VALUE);
+    }
     TRY(graph_status(s->g));
     TRY(score_narrow(o->precision, &facts, &s->g));
+    if (o->act_int8) TRY(score_rewrite(&rewrite_act_int8, NULL, &facts, &s->g));
     return score_rewrite(&rewrite_fuse, NULL, &facts, &s->g);
 }
 
@@ -91,4 +99,8 @@ status score_run(score *s, const step_batch *b, bool reload, const float **each)
     plan_run(s->p, 0);
     *each = plan_tensor(s->p, plan_find_output(s->p, "each"))->data;
     return STATUS_OK;
+}
+
+const float *score_logits(const score *s) {
+    return plan_tensor(s->p, plan_find_output(s->p, "logits"))->data;
 }

@@ -25,12 +25,14 @@ typedef struct score {
     plan *p;
 } score;
 
-/* `o` gives the bounds, the precision and dry_run. */
+/* `o` gives the bounds, the precision, what is of scoring alone, and dry_run. */
 status score_new(context *cx, const step_model *model, const step_options *o, states *store,
                  pool *workers, score **out);
 void score_free(score *s);
 /* `each`: the loss of every row, 0 where nothing is predicted, until the next call. Weights must not have changed
  * from outside since the last call unless `reload` is set. */
 status score_run(score *s, const step_batch *b, bool reload, const float **each);
+/* Of the last run, [tokens, vocabulary]; only with options.keeps_logits. */
+const float *score_logits(const score *s);
 
 #endif

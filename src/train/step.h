@@ -44,6 +44,9 @@ typedef struct step_options {
     recompute_kind recompute;
     uint64_t seed;
     bool dry_run; /* plans only: no memory, nothing can be run */
+    /* Of scoring alone: what meets quantised weights is rounded to int8 (rewrite/act_int8.c); the logits of every row
+     * are kept. */
+    bool act_int8, keeps_logits;
 } step_options;
 
 typedef struct step_result {
