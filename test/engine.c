@@ -2,42 +2,8 @@
  * pages and order of steps; samples share their prompt; ends, lengths, cancels and refusals are told. */
 #include "base/cpu.h"
 #include "exec/plan.h"
-#include "infer/engine.h"
-#include "test.h"
-#include <stdio.h>
+#include "kit/engine_lab.h"
 #include <stdlib.h>
-
-enum { MOST_NEWS = 400, LIKELY = 5 };
-
-typedef struct news {
-    int32_t id, sample;
-    int64_t index;
-    double logprob;
-    candidate likely[LIKELY];
-    engine_finish finish;
-} news;
-
-/* All that one request was told, bit by bit. */
-typedef struct diary {
-    news all[MOST_NEWS];
-    int32_t n;
-    engine_finish finish;
-    engine *cancels; /* cancels the request at the third token */
-} diary;
-
-static void note(void *user, const engine_event *event) {
-    diary *d = user;
-    news *x = &d->all[d->n < MOST_NEWS - 1 ? d->n++ : d->n];
-    memset(x, 0, sizeof *x);
-    x->id = event->id;
-    x->sample = event->sample;
-    x->index = event->index;
-    x->logprob = event->logprob;
-    x->finish = event->finish;
-    for (int32_t i = 0; i < event->n_likely && i < LIKELY; i++) x->likely[i] = event->likely[i];
-    if (event->finish) d->finish = event->finish;
-    if (d->cancels && event->index == 2) engine_cancel(d->cancels, event->request);
-}
 
 static const num_format *stored(void *user, const char *name, int32_t rank) {
     (void)user, (void)name;
@@ -55,14 +21,23 @@ typedef struct lab {
     const char *format;
 } lab;
 
+/* A tiny model with peaked logits and an end token. */
+static status peaked(context *cx, model_config *config) {
+    TRY(model_preset(cx, "1m", config));
+    config->initializer_range = 0.3;
+    config->end_tokens[0] = 5;
+    config->end_token_count = 1;
+    return STATUS_OK;
+}
+
+static engine_model drawn_model(model_config *config) {
+    return (engine_model){.config = config, .format = stored, .fill = draw_weights, .user = config};
+}
+
 static status lab_open(lab *l, const engine_options *o) {
     l->cx = context_new();
-    TRY(model_preset(l->cx, "1m", &l->config));
-    l->config.initializer_range = 0.3; /* peaked logits */
-    l->config.end_tokens[0] = 5;
-    l->config.end_token_count = 1;
-    engine_model m = {
-        .config = &l->config, .format = stored, .fill = draw_weights, .user = &l->config};
+    TRY(peaked(l->cx, &l->config));
+    engine_model m = drawn_model(&l->config);
     return engine_open(l->cx, &m, o, &l->e);
 }
 
@@ -71,101 +46,24 @@ static void lab_close(lab *l) {
     context_free(l->cx);
 }
 
-static int32_t *prompt_of(uint64_t seed, int64_t n) {
-    static int32_t ids[512];
-    sample s = {.state = seed};
-    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)sample_int(&s, 6, 2047);
-    return ids;
-}
-
 static engine_request ask_of(uint64_t seed, int64_t prompt, int64_t most, diary *d) {
-    return (engine_request){.prompt = prompt_of(seed, prompt),
-                            .n_prompt = prompt,
-                            .most_tokens = most,
-                            .sampling = {.temperature = seed % 2 ? 0 : 1,
-                                         .top_p = 1,
-                                         .typical_p = 1,
-                                         .repetition_penalty = 1,
-                                         .seed = seed},
-                            .ignore_end = true,
-                            .logprobs = true,
-                            .prompt_logprobs = true,
-                            .likely = LIKELY,
-                            .tell = note,
-                            .user = d};
-}
-
-static status run(engine *e) {
-    for (int i = 0; engine_busy(e); i++) {
-        if (i > 5000) return STATUS_BUG;
-        TRY(engine_step(e));
-    }
-    return STATUS_OK;
-}
-
-/* Request 0 of some, as it was told; `others` run beside it. */
-static status run_beside(const engine_options *o, int others, diary *d) {
-    lab l;
-    static diary spare;
-    uint64_t id;
-    *d = (diary){0};
-    status st = lab_open(&l, o);
-    for (int i = 1; st == STATUS_OK && i <= others / 2; i++) {
-        engine_request r = ask_of((uint64_t)i + 50, 5 + 13 * i % 90, 4 + i % 20, &spare);
-        r.prompt_logprobs = false;
-        st = engine_submit(l.e, &r, &id);
-    }
-    for (int i = 0; st == STATUS_OK && i < others % 7; i++) st = engine_step(l.e);
-    engine_request r = ask_of(2, 150, 40, d);
-    if (st == STATUS_OK) st = engine_submit(l.e, &r, &id);
-    for (int i = others / 2 + 1; st == STATUS_OK && i <= others; i++) {
-        r = ask_of((uint64_t)i + 50, 5 + 13 * i % 90, 4 + i % 20, &spare);
-        r.prompt_logprobs = i % 3 == 0;
-        st = engine_submit(l.e, &r, &id);
-    }
-    if (st == STATUS_OK) st = run(l.e);
-    if (st != STATUS_OK) fprintf(stderr, "%s\n", context_error(l.cx));
-    engine_stats s = engine_look(l.e);
-    if (st == STATUS_OK && s.pages_used) st = STATUS_BUG;
-    lab_close(&l);
-    return st;
-}
-
-static bool same_news(const diary *a, const diary *b) {
-    return a->n == b->n && !memcmp(a->all, b->all, (size_t)a->n * sizeof *a->all);
+    return lab_ask(seed, 2048, prompt, most, d);
 }
 
 static void alone_and_among(test *t, const char *const *formats, int n_formats, int n_ways) {
-    static const struct {
-        int64_t tokens, page, others, kv_tokens;
-    } ways[] = {{64, 16, 20, 320}, {1, 16, 0, 0},    {64, 64, 5, 0},  {512, 64, 31, 4096},
-                {40, 16, 31, 0},   {512, 16, 31, 0}, {512, 512, 0, 0}};
-    diary *alone = malloc(sizeof *alone), *among = malloc(sizeof *among),
-          *other = malloc(sizeof *other);
-    *other = (diary){0};
-    for (int f = 0; f < n_formats; f++) {
-        CHECK_OK(t, NULL,
-                 run_beside(&(engine_options){.kv_format = formats[f], .threads = 1}, 0, alone));
-        CHECK(t, alone->n == 149 + 40 && alone->finish == ENGINE_LENGTH, "%d news, ended by %s",
-              alone->n, engine_finish_name(alone->finish));
-        for (int w = 0; w < MIN_OF(n_ways, COUNT_OF(ways)); w++) {
-            engine_options o = {.kv_format = formats[f],
-                                .tokens = ways[w].tokens,
-                                .page = ways[w].page,
-                                .kv_tokens = ways[w].kv_tokens,
-                                .threads = 2};
-            CHECK_OK(t, NULL, run_beside(&o, (int)ways[w].others, among));
-            CHECK(t, same_news(alone, among),
-                  "%s, %lld tokens a step, pages of %lld, among %lld: other bits", formats[f],
-                  (long long)ways[w].tokens, (long long)ways[w].page, (long long)ways[w].others);
-        }
-        CHECK(t, !f || !same_news(alone, other), "%s gave the bits of the format before",
-              formats[f]);
-        *other = *alone;
-    }
-    free(alone);
-    free(among);
-    free(other);
+    static const lab_way ways[] = {{64, 16, 20, 320},   {1, 16, 0, 0},   {64, 64, 5, 0},
+                                   {512, 64, 31, 4096}, {40, 16, 31, 0}, {512, 16, 31, 0},
+                                   {512, 512, 0, 0}};
+    context *cx = context_new();
+    model_config config;
+    CHECK_OK(t, cx, peaked(cx, &config));
+    lab_model m = {.m = drawn_model(&config),
+                   .prompt = 150,
+                   .drawn = 40,
+                   .other_prompt = 90,
+                   .other_drawn = 20};
+    lab_alone_and_among(t, &m, formats, n_formats, ways, MIN_OF(n_ways, COUNT_OF(ways)));
+    context_free(cx);
 }
 
 static void among_bf16(test *t) {
@@ -197,7 +95,7 @@ static void samples(test *t) {
     r.samples = 1;
     r.user = one;
     CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
-    CHECK_OK(t, l.cx, run(l.e));
+    CHECK_OK(t, l.cx, lab_run(l.e));
     int32_t differ = 0, seen[5] = {0};
     for (int i = 0; i < d->n; i++) {
         const news *x = &d->all[i];
@@ -219,7 +117,7 @@ static int64_t known_of(test *t, lab *l, const engine_request *r, diary *d) {
     uint64_t id;
     int64_t before = engine_look(l->e).prefix_found;
     *d = (diary){0};
-    if (engine_submit(l->e, r, &id) != STATUS_OK || run(l->e) != STATUS_OK)
+    if (engine_submit(l->e, r, &id) != STATUS_OK || lab_run(l->e) != STATUS_OK)
         test_fail(t, __FILE__, __LINE__, "run", "%s", context_error(l->cx));
     return engine_look(l->e).prefix_found - before;
 }
@@ -235,11 +133,11 @@ static void prefixes(test *t) {
     r.prompt_logprobs = false;
     CHECK(t, known_of(t, &plain, &r, first) == 0);
     r.user = again;
-    CHECK(t, known_of(t, &l, &r, again) == 0 && same_news(first, again), "the first time");
-    CHECK(t, known_of(t, &l, &r, again) == 144 && same_news(first, again), "the second time");
+    CHECK(t, known_of(t, &l, &r, again) == 0 && diary_same(first, again), "the first time");
+    CHECK(t, known_of(t, &l, &r, again) == 144 && diary_same(first, again), "the second time");
     r.salt = "mine";
-    CHECK(t, known_of(t, &l, &r, again) == 0 && same_news(first, again), "salted");
-    CHECK(t, known_of(t, &l, &r, again) == 144 && same_news(first, again), "salted again");
+    CHECK(t, known_of(t, &l, &r, again) == 0 && diary_same(first, again), "salted");
+    CHECK(t, known_of(t, &l, &r, again) == 144 && diary_same(first, again), "salted again");
     r.prompt_logprobs = true;
     CHECK(t, known_of(t, &l, &r, again) == 0, "the logits of a prompt are not kept");
     CHECK(t, engine_look(l.e).pages_used == 0);
@@ -250,7 +148,8 @@ static void prefixes(test *t) {
     r.salt = "mine";
     r.prompt_logprobs = false;
     int64_t known = known_of(t, &l, &r, again);
-    CHECK(t, known < 144 && same_news(first, again), "%lld known after eviction", (long long)known);
+    CHECK(t, known < 144 && diary_same(first, again), "%lld known after eviction",
+          (long long)known);
     CHECK(t, engine_look(l.e).pages_used == 0);
     CHECK_OK(t, l.cx, engine_refresh(l.e)); /* other weights would make other keys */
     CHECK(t, known_of(t, &l, &r, again) == 0);
@@ -267,7 +166,7 @@ static void ends(test *t) {
     CHECK_OK(t, l.cx, lab_open(&l, &(engine_options){.context = 64, .threads = 1, .queue = 3}));
     engine_request r = ask_of(3, 20, -1, d);
     CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
-    CHECK_OK(t, l.cx, run(l.e));
+    CHECK_OK(t, l.cx, lab_run(l.e));
     CHECK(t, d->finish == ENGINE_FULL && d->n == 19 + 44, "%d news, finish %d", d->n, d->finish);
     int32_t third = d->all[19 + 2].id, at = 0;
     while (d->all[19 + at].id != third) at++;
@@ -276,17 +175,17 @@ static void ends(test *t) {
     r.stop_ids = &third;
     r.n_stop_ids = 1;
     CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
-    CHECK_OK(t, l.cx, run(l.e));
+    CHECK_OK(t, l.cx, lab_run(l.e));
     CHECK(t, d->finish == ENGINE_STOP && d->n == at + 1, "%d tokens, finish %d", d->n, d->finish);
     *d = (diary){0};
     r.least_tokens = 9;
     CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
-    CHECK_OK(t, l.cx, run(l.e));
+    CHECK_OK(t, l.cx, lab_run(l.e));
     CHECK(t, d->n > 9, "%d tokens before the end, at least 9 were asked for", d->n);
     *d = (diary){.cancels = l.e};
     r.n_stop_ids = 0;
     CHECK_OK(t, l.cx, engine_submit(l.e, &r, &id));
-    CHECK_OK(t, l.cx, run(l.e));
+    CHECK_OK(t, l.cx, lab_run(l.e));
     CHECK(t, d->finish == ENGINE_CANCELLED && d->n == 4, "%d news, finish %d", d->n, d->finish);
     CHECK(t, engine_look(l.e).pages_used == 0, "pages are still held");
     lab_close(&l);
@@ -366,11 +265,8 @@ static void no_reference(test *t) {
     }
 }
 
-const test_case suite_engine[] = {{"among_bf16", among_bf16},
-                                  {"among_every_format", among_every_format, .slow = true},
-                                  {"no_reference", no_reference},
-                                  {"samples", samples},
-                                  {"prefixes", prefixes},
-                                  {"ends", ends},
-                                  {"refusals", refusals},
-                                  {0}};
+const test_case suite_engine[] = {
+    {"among_bf16", among_bf16},     {"among_every_format", among_every_format, .slow = true},
+    {"no_reference", no_reference}, {"samples", samples},
+    {"prefixes", prefixes},         {"ends", ends},
+    {"refusals", refusals},         {0}};

@@ -53,7 +53,8 @@ status engine_settle(context *cx, const engine_model *m, const engine_options *o
     const model_config *c = m->config;
     TRY(check_options(cx, o));
     *out = *o;
-    if (o->context > c->positions && c->positions > 0)
+    bool grows = c->rope.type == MODEL_ROPE_DYNAMIC; /* its angles follow the context */
+    if (o->context > c->positions && c->positions > 0 && !grows)
         FAIL(cx, STATUS_BAD_ARGUMENT, "a context of %lld tokens: the model was made for %lld",
              (long long)o->context, (long long)c->positions);
     int64_t positions = c->positions > 0 ? c->positions : ENGINE_CONTEXT;
@@ -71,8 +72,10 @@ status engine_settle(context *cx, const engine_model *m, const engine_options *o
 }
 
 static status plain_graph(const engine_model *m, const engine_options *o, graph *g) {
+    model_config config = *m->config;
+    config.context = o->context; /* what fixes the angles that would switch with length */
     model_build b = {
-        .g = g, .config = m->config, .def = m->def, .format = m->format, .user = m->user};
+        .g = g, .config = &config, .def = m->def, .format = m->format, .user = m->user};
     value hidden = model_hidden(&b, model_build_inputs(g, o->tokens, o->sequences));
     extent rows = extent_symbol(graph_symbol(g, "rows", o->sequences));
     value at = graph_input(g, "rows", type_of(num_find("i32"), 1, &rows));
