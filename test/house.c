@@ -1,72 +1,22 @@
 /* The house itself: tidy finds nothing here and everything in a folder made of faults; the program's exit
  * codes; what `make install` gives can be built against; clang agrees with gcc. */
-#include "test.h"
+#include "kit/shell.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TEXT_BYTES = 16384, COMMAND_BYTES = 4096 };
-
-/* Runs a shell command; its words (both streams) go to `text`. Returns the exit code. */
-static int shell(char text[TEXT_BYTES], const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int shell(char text[TEXT_BYTES], const char *fmt, ...) {
-    char command[COMMAND_BYTES] = "exec 2>&1; ";
-    va_list args;
-    va_start(args, fmt);
-    size_t used = strlen(command);
-    vsnprintf(command + used, sizeof command - used, fmt, args);
-    va_end(args);
-    FILE *pipe = popen(command, "r");
-    if (!pipe) return -1;
-    size_t n = 0;
-    for (int c; (c = getc(pipe)) != EOF; text[n++] = (char)c) {
-        if (n < TEXT_BYTES - 1) continue;
-        n /= 2; /* errors come last */
-        memmove(text, text + TEXT_BYTES - 1 - n, n);
-    }
-    text[n] = 0;
-    int code = pclose(pipe);
-    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
-}
-
-/* The build folder that this program is in. */
-static const char *build_folder(void) {
-    static char path[1024];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(path, '/');
-    if (slash) *slash = 0;
-    return path;
-}
-
-static bool at_root(test *t) {
-    if (access("tool/tidy", X_OK) == 0) return true;
-    test_skip(t, "not run from the root of the repository");
-    return false;
-}
-
-static bool put(test *t, const char *name, const char *text) {
-    char path[512], command[640];
-    snprintf(path, sizeof path, "%s/%s", test_folder(t), name);
-    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s')\"", path);
-    FILE *file = system(command) == 0 ? fopen(path, "w") : NULL;
-    if (!file) return false;
-    fputs(text, file);
-    return fclose(file) == 0;
-}
-
 static void tidy(test *t) {
-    char text[TEXT_BYTES];
-    if (!at_root(t)) return;
+    char text[SHELL_TEXT_BYTES];
+    if (!shell_at_root(t)) return;
     int code = shell(text, "tool/tidy");
     CHECK(t, code == 0, "\n%s", text);
 }
 
 static void tidy_finds_faults(test *t) {
-    char text[TEXT_BYTES], wide[200] = "/* ";
-    if (!at_root(t)) return;
+    char text[SHELL_TEXT_BYTES], wide[200] = "/* ";
+    if (!shell_at_root(t)) return;
     memset(wide + 3, 'x', 130);
     static char longest[40 * 100], many[2 * 900 + 40];
     strcpy(longest, "/* Long. */\nvoid f(void) {\n");
@@ -105,9 +55,9 @@ static void tidy_finds_faults(test *t) {
         {"tool/tidy-exceptions", "line src/base/none.c\n",
          "no longer needed: line src/base/none.c"},
     };
-    CHECK(t, put(t, "src/base/fine.c", "/* Fine. */\n#include \"base/x.h\"\n"));
+    CHECK(t, shell_put(t, "src/base/fine.c", "/* Fine. */\n#include \"base/x.h\"\n"));
     CHECK(t, shell(text, "tool/tidy '%s'", test_folder(t)) == 0, "a tidy folder passes:\n%s", text);
-    for (int i = 0; i < COUNT_OF(cases); i++) CHECK(t, put(t, cases[i].name, cases[i].text));
+    for (int i = 0; i < COUNT_OF(cases); i++) CHECK(t, shell_put(t, cases[i].name, cases[i].text));
     CHECK(t, shell(text, "tool/tidy '%s'", test_folder(t)) == 1, "%s", text);
     for (int i = 0; i < COUNT_OF(cases); i++)
         CHECK(t, strstr(text, cases[i].found), "%s is not in\n%s", cases[i].found, text);
@@ -115,8 +65,8 @@ static void tidy_finds_faults(test *t) {
 }
 
 static void exit_codes(test *t) {
-    char text[TEXT_BYTES];
-    const char *build = build_folder();
+    char text[SHELL_TEXT_BYTES];
+    const char *build = shell_build_folder();
     static const struct {
         const char *words, *said;
         int code;
@@ -165,14 +115,10 @@ static const char *const project =
 
 /* Installed elsewhere, built against by pkg-config and by CMake, shared and static. */
 static void installed(test *t) {
-    char text[TEXT_BYTES];
-    const char *f = test_folder(t), *build = build_folder();
-    if (shell(text, "grep -q HONE_SANITIZE:STRING=. '%s/CMakeCache.txt'", build) == 0) {
-        test_skip(t, "a sanitizer build is not for installing");
-        return;
-    }
-    CHECK(t, put(t, "main.c", program) && put(t, "CMakeLists.txt", project));
-    CHECK(t, shell(text, "cmake --install '%s' --prefix '%s/usr'", build, f) == 0, "%s", text);
+    char text[SHELL_TEXT_BYTES];
+    const char *f = test_folder(t);
+    CHECK(t, shell_put(t, "main.c", program) && shell_put(t, "CMakeLists.txt", project));
+    if (!shell_install(t, f)) return;
     CHECK(t,
           shell(text,
                 "cd '%s'; export PKG_CONFIG_PATH=$(dirname $(find $PWD/usr -name hone.pc)); "
@@ -213,8 +159,8 @@ static void installed(test *t) {
 }
 
 static void clang(test *t) {
-    char text[TEXT_BYTES];
-    if (!at_root(t)) return;
+    char text[SHELL_TEXT_BYTES];
+    if (!shell_at_root(t)) return;
     if (shell(text, "command -v clang") != 0) {
         test_skip(t, "no clang here");
         return;

@@ -1,55 +1,12 @@
 /* `hone run` as its users meet it: what it prints for a tiny model, and what it says when something is wrong. */
 #include "base/json.h"
 #include "base/options.h"
-#include "model/kit/model.h"
-#include "test.h"
+#include "kit/tiny.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 extern const verb_def verb_run;
-
-/* A folder with a tiny model of random weights and the tokenizer of 660 tokens. */
-static status make_model(context *cx, const char *folder) {
-    model_config c;
-    TRY(model_preset(cx, "1m", &c));
-    c.vocabulary = 660;
-    c.initializer_range = 0.3;
-    c.begin_token = 1;
-    c.end_tokens[0] = 2;
-    c.end_token_count = 1;
-    graph *g = graph_new(cx);
-    states *s = states_new(cx);
-    if (!g || !s) return STATUS_NO_MEMORY;
-    model_build b = {.g = g, .config = &c};
-    (void)model_logits(&b, model_hidden(&b, model_build_inputs(g, 4, 1)));
-    status st = graph_status(g);
-    if (st == STATUS_OK) st = model_init(&c, s, g, 3);
-    if (st == STATUS_OK) st = model_save(cx, folder, &c, s, "bf16");
-    states_free(s);
-    graph_free(g);
-    return st;
-}
-
-static bool copy_file(const char *from, const char *to) {
-    char bytes[4096];
-    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
-    size_t got;
-    while (in && out && (got = fread(bytes, 1, sizeof bytes, in)) > 0) fwrite(bytes, 1, got, out);
-    bool done = in && out && !ferror(in);
-    if (in) fclose(in);
-    return out ? !fclose(out) && done : false;
-}
-
-static void write_text(const char *folder, const char *name, const char *text) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *out = fopen(path, "wb");
-    if (!out) abort();
-    fputs(text, out);
-    fclose(out);
-}
 
 /* Runs the verb over the words; what it printed is in `out`. */
 static status run_words(context *cx, int n, const char *const *words, char *out, size_t size) {
@@ -70,19 +27,8 @@ static status run_words(context *cx, int n, const char *const *words, char *out,
               out, sizeof(out))
 
 static bool set_up(test *t, context *cx, char *folder, size_t size) {
-    const char *parent = test_folder(t);
-    char path[512];
-    snprintf(folder, size, "%s/model", parent);
-    mkdir(folder, 0777);
-    if (make_model(cx, folder) != STATUS_OK) {
-        test_fail(t, __FILE__, __LINE__, "model", "%s", context_error(cx));
-        return false;
-    }
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    write_text(folder, "tokenizer_config.json",
-               "{\"bos_token\": \"<s>\", \"chat_template\": \"{% for m in messages %}[{{ m.role }}]"
-               "{{ m.content }}{% endfor %}\"}");
-    return copy_file("test/golden/tokenizers/llama.json", path);
+    snprintf(folder, size, "%s/model", test_folder(t));
+    return tiny_model(t, cx, folder);
 }
 
 typedef struct answer {
@@ -143,7 +89,7 @@ static void answers(test *t) {
              RUN(cx, out, m, "-p", "Two", "-n", "20", "--temp", "1", "--seed", "5", "--json"));
     CHECK_OK(t, cx, read_answer(cx, out, &again));
     snprintf(prompts, sizeof prompts, "%s/prompts", test_folder(t));
-    write_text(m, "prompts", "One\n{\"prompt\": \"Two\"}\n\nThree\n");
+    tiny_text(m, "prompts", "One\n{\"prompt\": \"Two\"}\n\nThree\n");
     snprintf(prompts, sizeof prompts, "%s/prompts", m);
     CHECK_OK(
         t, cx,
@@ -190,10 +136,10 @@ static void refusals(test *t) {
     CHECK_FAILS(t, cx, RUN(cx, out, m, "-p", "x"), STATUS_IO, "holds no tokenizer.json");
     snprintf(path, sizeof path, "%s/model.safetensors", m);
     unlink(path);
-    write_text(m, "pytorch_model.bin", "\x80\x02}q");
+    tiny_text(m, "pytorch_model.bin", "\x80\x02}q");
     status st = RUN(cx, out, m, "-p", "x");
     CHECK(t, st != STATUS_OK && strstr(context_error(cx), "pickle"), "%s", context_error(cx));
-    write_text(m, "config.json", "{\"model_type\": \"hovercraft\"}");
+    tiny_text(m, "config.json", "{\"model_type\": \"hovercraft\"}");
     CHECK_FAILS(t, cx, RUN(cx, out, m, "-p", "x"), STATUS_UNSUPPORTED, "hovercraft");
     CHECK(t, context_live_allocations(cx) == 0, "%lld left",
           (long long)context_live_allocations(cx));

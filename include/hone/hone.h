@@ -1,4 +1,5 @@
-/* Hone's engine from C: build a graph, differentiate it, plan it, run it, read the results.
+/* Hone's engine from C: build a graph, differentiate it, plan it, run it, read the results. Whole models, with text in
+ * and text out, are in hone/model.h.
  *
  *     hone_context *h = hone_new();
  *     hone_graph *g = hone_graph_new(h);
@@ -12,13 +13,13 @@
  *
  * Errors stick: after the first one, building calls do nothing and return an absent value, so a
  * program may ask once, when it plans. hone_error gives the words; nothing here exits or aborts.
- * Functions that return int give 0 for success. A context and all that was made from it belong to
- * one thread at a time.
+ * A context and all that was made from it belong to one thread at a time.
  *
  * Which ops there are, with their operands and parameters: `hone ops`. */
 #ifndef HONE_HONE_H
 #define HONE_HONE_H
 
+#include "hone/version.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +27,18 @@
 extern "C" {
 #endif
 
-#ifndef HONE_API
-#define HONE_API __attribute__((visibility("default")))
-#endif
+/* 0 is success, so that `if (hone_run(p))` reads as "if that failed". */
+typedef enum hone_status {
+    HONE_OK = 0,
+    HONE_BAD_ARGUMENT, /* what was asked cannot be meant: a wrong name, shape or value */
+    HONE_BAD_DATA,     /* a file is malformed */
+    HONE_UNSUPPORTED,  /* understood, and refused by name */
+    HONE_NO_MEMORY,
+    HONE_IO,        /* the operating system refused: not found, denied, disk full */
+    HONE_BUSY,      /* somebody else holds it, or a queue is full */
+    HONE_CANCELLED, /* a callback asked to stop */
+    HONE_BUG,       /* Hone's own mistake */
+} hone_status;
 
 typedef struct hone_context hone_context;
 typedef struct hone_graph hone_graph;
@@ -44,8 +54,9 @@ typedef struct hone_value {
 HONE_API hone_context *hone_new(void);
 /* After the graphs and plans that were made from it. */
 HONE_API void hone_free(hone_context *h);
-/* The last error in words, "" if there was none. */
+/* The last error in words and by kind; "" and HONE_OK if there was none. */
 HONE_API const char *hone_error(const hone_context *h);
+HONE_API hone_status hone_error_status(const hone_context *h);
 
 /* ---- graphs ---- */
 HONE_API hone_graph *hone_graph_new(hone_context *h);
@@ -68,15 +79,15 @@ HONE_API void hone_output(hone_graph *g, const char *name, hone_value v);
 HONE_API void hone_loss(hone_graph *g, hone_value v);
 /* Adds the gradient of the loss by every parameter, read as "grad.NAME". Values taken before no
  * longer count. */
-HONE_API int hone_differentiate(hone_graph *g);
+HONE_API hone_status hone_differentiate(hone_graph *g);
 /* Adds an AdamW update of every parameter, after hone_differentiate; it happens at each hone_run. The learning rate
  * is the input "lr", one f32. */
-HONE_API int hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon,
-                        double weight_decay);
+HONE_API hone_status hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon,
+                                double weight_decay);
 /* Folds chains of ops into single ones; after differentiating, before planning. */
-HONE_API int hone_fuse(hone_graph *g);
-/* 0 if all is well so far. */
-HONE_API int hone_check(const hone_graph *g);
+HONE_API hone_status hone_fuse(hone_graph *g);
+/* HONE_OK if all is well so far. */
+HONE_API hone_status hone_check(const hone_graph *g);
 
 /* ---- running ---- */
 typedef struct hone_plan_options {
@@ -89,15 +100,17 @@ typedef struct hone_plan_options {
 HONE_API hone_plan *hone_plan_new(hone_graph *g, const hone_plan_options *options);
 HONE_API void hone_plan_free(hone_plan *p);
 /* Inputs and parameters by name; `count` is that of the tensor with this step's extents. */
-HONE_API int hone_set(hone_plan *p, const char *name, const float *numbers, int64_t count);
-HONE_API int hone_set_ids(hone_plan *p, const char *name, const int32_t *ids, int64_t count);
+HONE_API hone_status hone_set(hone_plan *p, const char *name, const float *numbers, int64_t count);
+HONE_API hone_status hone_set_ids(hone_plan *p, const char *name, const int32_t *ids,
+                                  int64_t count);
 /* Normal random numbers of the given deviation into a parameter. */
-HONE_API int hone_randomise(hone_plan *p, const char *name, double deviation, uint64_t seed);
+HONE_API hone_status hone_randomise(hone_plan *p, const char *name, double deviation,
+                                    uint64_t seed);
 /* Gives a symbol its value for the next steps. Until then it is at its bound. */
-HONE_API int hone_bind(hone_plan *p, const char *symbol, int64_t value);
-HONE_API int hone_run(hone_plan *p);
+HONE_API hone_status hone_bind(hone_plan *p, const char *symbol, int64_t value);
+HONE_API hone_status hone_run(hone_plan *p);
 /* Outputs, gradients and parameters by name. */
-HONE_API int hone_get(const hone_plan *p, const char *name, float *numbers, int64_t count);
+HONE_API hone_status hone_get(const hone_plan *p, const char *name, float *numbers, int64_t count);
 /* Bytes the plan needs beside the parameters. */
 HONE_API int64_t hone_plan_bytes(const hone_plan *p);
 

@@ -1,6 +1,6 @@
 /* The public engine over the floors below: every call finds its graph or plan, turns names into
  * values, and leaves the words of an error in the context. */
-#include "hone/hone.h"
+#include "api/handle.h"
 #include "base/rng.h"
 #include "exec/plan.h"
 #include "graph/params.h"
@@ -11,9 +11,6 @@
 /* The input that counts updates, from 1; hone_run sets it. */
 #define STEP_INPUT "adamw.step"
 
-struct hone_context {
-    context *cx;
-};
 struct hone_graph {
     hone_context *h;
     graph *g;
@@ -28,28 +25,6 @@ struct hone_plan {
     uint64_t steps;
     bool dirty; /* parameters changed from outside since they were packed */
 };
-
-hone_context *hone_new(void) {
-    context *cx = context_new();
-    if (!cx) return NULL;
-    hone_context *h = context_alloc(cx, sizeof *h);
-    if (h)
-        h->cx = cx;
-    else
-        context_free(cx);
-    return h;
-}
-
-void hone_free(hone_context *h) {
-    if (!h) return;
-    context *cx = h->cx;
-    context_release(cx, h);
-    context_free(cx);
-}
-
-const char *hone_error(const hone_context *h) {
-    return context_error(h->cx);
-}
 
 hone_graph *hone_graph_new(hone_context *h) {
     hone_graph *g = context_zalloc(h->cx, sizeof *g);
@@ -124,34 +99,34 @@ void hone_loss(hone_graph *g, hone_value v) {
     graph_mark(g->g, MARK_LOSS, "loss", from_public(v), NO_VALUE);
 }
 
-int hone_check(const hone_graph *g) {
-    return graph_status(g->g) != STATUS_OK;
+hone_status hone_check(const hone_graph *g) {
+    return status_public(graph_status(g->g));
 }
 
-static int run_rewrite(hone_graph *g, const char *name) {
-    const rewrite_def *def = rewrite_find(name);
-    if (hone_check(g) || !def) return 1;
+static hone_status run_rewrite(hone_graph *g, const char *name) {
     graph *next;
-    status st = rewrite_run(def, g->g, NULL, &g->facts, &next);
+    if (hone_check(g)) return hone_check(g);
+    status st = rewrite_run(rewrite_find(name), g->g, NULL, &g->facts, &next);
     if (st != STATUS_OK) {
         g->g->st = st;
-        return 1;
+        return status_public(st);
     }
     graph_free(g->g);
     g->g = next;
-    return 0;
+    return HONE_OK;
 }
 
-int hone_differentiate(hone_graph *g) {
+hone_status hone_differentiate(hone_graph *g) {
     return run_rewrite(g, "autodiff");
 }
 
-int hone_fuse(hone_graph *g) {
+hone_status hone_fuse(hone_graph *g) {
     return run_rewrite(g, "fuse");
 }
 
 /* One update per gradient: moments as states "NAME.m" and "NAME.v". */
-int hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon, double weight_decay) {
+hone_status hone_adamw(hone_graph *g, double beta1, double beta2, double epsilon,
+                       double weight_decay) {
     graph *to = g->g;
     char params[160], name[256];
     snprintf(params, sizeof params, "beta1=%.17g, beta2=%.17g, eps=%.17g, decay=%.17g", beta1,
@@ -250,71 +225,76 @@ static const tensor *find_checked(const hone_plan *p, const char *name, int64_t 
     return NULL;
 }
 
-int hone_set(hone_plan *p, const char *name, const float *numbers, int64_t count) {
+/* What went wrong last, which has been said in the context. */
+static hone_status failed(const hone_plan *p) {
+    return hone_error_status(p->g->h);
+}
+
+hone_status hone_set(hone_plan *p, const char *name, const float *numbers, int64_t count) {
     const tensor *t = find_checked(p, name, count, true, false);
-    if (!t) return 1;
+    if (!t) return failed(p);
     tensor_rows rows = tensor_rows_of(t);
     for (int64_t r = 0; r < rows.count; r++)
         t->format->pack(numbers + r * rows.elems, rows.elems, (char *)t->data + r * rows.bytes);
     p->dirty |= value_node(p->g->g, graph_find(p->g->g, name))->op == &op_state;
-    return 0;
+    return HONE_OK;
 }
 
-int hone_set_ids(hone_plan *p, const char *name, const int32_t *ids, int64_t count) {
+hone_status hone_set_ids(hone_plan *p, const char *name, const int32_t *ids, int64_t count) {
     const tensor *t = find_checked(p, name, count, true, true);
-    if (!t) return 1;
+    if (!t) return failed(p);
     for (int64_t i = 0; i < count; i++) {
         int64_t wide = ids[i];
         t->format->pack_index(&wide, 1, (char *)t->data + i * t->format->block_bytes);
     }
-    return 0;
+    return HONE_OK;
 }
 
-int hone_randomise(hone_plan *p, const char *name, double deviation, uint64_t seed) {
+hone_status hone_randomise(hone_plan *p, const char *name, double deviation, uint64_t seed) {
     const tensor *t = find_tensor(p, name, true);
-    if (!t) return 1;
+    if (!t) return failed(p);
     rng r = rng_make(seed, rng_stream(name));
     tensor_rows rows = tensor_rows_of(t);
     double *numbers = context_alloc(p->g->h->cx, (size_t)rows.elems * sizeof *numbers);
-    if (!numbers) return 1;
+    if (!numbers) return failed(p);
     for (int64_t i = 0; i < rows.count; i++) {
         for (int64_t j = 0; j < rows.elems; j++) numbers[j] = deviation * rng_normal(&r);
         num_pack_f64(t->format, numbers, rows.elems, (char *)t->data + i * rows.bytes);
     }
     context_release(p->g->h->cx, numbers);
     p->dirty = true;
-    return 0;
+    return HONE_OK;
 }
 
-int hone_bind(hone_plan *p, const char *name, int64_t to) {
+hone_status hone_bind(hone_plan *p, const char *name, int64_t to) {
     const graph *g = p->g->g;
     for (int32_t i = 1; i <= g->n_symbols; i++) {
         if (strcmp(g->symbols[i].name, name)) continue;
         int64_t before = p->symbols[i];
         p->symbols[i] = to;
-        if (plan_bind(p->p, p->symbols) == STATUS_OK) return 0;
+        if (plan_bind(p->p, p->symbols) == STATUS_OK) return HONE_OK;
         p->symbols[i] = before;
-        return 1;
+        return failed(p);
     }
     (void)context_fail(g->cx, STATUS_BAD_ARGUMENT, "there is no symbol '%s'", name);
-    return 1;
+    return failed(p);
 }
 
-int hone_run(hone_plan *p) {
-    if (p->dirty && plan_load(p->p) != STATUS_OK) return 1;
+hone_status hone_run(hone_plan *p) {
+    if (p->dirty && plan_load(p->p) != STATUS_OK) return failed(p);
     p->dirty = false;
     value step = graph_find(p->g->g, STEP_INPUT);
     if (!value_absent(step)) *(int32_t *)plan_tensor(p->p, step)->data = (int32_t)p->steps + 1;
     plan_run(p->p, p->steps++);
-    return 0;
+    return HONE_OK;
 }
 
-int hone_get(const hone_plan *p, const char *name, float *numbers, int64_t count) {
+hone_status hone_get(const hone_plan *p, const char *name, float *numbers, int64_t count) {
     const tensor *t = find_checked(p, name, count, false, false);
-    if (!t) return 1;
+    if (!t) return failed(p);
     tensor_rows rows = tensor_rows_of(t);
     for (int64_t r = 0; r < rows.count; r++)
         t->format->unpack((char *)t->data + r * rows.bytes, 0, rows.elems,
                           numbers + r * rows.elems);
-    return 0;
+    return HONE_OK;
 }

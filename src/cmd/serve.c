@@ -1,7 +1,7 @@
 /* `hone serve MODEL`: OpenAI's API and a chat page over one model. */
 #include "base/log.h"
 #include "base/options.h"
-#include "cmd/kit/fits.h"
+#include "infer/fits.h"
 #include "cmd/kit/run.h"
 #include "infer/chat.h"
 #include "serve/answer.h"

@@ -1,9 +1,8 @@
 #include "train/job.h"
 #include "base/cpu.h"
-#include "base/json_write.h"
 #include "base/log.h"
 #include "store/lineage.h"
-#include "text/tokenizer.h"
+#include "train/result.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -164,75 +163,6 @@ void job_close(job *j) {
 
 /* ---- the result ---- */
 
-static status copy_file(context *cx, const char *from, const char *to) {
-    file_map map;
-    TRY(file_map_open(cx, from, &map));
-    status st = file_write_whole(cx, to, map.bytes, map.size_bytes);
-    file_map_close(&map);
-    return st;
-}
-
-/* Beside a tokenizer.json: the class that takes it as it is. Left to itself transformers takes the model type's own,
- * which cuts words its own way. */
-static status write_tokenizer_config(job *j, const tokenizer *words) {
-    const model_config *c = &j->options.config;
-    char *path = arena_printf(&j->mem, "%s/tokenizer_config.json", j->options.folder);
-    if (!path) return STATUS_NO_MEMORY;
-    json_writer w = json_writer_to_buffer(j->cx, 2);
-    text_buffer text = {.cx = j->cx};
-    json_write_object(&w);
-    json_write_string_field(&w, "tokenizer_class", "PreTrainedTokenizerFast");
-    json_write_bool_field(&w, "clean_up_tokenization_spaces", false);
-    json_write_integer_field(&w, "model_max_length", c->positions);
-    const struct {
-        const char *key;
-        int64_t id;
-    } tokens[] = {{"bos_token", c->begin_token},
-                  {"eos_token", c->end_token_count ? c->end_tokens[0] : -1}};
-    status st = STATUS_OK;
-    for (int64_t i = 0; i < COUNT_OF(tokens) && st == STATUS_OK; i++) {
-        decoder d = {0};
-        int32_t id = (int32_t)tokens[i].id;
-        text.length = 0;
-        if (id < 0) continue;
-        st = tokenizer_decode(words, &d, &id, 1, &text);
-        json_write_key(&w, tokens[i].key);
-        json_write_text(&w, text.bytes, text.length);
-    }
-    json_write_object_end(&w);
-    if (st == STATUS_OK) st = json_writer_finish(&w);
-    if (st == STATUS_OK) st = file_write_whole(j->cx, path, w.bytes, w.size);
-    text_free(&text);
-    json_writer_free(&w);
-    return st;
-}
-
-/* The tokenizer's file; what else a saved model's tokenizer has beside it, such as a chat template. */
-static status copy_tokenizer(job *j) {
-    static const char *const beside[] = {"tokenizer_config.json", "special_tokens_map.json",
-                                         "chat_template.jinja"};
-    const char *from = loader_set(j->learn.l)->tokenizer, *folder = j->options.folder;
-    const char *slash = strrchr(from, '/'), *name = slash ? slash + 1 : from;
-    char *to = arena_printf(&j->mem, "%s/%s", folder, name);
-    if (!to) return STATUS_NO_MEMORY;
-    TRY(copy_file(j->cx, from, to));
-    bool configured = false;
-    for (int64_t i = 0; j->options.from && i < COUNT_OF(beside); i++) {
-        char *source = arena_printf(&j->mem, "%s/%s", j->options.from, beside[i]);
-        char *target = arena_printf(&j->mem, "%s/%s", folder, beside[i]);
-        if (!source || !target) return STATUS_NO_MEMORY;
-        if (!file_exists(source)) continue;
-        configured |= i == 0;
-        TRY(copy_file(j->cx, source, target));
-    }
-    if (configured || strcmp(name, "tokenizer.json") != 0) return STATUS_OK;
-    tokenizer *words;
-    TRY(tokenizer_open(j->cx, from, &words));
-    status st = write_tokenizer_config(j, words);
-    tokenizer_free(words);
-    return st;
-}
-
 /* What this run did to which model; the operations of earlier sittings are taken at the rate of this one. */
 static status write_lineage(job *j) {
     lineage parent, l = {.recipe = arena_printf(&j->mem, "train %s", j->options.described),
@@ -256,7 +186,8 @@ static status write_result(job *j) {
         TRY(checkpoint_read(j->cx, best, j->store, &j->mem, &at));
     step_average_exchange(j->s);
     TRY(model_save(j->cx, folder, &j->options.config, j->store, j->options.format));
-    TRY(copy_tokenizer(j));
+    TRY(result_write_tokenizer(j->cx, folder, loader_set(j->learn.l)->tokenizer, j->options.from,
+                               &j->options.config));
     TRY(lineage_hash(j->cx, folder, j->result.weights_sha256));
     return write_lineage(j);
 }

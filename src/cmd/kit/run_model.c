@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "cmd/kit/fits.h"
+#include "infer/fits.h"
 #include "cmd/kit/run.h"
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Whether a model and its cache of keys and values fit into this machine, asked before anything is loaded; an error
  * says what would fit. */
-#ifndef CMD_KIT_FITS_H
-#define CMD_KIT_FITS_H
+#ifndef INFER_FITS_H
+#define INFER_FITS_H
 
 #include "infer/engine.h"
 

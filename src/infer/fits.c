@@ -1,5 +1,5 @@
 /* Whether this machine has room for a model, before it is loaded. */
-#include "cmd/kit/fits.h"
+#include "infer/fits.h"
 #include "base/cpu.h"
 
 static double gib(double bytes) {
