@@ -3,7 +3,7 @@
  * best counts: which one is fastest differs between cores. Files of dev/roof/ are named by instruction set, like the
  * folders of kernels.
  *
- * A loop works on the memory that it is given (its thread's own, `bytes` long, a multiple of 64 KiB, starting on a
+ * A loop works on the memory that it is given (nobody else's meanwhile, `bytes` long, a multiple of 64 KiB, starting on a
  * cache line) and returns the operations done, or the bytes moved. */
 #ifndef DEV_ROOF_H
 #define DEV_ROOF_H
@@ -19,6 +19,7 @@ typedef enum roof_kind {
     ROOF_READ,
     ROOF_COPY,        /* plain loads and stores, bytes read + written */
     ROOF_COPY_STREAM, /* with stores past the cache */
+    ROOF_UPDATE,      /* in place, bytes read + written: no line is fetched only to be stored */
     ROOF_KINDS
 } roof_kind;
 
@@ -33,8 +34,8 @@ extern const roof_def *const registry_roof[];
 extern const char *const registry_roof_names[];
 
 static inline const char *roof_name(roof_kind kind) {
-    static const char *const names[] = {"none", "f32",  "bf16",       "int8",
-                                        "read", "copy", "copy.stream"};
+    static const char *const names[] = {"none", "f32",  "bf16",        "int8",
+                                        "read", "copy", "copy.stream", "update"};
     return names[kind];
 }
 static inline bool roof_is_memory(roof_kind kind) {

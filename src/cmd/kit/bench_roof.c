@@ -2,12 +2,15 @@
 #include "base/time.h"
 #include "base/cpu.h"
 #include "cmd/kit/bench.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define WINDOW_BYTES ((int64_t)128 << 20)
 #define LEAST_BYTES ((int64_t)1 << 30)
+enum { PIECES = 16, PIECE_BYTES = 1 << 16, MOST_PIECES = WINDOW_BYTES / PIECE_BYTES };
+static_assert((int)POOL_MAX_THREADS <= (int)MOST_PIECES, "each thread has a piece to wake up with");
 
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -68,7 +71,7 @@ typedef struct sampling {
     const roof_def *def;
     char *memory;
     int64_t bytes, rounds;
-    double work[POOL_MAX_THREADS];
+    double work[MOST_PIECES];
 } sampling;
 
 static void sample_part(void *arg, int64_t from, int64_t to, int thread) {
@@ -78,20 +81,25 @@ static void sample_part(void *arg, int64_t from, int64_t to, int thread) {
         s->work[i] = s->def->run(s->memory + i * s->bytes, s->bytes, s->rounds);
 }
 
+/* Dealt out in pieces, as a kernel's units are: a CPU that is taken away for a while slows both alike. */
 double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds) {
-    int64_t slice = WINDOW_BYTES / b->threads / 65536 * 65536;
-    sampling s = {.def = def, .bytes = slice, .rounds = rounds};
+    int64_t pieces = MIN_OF(b->threads * PIECES, MOST_PIECES);
+    sampling s = {.def = def, .rounds = rounds};
+    s.bytes = WINDOW_BYTES / pieces / PIECE_BYTES * PIECE_BYTES;
     s.memory = b->memory + b->window * WINDOW_BYTES;
-    if (roof_is_memory(def->kind)) b->window = (b->window + 1) % b->windows;
+    if (roof_is_memory(def->kind))
+        b->window = (b->window + 1) % b->windows;
+    else
+        s.rounds = MAX_OF(1, rounds / PIECES);
     pool_enter_step(b->workers);
     sampling wake = s;
-    wake.bytes = MIN_OF(slice, 1 << 16), wake.rounds = 1;
+    wake.bytes = PIECE_BYTES, wake.rounds = 1;
     pool_run_static(b->workers, sample_part, &wake, b->threads);
     double begin = time_seconds(), work = 0;
-    pool_run_static(b->workers, sample_part, &s, b->threads);
+    pool_run(b->workers, sample_part, &s, pieces);
     double seconds = time_seconds() - begin;
     pool_leave_step(b->workers);
-    for (int i = 0; i < b->threads; i++) work += s.work[i];
+    for (int i = 0; i < pieces; i++) work += s.work[i];
     return work / seconds;
 }
 

@@ -50,7 +50,7 @@ static void open_roof(train_view *v) {
     enum { ROOF_BYTES = 128 << 20 };
     v->machine = (bench){.cx = v->call->cx, .workers = v->j->workers, .windows = 1};
     v->machine.threads = pool_threads(v->j->workers);
-    v->machine.memory = context_alloc(v->call->cx, ROOF_BYTES); /* touched by a page a thread */
+    v->machine.memory = context_alloc(v->call->cx, ROOF_BYTES); /* touched by a page or two a piece */
     v->roof_seconds = -HUGE_VAL;
     sample_roof(v);
 }

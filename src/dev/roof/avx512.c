@@ -1,41 +1,44 @@
-/* Roofs of AVX-512 with BF16 and VNNI. Dot products come with operands in registers and from the first cache, in 12
- * and 24 chains: cores differ in which of these feeds both ports. */
+/* Roofs of AVX-512 with BF16 and VNNI. Dot products run in 12 and in 24 chains, each a variable of its own: sums in an
+ * array would be kept in memory by some compilers, at half of the rate. */
 #include "dev/roof.h"
 #include <immintrin.h>
 
-#define DOT_LOOPS(name, T, zero, load, step, add, ops)                                             \
-    ALWAYS_INLINE double name##_loop(void *memory, int64_t rounds, const int chains, bool from) {  \
-        T sum[24], a = load(memory), b = load((char *)memory + 64);                                \
-        for (int i = 0; i < chains; i++) sum[i] = zero();                                          \
-        for (int64_t r = 0; r < rounds; r++)                                                       \
-            for (int i = 0; i < chains; i++) {                                                     \
-                T c = from ? load((char *)memory + 64 * (i % 4)) : a;                              \
-                sum[i] = step(sum[i], c, b);                                                       \
-            }                                                                                      \
-        for (int i = 1; i < chains; i++) sum[0] = add(sum[0], sum[i]);                             \
-        _mm512_storeu_si512((char *)memory + 512, (__m512i)sum[0]);                                \
-        return (ops) * (double)chains * (double)rounds;                                            \
-    }                                                                                              \
-    static double name##_12(void *memory, int64_t bytes, int64_t rounds) {                         \
-        (void)bytes;                                                                               \
-        return name##_loop(memory, rounds, 12, false);                                             \
-    }                                                                                              \
-    static double name##_24(void *memory, int64_t bytes, int64_t rounds) {                         \
-        (void)bytes;                                                                               \
-        return name##_loop(memory, rounds, 24, false);                                             \
-    }                                                                                              \
-    static double name##_cache(void *memory, int64_t bytes, int64_t rounds) {                      \
-        (void)bytes;                                                                               \
-        return name##_loop(memory, rounds, 24, true);                                              \
-    }
+#define SIX(X, set) X(set##0) X(set##1) X(set##2) X(set##3) X(set##4) X(set##5)
+#define TWELVE(X) SIX(X, p) SIX(X, q)
+#define TWENTY_FOUR(X) TWELVE(X) SIX(X, r) SIX(X, s)
 
-#define FMA_STEP(sum, a, b) _mm512_fmadd_ps(a, b, sum)
-#define BF16_STEP(sum, a, b) _mm512_dpbf16_ps(sum, (__m512bh)(a), (__m512bh)(b))
-#define INT8_STEP(sum, a, b) _mm512_dpbusd_epi32(sum, a, b)
-DOT_LOOPS(f32, __m512, _mm512_setzero_ps, _mm512_load_ps, FMA_STEP, _mm512_add_ps, 32.0)
-DOT_LOOPS(bf16, __m512, _mm512_setzero_ps, _mm512_load_ps, BF16_STEP, _mm512_add_ps, 64.0)
-DOT_LOOPS(int8, __m512i, _mm512_setzero_si512, _mm512_load_si512, INT8_STEP, _mm512_add_epi32,
-          128.0)
+#define F32_START(x) __m512 x = _mm512_setzero_ps();
+#define F32_STEP(x)                                                                                \
+    x = _mm512_fmadd_ps((__m512)a, (__m512)b, x);                                                  \
+    IN_REGISTER(x);
+#define BF16_STEP(x)                                                                               \
+    x = _mm512_dpbf16_ps(x, (__m512bh)a, (__m512bh)b);                                             \
+    IN_REGISTER(x);
+#define F32_END(x) a = (__m512i)_mm512_add_ps((__m512)a, x);
+#define INT8_START(x) __m512i x = _mm512_setzero_si512();
+#define INT8_STEP(x)                                                                               \
+    x = _mm512_dpbusd_epi32(x, a, b);                                                              \
+    IN_REGISTER(x);
+#define INT8_END(x) a = _mm512_add_epi32(a, x);
+
+#define DOT_LOOP(name, EACH, START, STEP, END, ops)                                                \
+    static double name(void *memory, int64_t bytes, int64_t rounds) {                              \
+        __m512i a = _mm512_load_si512(memory), b = _mm512_load_si512((char *)memory + 64);         \
+        (void)bytes;                                                                               \
+        EACH(START)                                                                                \
+        for (int64_t n = 0; n < rounds; n++) {                                                     \
+            EACH(STEP)                                                                             \
+        }                                                                                          \
+        EACH(END)                                                                                  \
+        _mm512_store_si512((char *)memory + 512, a);                                               \
+        return (ops) * (double)rounds;                                                             \
+    }
+DOT_LOOP(f32_12, TWELVE, F32_START, F32_STEP, F32_END, 12 * 32)
+DOT_LOOP(f32_24, TWENTY_FOUR, F32_START, F32_STEP, F32_END, 24 * 32)
+DOT_LOOP(bf16_12, TWELVE, F32_START, BF16_STEP, F32_END, 12 * 64)
+DOT_LOOP(bf16_24, TWENTY_FOUR, F32_START, BF16_STEP, F32_END, 24 * 64)
+DOT_LOOP(int8_12, TWELVE, INT8_START, INT8_STEP, INT8_END, 12 * 128)
+DOT_LOOP(int8_24, TWENTY_FOUR, INT8_START, INT8_STEP, INT8_END, 24 * 128)
 
 /* `streams` places at once, each ahead of its own prefetches. */
 ALWAYS_INLINE double read_loop(void *memory, int64_t bytes, int64_t rounds, const int streams,
@@ -95,16 +98,38 @@ static double copy_stream(void *memory, int64_t bytes, int64_t rounds) {
     return copy_loop(memory, bytes, rounds, 4096, true);
 }
 
+/* Of `streams` places, all but the last of several are written where they were read. */
+ALWAYS_INLINE double update_loop(void *memory, int64_t bytes, int64_t rounds, const int streams) {
+    const int written = streams == 1 ? 1 : streams - 1;
+    int64_t part = bytes / streams;
+    for (int64_t r = 0; r < rounds; r++)
+        for (int64_t i = 0; i < part; i += 64)
+            for (int k = 0; k < streams; k++) {
+                char *p = (char *)memory + k * part + i;
+                PREFETCH(p + 4096);
+                __m512i v = _mm512_load_si512(p);
+                IN_REGISTER(v);
+                if (k < written) _mm512_store_si512(p, v);
+            }
+    return (double)(part * (streams + written)) * (double)rounds;
+}
+static double update_one(void *memory, int64_t bytes, int64_t rounds) {
+    return update_loop(memory, bytes, rounds, 1);
+}
+static double update_four(void *memory, int64_t bytes, int64_t rounds) {
+    return update_loop(memory, bytes, rounds, 4);
+}
+
 extern const roof_def roof_avx512[];
 const roof_def roof_avx512[] = {{ROOF_F32, "12 chains", f32_12},
                                 {ROOF_F32, "24 chains", f32_24},
-                                {ROOF_F32, "24 chains, first cache", f32_cache},
+
                                 {ROOF_BF16, "12 chains", bf16_12},
                                 {ROOF_BF16, "24 chains", bf16_24},
-                                {ROOF_BF16, "24 chains, first cache", bf16_cache},
+
                                 {ROOF_INT8, "12 chains", int8_12},
                                 {ROOF_INT8, "24 chains", int8_24},
-                                {ROOF_INT8, "24 chains, first cache", int8_cache},
+
                                 {ROOF_READ, "one stream", read_one},
                                 {ROOF_READ, "one stream, prefetched", read_ahead},
                                 {ROOF_READ, "four streams, prefetched", read_four},
@@ -112,4 +137,6 @@ const roof_def roof_avx512[] = {{ROOF_F32, "12 chains", f32_12},
                                 {ROOF_COPY, "plain", copy_plain},
                                 {ROOF_COPY, "prefetched", copy_ahead},
                                 {ROOF_COPY_STREAM, "prefetched", copy_stream},
+                                {ROOF_UPDATE, "one stream", update_one},
+                                {ROOF_UPDATE, "three of four streams", update_four},
                                 {0}};

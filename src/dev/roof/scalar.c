@@ -29,8 +29,16 @@ static double copy_library(void *memory, int64_t bytes, int64_t rounds) {
     return (double)bytes * (double)rounds;
 }
 
+static double update_words(void *memory, int64_t bytes, int64_t rounds) {
+    volatile uint64_t *p = memory;
+    for (int64_t r = 0; r < rounds; r++)
+        for (int64_t i = 0; i < bytes / 8; i++) p[i] = p[i];
+    return 2.0 * (double)bytes * (double)rounds;
+}
+
 extern const roof_def roof_scalar[];
 const roof_def roof_scalar[] = {{ROOF_F32, "32 chains", fma_chains},
                                 {ROOF_READ, "words", read_words},
                                 {ROOF_COPY, "memcpy", copy_library},
+                                {ROOF_UPDATE, "words", update_words},
                                 {0}};
