@@ -3,8 +3,8 @@
  * best counts: which one is fastest differs between cores. Files of dev/roof/ are named by instruction set, like the
  * folders of kernels.
  *
- * A loop works on the memory that it is given (nobody else's meanwhile, `bytes` long, a multiple of 64 KiB, starting on a
- * cache line) and returns the operations done, or the bytes moved. */
+ * A loop works on the memory that it is given (nobody else's meanwhile, `bytes` long, a multiple of 64 KiB, starting on
+ * a cache line) and returns the operations done, or the bytes moved. */
 #ifndef DEV_ROOF_H
 #define DEV_ROOF_H
 
