@@ -64,6 +64,7 @@ static const option_def options[] = {
            .help = "tokens that are computed at once at most, 0 for 512"),
     OPTION(run_options, page, OPTION_INT, .initial = "0", RANGE(0, 1 << 16),
            .help = "tokens in a page of keys and values, 0 for 16"),
+    GUESS_OPTIONS(run_options),
     OPTION(run_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
            .help = "threads, 0 for all that can run at once"),
     {0}};

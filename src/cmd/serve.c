@@ -1,9 +1,10 @@
 /* `hone serve MODEL`: OpenAI's API and a chat page over one model. */
 #include "base/log.h"
 #include "base/options.h"
-#include "infer/fits.h"
+#include "cmd/kit/guess.h"
 #include "cmd/kit/run.h"
 #include "infer/chat.h"
+#include "infer/fits.h"
 #include "serve/answer.h"
 #include "serve/server.h"
 #include <pthread.h>
@@ -17,6 +18,7 @@ typedef struct serve_options {
     double timeout, idle;
     int kv_format, act;
     bool prefix_cache;
+    guess_options guess;
 } serve_options;
 
 static const option_def options[] = {
@@ -46,6 +48,7 @@ static const option_def options[] = {
            .help = "keep keys and values of what was answered, for requests that begin alike"),
     OPTION(serve_options, policy, OPTION_STRING, .initial = "first_come",
            .help = "who goes first among those that wait"),
+    GUESS_OPTIONS(serve_options),
     OPTION(serve_options, tools, OPTION_STRING,
            .help = "dialect of tool calls: hermes, llama3, mistral, harmony, plain; as the chat "
                    "template tells"),
@@ -77,6 +80,7 @@ typedef struct serving {
     model *model;
     tokenizer *tokens;
     chat *chat;
+    guess_draft draft;
     engine *engine;
     server *server;
     pthread_t signals;
@@ -154,7 +158,9 @@ static status open_model(serving *s) {
                         .policy = o->policy,
                         .forgets_prefixes = !o->prefix_cache,
                         .threads = o->threads};
+    TRY(engine_fill_memory(call->cx, &m, &e));
     TRY(engine_fits(call->cx, call->args[0], &m, &e));
+    TRY(guess_open(call->cx, &o->guess, &s->draft, &e));
     return engine_open(call->cx, &m, &e, &s->engine);
 }
 
@@ -198,6 +204,7 @@ static void close_all(serving *s) {
     }
     server_close(s->server);
     engine_close(s->engine);
+    guess_close(&s->draft);
     chat_close(s->chat);
     tokenizer_free(s->tokens);
     model_close(s->model);

@@ -46,6 +46,8 @@ status engine_open(context *cx, const engine_model *m, const engine_options *o, 
         e->workers = e->own_workers;
     }
     if (st == STATUS_OK) st = engine_build(e);
+    pace_begin(&e->pace);
+    if (st == STATUS_OK) st = engine_open_guessing(e);
     if (st == STATUS_OK)
         *out = e;
     else
@@ -66,6 +68,7 @@ void engine_close(engine *e) {
         free_request(e, r);
     }
     context *cx = e->cx;
+    engine_close_guessing(e);
     plan_free(e->p);
     states_free(e->store);
     graph_free(e->g);
@@ -133,6 +136,7 @@ static status make_voice(engine *e, request *r, int32_t number) {
                          .held = {.cx = e->cx},
                          .stops = ask->stops,
                          .n_stops = ask->n_stops};
+    v->pace = pace_voice_begin(&e->pace);
     return STATUS_OK;
 }
 

@@ -53,8 +53,13 @@ typedef struct engine_options {
     const char *policy;    /* first_come */
     const char *act;       /* what meets quantised weights: bf16, or int8 (the default) */
     bool forgets_prefixes; /* pages are not kept for requests that begin alike */
-    int64_t threads;       /* all that can run at once */
-    pool *workers;         /* NULL: a pool of its own, of so many threads */
+    const char *speculate; /* who guesses ahead (infer/speculate.h); NULL: nobody */
+    const struct engine_model *draft; /* for those that need one; must outlive the engine */
+    int64_t guesses;                  /* at once, for a sequence; what suits the guesser */
+    bool guesses_always;              /* whether it pays or not */
+    bool rejects;    /* guesses are judged by rejection: keeps the distribution, not the text */
+    int64_t threads; /* all that can run at once */
+    pool *workers;   /* NULL: a pool of its own, of so many threads */
 } engine_options;
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };
@@ -86,6 +91,7 @@ typedef struct engine_event {
     double logprob;          /* where asked for */
     const candidate *likely; /* with logarithms of probabilities, most likely first */
     int32_t n_likely;
+    const float *chances; /* where asked for: of each token of the vocabulary, after all samplers */
     engine_finish finish;
 } engine_event;
 
@@ -95,6 +101,7 @@ typedef struct engine_request {
     int64_t most_tokens;  /* negative: what the context leaves */
     int64_t least_tokens; /* before which an end token or stop string does not end it */
     int32_t samples;      /* 0 counts as 1 */
+    int32_t first_sample; /* its number, for the noise; the others' follow */
     sampling sampling;
     const stop_text *stops;
     int64_t n_stops;
@@ -103,7 +110,8 @@ typedef struct engine_request {
     bool ignore_end;   /* the model's end tokens do not end it */
     bool show_special; /* special tokens are shown in the text */
     bool logprobs, prompt_logprobs;
-    int32_t likely; /* how many likely tokens beside each, with logprobs */
+    int32_t likely;     /* how many likely tokens beside each, with logprobs */
+    bool wants_chances; /* events tell the distribution that a token was drawn from */
     int64_t priority;
     const char
         *salt; /* requests of different salts never share keys and values; NULL counts as one */
@@ -127,6 +135,7 @@ bool engine_busy(const engine *e);
 typedef struct engine_stats {
     int64_t running, waiting, pages_used, pages;
     int64_t steps, prompt_tokens, drawn_tokens, sent_back;
+    int64_t guessed, accepted; /* tokens guessed ahead, and those that were right */
     int64_t prefix_asked,
         prefix_found; /* tokens looked for among those known, and those that were */
 } engine_stats;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 enum { DEFAULT_TOKENS = 512, DEFAULT_SEQUENCES = 32, DEFAULT_QUEUE = 1024, DEFAULT_PAGE = 16 };
-enum { MOST_TOKENS = 1 << 20, MOST_SEQUENCES = 4096 };
+enum { MOST_TOKENS = 1 << 20, MOST_SEQUENCES = 4096, MOST_GUESSED = 64 };
 
 static int64_t or_default(int64_t asked, int64_t otherwise) {
     return asked ? asked : otherwise;
@@ -32,7 +32,8 @@ static status check_options(context *cx, const engine_options *o) {
                   {"tokens in a step", o->tokens, MOST_TOKENS},
                   {"sequences in a step", o->sequences, MOST_SEQUENCES},
                   {"the queue", o->queue, MOST_TOKENS},
-                  {"slots in a page", o->page, MOST_TOKENS}};
+                  {"slots in a page", o->page, MOST_TOKENS},
+                  {"guesses at once", o->guesses, SPECULATE_MOST}};
     for (int64_t i = 0; i < COUNT_OF(ranges); i++)
         if (ranges[i].value < 0 || ranges[i].value > ranges[i].most)
             FAIL(cx, STATUS_BAD_ARGUMENT, "%s: %lld must be 1 .. %lld", ranges[i].name,
@@ -45,6 +46,14 @@ static status check_options(context *cx, const engine_options *o) {
              o->kv_format);
     if (o->policy && !policy_find(o->policy))
         FAIL(cx, STATUS_BAD_ARGUMENT, "there is no policy '%s'", o->policy);
+    const speculate_def *def = o->speculate ? speculate_find(o->speculate) : NULL;
+    if (o->speculate && !def)
+        FAIL(cx, STATUS_BAD_ARGUMENT, "there is no way of speculating '%s'", o->speculate);
+    if (o->draft && !(def && def->needs_draft))
+        FAIL(cx, STATUS_BAD_ARGUMENT, "a draft model is given, but speculation is '%s'",
+             def ? def->name : "off");
+    if (def && def->needs_draft && !o->draft)
+        FAIL(cx, STATUS_BAD_ARGUMENT, "speculation by a draft needs a draft model: give --draft");
     return STATUS_OK;
 }
 
@@ -71,13 +80,23 @@ status engine_settle(context *cx, const engine_model *m, const engine_options *o
     return STATUS_OK;
 }
 
+/* A draw for each sequence, and for guesses behind them. */
+static int64_t rows_of(const engine_options *o) {
+    const speculate_def *def = o->speculate ? speculate_find(o->speculate) : NULL;
+    int64_t each = def ? or_default(o->guesses, def->most) : 0;
+    return MIN_OF(o->sequences + MIN_OF(o->sequences * each, MOST_GUESSED), o->tokens);
+}
+int64_t engine_rows(const engine *e) {
+    return rows_of(&e->options);
+}
+
 static status plain_graph(const engine_model *m, const engine_options *o, graph *g) {
     model_config config = *m->config;
     config.context = o->context; /* what fixes the angles that would switch with length */
     model_build b = {
         .g = g, .config = &config, .def = m->def, .format = m->format, .user = m->user};
     value hidden = model_hidden(&b, model_build_inputs(g, o->tokens, o->sequences));
-    extent rows = extent_symbol(graph_symbol(g, "rows", o->sequences));
+    extent rows = extent_symbol(graph_symbol(g, "rows", rows_of(o)));
     value at = graph_input(g, "rows", type_of(num_find("i32"), 1, &rows));
     value logits = model_logits(&b, build_gather(g, hidden, at));
     if (!value_absent(logits) && strcmp(value_type(g, logits)->format->name, "f32"))
@@ -149,7 +168,7 @@ static status find_kv(engine *e) {
 static status make_spaces(engine *e) {
     int threads = pool_threads(e->workers);
     e->spaces = ARENA_NEW(&e->mem, sampling_space, threads);
-    e->jobs = ARENA_NEW(&e->mem, row_job, e->options.sequences);
+    e->jobs = ARENA_NEW(&e->mem, row_job, engine_rows(e));
     if (!e->spaces || !e->jobs) return STATUS_NO_MEMORY;
     for (int i = 0; i < threads; i++)
         TRY(sampling_space_make(&e->mem, (int32_t)e->model.config->vocabulary, &e->spaces[i]));
@@ -195,7 +214,7 @@ status engine_build(engine *e) {
     schedule_limits limits = {.tokens = o->tokens,
                               .keeps_prefixes = !o->forgets_prefixes,
                               .sequences = o->sequences,
-                              .rows = o->sequences,
+                              .rows = engine_rows(e),
                               .page = (int32_t)o->page,
                               .table = (int32_t)table,
                               .queue = o->queue};

@@ -1,4 +1,5 @@
 /* One step: inputs from the schedule, one run of the plan, a draw for each row of logits, news to the callbacks. */
+#include "base/time.h"
 #include "infer/engine_parts.h"
 #include <math.h>
 
@@ -32,8 +33,15 @@ static void add_jobs(engine *e, const schedule_entry *x, int32_t first) {
     for (int64_t i = x->tokens - x->rows; i < x->tokens; i++) {
         int64_t position = x->s->n_cached + i;
         e->rows[e->n_jobs] = first + (int32_t)i;
-        e->jobs[e->n_jobs++] = (row_job){
-            .v = x->s->owner, .position = position, .draws = position + 1 == x->s->n_tokens};
+        voice *v = x->s->owner;
+        int64_t guess = position + 1 - x->s->n_tokens; /* this one judges, if it is one */
+        bool judges = v->chances && guess >= 0 && guess < x->s->n_guessed;
+        e->jobs[e->n_jobs++] =
+            (row_job){.v = v,
+                      .position = position,
+                      .draws = guess >= 0,
+                      .guessed = guess > 0,
+                      .chances = judges ? v->chances + guess * e->model.config->vocabulary : NULL};
     }
 }
 
@@ -70,16 +78,38 @@ static bool is_end(const engine *e, const engine_request *ask, int32_t id) {
 }
 
 /* Before the least number of tokens, what would end the text cannot be drawn. */
-static void bar_ends(const engine *e, const voice *v, float *logits) {
+static void bar_ends(const engine *e, const voice *v, int64_t n_drawn, float *logits) {
     const engine_request *ask = &v->of->ask;
     const model_config *c = e->model.config;
-    if (v->s.n_tokens - ask->n_prompt >= ask->least_tokens) return;
+    if (n_drawn >= ask->least_tokens) return;
     for (int64_t i = 0; i < ask->n_stop_ids; i++)
         if (ask->stop_ids[i] >= 0 && ask->stop_ids[i] < c->vocabulary)
             logits[ask->stop_ids[i]] = -INFINITY;
     for (int64_t i = 0; i < c->end_token_count; i++)
         if (c->end_tokens[i] >= 0 && c->end_tokens[i] < c->vocabulary)
             logits[c->end_tokens[i]] = -INFINITY;
+}
+
+/* Draws the token after `position`. Where a guess stands there and is judged by rejection, that is what is drawn, or
+ * what takes its place. */
+static void draw(const engine *e, row_job *j, float *logits, sampling_space *space) {
+    const voice *v = j->v;
+    const engine_request *ask = &v->of->ask;
+    sampling_place at = {.tokens = v->tokens,
+                         .n_prompt = ask->n_prompt,
+                         .n_tokens = j->position + 1,
+                         .sample = ask->first_sample + v->number};
+    int64_t guess = j->position + 1 - v->s.n_tokens;
+    bool judges = e->options.rejects && guess < v->s.n_guessed;
+    if (!judges && !ask->wants_chances) {
+        j->drawn = sampling_draw(&ask->sampling, &at, logits, space);
+        return;
+    }
+    sampling_chances(&ask->sampling, &at, logits, space, logits);
+    j->drawn = judges ? sampling_judge(&ask->sampling, &at, logits, j->chances, space->vocabulary,
+                                       v->tokens[at.n_tokens])
+                      : sampling_pick(&ask->sampling, &at, logits, space->vocabulary);
+    if (ask->wants_chances) j->chances = logits;
 }
 
 static void run_job(const engine *e, row_job *j, float *logits, sampling_space *space) {
@@ -97,13 +127,8 @@ static void run_job(const engine *e, row_job *j, float *logits, sampling_space *
     if (j->draws) {
         float *plain = counts ? space->kept : NULL;
         if (plain) memcpy(plain, logits, (size_t)vocabulary * sizeof *plain);
-        bar_ends(e, v, logits);
-        j->drawn = sampling_draw(&ask->sampling,
-                                 &(sampling_place){.tokens = v->tokens,
-                                                   .n_prompt = ask->n_prompt,
-                                                   .n_tokens = v->s.n_tokens,
-                                                   .sample = v->number},
-                                 logits, space);
+        bar_ends(e, v, j->position + 1 - ask->n_prompt, logits);
+        draw(e, j, logits, space);
         if (plain) j->logprob = (double)(float)((double)plain[j->drawn] - log_sum);
     } else {
         j->logprob = (double)(float)((double)logits[v->tokens[j->position + 1]] - log_sum);
@@ -130,6 +155,7 @@ static engine_event event_of(const voice *v, const row_job *j, bool counts) {
                           .sample = v->number,
                           .id = j->draws ? j->drawn : v->tokens[j->position + 1],
                           .index = j->position + 1 - r->ask.n_prompt};
+    if (r->ask.wants_chances) event.chances = j->chances;
     if (!counts) return event;
     event.logprob = j->logprob;
     event.likely = j->likely;
@@ -181,7 +207,9 @@ static status settle_draw(engine *e, row_job *j) {
         tell(v, &event);
         return STATUS_OK;
     }
-    v->tokens[v->s.n_tokens++] = j->drawn;
+    int64_t at = v->s.n_tokens++;
+    v->agrees = v->tokens[at] == j->drawn;
+    v->tokens[at] = j->drawn;
     e->stats.drawn_tokens++;
     TRY(speak(e, v, j->drawn, &event));
     engine_finish why = finish_of(e, v, j->drawn);
@@ -200,13 +228,16 @@ static status settle_draw(engine *e, row_job *j) {
     return STATUS_OK;
 }
 
+/* What was computed of known tokens; of guesses it is settled one by one. */
 static void advance(engine *e) {
     for (int32_t i = 0; i < e->schedule.n_entries; i++) {
         const schedule_entry *x = &e->schedule.entries[i];
         const voice *v = x->s->owner;
-        int64_t prompt = MIN_OF(x->s->n_cached + x->tokens, v->of->ask.n_prompt);
+        int64_t known = MIN_OF(x->tokens, x->s->n_tokens - x->s->n_cached);
+        int64_t prompt = MIN_OF(x->s->n_cached + known, v->of->ask.n_prompt);
         e->stats.prompt_tokens += MAX_OF(prompt - x->s->n_cached, 0);
-        schedule_computed(&e->schedule, x->s, x->tokens);
+        e->stats.guessed += x->s->n_guessed = x->tokens - known;
+        schedule_computed(&e->schedule, x->s, known);
         x->s->rows_from = MAX_OF(x->s->rows_from, x->s->n_cached);
     }
 }
@@ -214,7 +245,12 @@ static void advance(engine *e) {
 static status settle(engine *e) {
     for (int32_t i = 0; i < e->n_jobs; i++) {
         row_job *j = &e->jobs[i];
-        if (j->v->done) continue;
+        if (j->v->done || (j->guessed && !j->v->agrees)) continue;
+        if (j->guessed) {
+            schedule_computed(&e->schedule, &j->v->s, 1);
+            e->stats.accepted++;
+            j->v->n_accepted++;
+        }
         if (j->draws) {
             TRY(settle_draw(e, j));
         } else {
@@ -227,6 +263,8 @@ static status settle(engine *e) {
 
 status engine_step(engine *e) {
     engine_sweep(e);
+    if (e->guessing.def) TRY(engine_guess(e));
+    double begin = time_seconds();
     schedule_step(&e->schedule);
     if (!e->schedule.n_entries) return STATUS_OK;
     copy_pages(e);
@@ -234,8 +272,10 @@ status engine_step(engine *e) {
     plan_run(e->p, 0);
     e->stats.steps++;
     pool_run(e->workers, run_jobs, e, e->n_jobs);
+    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], time_seconds() - begin);
     advance(e);
     status st = settle(e);
+    if (e->guessing.def) engine_count_guesses(e);
     engine_sweep(e);
     return st;
 }

@@ -12,6 +12,16 @@ static int64_t fitting_context(const engine_need *need, int64_t memory_bytes) {
     return left <= 0 ? 0 : left / need->kv_token_bytes / 256 * 256;
 }
 
+status engine_fill_memory(context *cx, const engine_model *m, engine_options *o) {
+    engine_need need;
+    if (o->kv_tokens) return STATUS_OK;
+    TRY(engine_measure(cx, m, o, &need));
+    int64_t left = (cpu_get()->memory_bytes - need.parameter_bytes - need.parameter_bytes / 10) / 2;
+    int64_t fits = left > 0 ? left / need.kv_token_bytes : 0;
+    o->kv_tokens = MAX_OF(MIN_OF(need.context * o->sequences, fits), need.context);
+    return STATUS_OK;
+}
+
 status engine_fits(context *cx, const char *path, const engine_model *m, const engine_options *o) {
     engine_need need;
     int64_t memory = cpu_get()->memory_bytes;

@@ -94,11 +94,17 @@ static int by_id(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* The noise of one draw, in [0, 1). */
+static double noise_of(const sampling *p, const sampling_place *at, uint64_t use) {
+    rng_block noise = rng_at(p->seed, (uint64_t)at->sample | use << 32, (uint64_t)at->n_tokens);
+    return rng_unit_double(noise.word[0], noise.word[1]);
+}
+enum { NOISE_DRAW, NOISE_JUDGE, NOISE_REST };
+
 static int32_t draw(const sampling *p, const sampling_place *at, candidates *c) {
     float largest;
     double sum = candidates_sum(c, &largest);
-    rng_block noise = rng_at(p->seed, (uint64_t)at->sample, (uint64_t)at->n_tokens);
-    double left = rng_unit_double(noise.word[0], noise.word[1]) * sum;
+    double left = noise_of(p, at, NOISE_DRAW) * sum;
     if (c->mixed) qsort(c->list, (size_t)c->n, sizeof *c->list, by_id);
     for (int32_t i = 0; i < c->n; i++) {
         left -= (double)expf(c->list[i].logit - largest);
@@ -114,8 +120,9 @@ static int32_t most_likely(const candidates *c) {
     return c->list[best].id;
 }
 
-int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *logits,
-                      sampling_space *space) {
+/* What the chain of samplers leaves. */
+static candidates narrow(const sampling *p, const sampling_place *at, const float *logits,
+                         sampling_space *space) {
     candidates c = {.list = space->list,
                     .spare = space->spare,
                     .count = space->count,
@@ -133,11 +140,61 @@ int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *
             bool later = !last || s->order > last->order;
             if (later && (!next || s->order < next->order)) next = s;
         }
-        if (!next) break;
+        if (!next) return c;
         if (next->wanted(p)) next->apply(p, &c);
         last = next;
     }
+}
+
+int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *logits,
+                      sampling_space *space) {
+    candidates c = narrow(p, at, logits, space);
     return p->temperature > 0 ? draw(p, at, &c) : most_likely(&c);
+}
+
+void sampling_chances(const sampling *p, const sampling_place *at, const float *logits,
+                      sampling_space *space, float *out) {
+    candidates c = narrow(p, at, logits, space);
+    float largest;
+    double sum = candidates_sum(&c, &largest);
+    memset(out, 0, (size_t)space->vocabulary * sizeof *out);
+    if (!(p->temperature > 0)) {
+        out[most_likely(&c)] = 1;
+        return;
+    }
+    for (int32_t i = 0; i < c.n; i++)
+        out[c.list[i].id] = (float)((double)expf(c.list[i].logit - largest) / sum);
+}
+
+/* The token at which the sum of the part of `chances` over `from` passes u of the whole. */
+static int32_t pick(const float *chances, const float *from, int32_t n, int32_t without, double u) {
+    double sum = 0;
+    int32_t last = -1;
+    for (int round = 0; round < 2; round++) {
+        double left = round ? u * sum : INFINITY;
+        for (int32_t i = 0; i < n; i++) {
+            float over = i == without ? 0 : chances[i] - (from ? from[i] : 0);
+            if (!(over > 0)) continue;
+            if (round == 0) sum += (double)over;
+            last = i;
+            left -= (double)over;
+            if (left < 0) return i;
+        }
+    }
+    return last;
+}
+
+int32_t sampling_pick(const sampling *p, const sampling_place *at, const float *chances,
+                      int32_t n) {
+    return pick(chances, NULL, n, -1, noise_of(p, at, NOISE_DRAW));
+}
+
+int32_t sampling_judge(const sampling *p, const sampling_place *at, const float *chances,
+                       const float *from, int32_t n, int32_t guess) {
+    double own = from ? (double)from[guess] : 1;
+    if (noise_of(p, at, NOISE_JUDGE) * own < (double)chances[guess]) return guess;
+    int32_t other = pick(chances, from, n, guess, noise_of(p, at, NOISE_REST));
+    return other >= 0 ? other : guess; /* the two agree but for rounding */
 }
 
 double sampling_log_sum(const float *logits, int32_t n) {

@@ -78,6 +78,17 @@ typedef struct sampling_place {
 int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *logits,
                       sampling_space *space);
 
+/* The distribution that sampling_draw draws from, as a number for each token; `out` may be `logits`. */
+void sampling_chances(const sampling *p, const sampling_place *at, const float *logits,
+                      sampling_space *space, float *out);
+/* A draw from such a distribution with the noise of sampling_draw. */
+int32_t sampling_pick(const sampling *p, const sampling_place *at, const float *chances, int32_t n);
+/* Judges `guess`, which was drawn from `from` (NULL: it was all that was considered), so that the result is a draw
+ * from `chances`: it is kept with probability min(1, chances / from), else the draw is from what `chances` has over
+ * `from`, made one again. Its noise is independent of sampling_draw's. (Leviathan et al. 2023, section 2.3) */
+int32_t sampling_judge(const sampling *p, const sampling_place *at, const float *chances,
+                       const float *from, int32_t n, int32_t guess);
+
 /* log-softmax: the logarithm of a token's probability is its logit less this. */
 double sampling_log_sum(const float *logits, int32_t n);
 /* The k most likely, most likely first (of equals the smaller id); returns how many there are. */

@@ -32,7 +32,7 @@ bool schedule_add(schedule *x, sequence *s) {
 
 static void give_back(schedule *x, sequence *s) {
     while (s->n_pages) pages_drop(&x->pages, s->pages[--s->n_pages]);
-    s->n_cached = s->n_kept = 0;
+    s->n_cached = s->n_guessed = s->n_kept = 0;
 }
 
 static void take_out(sequence **list, int32_t *n, const sequence *s) {
@@ -226,11 +226,40 @@ static void admit(schedule *x, budget *b) {
     }
 }
 
+/* Guesses take what nobody else wants; no page is given up for them. */
+static void enter_guesses(schedule *x, budget *b) {
+    for (int32_t i = 0; i < x->n_entries; i++) {
+        schedule_entry *e = &x->entries[i];
+        sequence *s = e->s;
+        int64_t end = s->n_cached + e->tokens,
+                room = (s->n_pages + schedule_room(x)) * x->limits.page - end;
+        int64_t more = MIN_OF(MIN_OF(s->n_guessed, room), MIN_OF(b->tokens, b->rows));
+        if (end < s->n_tokens || more <= 0) continue;
+        while (s->n_pages < div_up(end + more, x->limits.page))
+            s->pages[s->n_pages++] = take_page(x);
+        e->tokens += more;
+        e->rows += more;
+        b->tokens -= more;
+        b->rows -= more;
+    }
+}
+
+/* Pages of guesses that were wrong are free again. */
+static void drop_guessed(schedule *x) {
+    for (int32_t i = 0; i < x->n_running; i++) {
+        sequence *s = x->running[i];
+        while (s->n_pages > div_up(s->n_tokens, x->limits.page))
+            pages_drop(&x->pages, s->pages[--s->n_pages]);
+    }
+}
+
 void schedule_step(schedule *x) {
     budget b = {x->limits.tokens, x->limits.rows};
     x->step++;
     x->n_entries = x->n_copies = 0;
+    drop_guessed(x);
     enter_decodes(x, &b);
     enter_prompts(x, &b);
     admit(x, &b);
+    enter_guesses(x, &b);
 }

@@ -2,7 +2,7 @@
  * every sequence that decodes and fills what is left of its budget with chunks of prompts:
  *
  *   step = decodes, oldest first  +  prompts that have begun, oldest first  +  prompts admitted now, in the
- *          order of the policy
+ *          order of the policy  +  guesses behind the decodes, in what is left (infer/speculate.h)
  *
  * When a decode finds no free page, the sequence that was admitted last gives its pages back and waits
  * again at the front: its tokens are kept and computed anew, which gives the same bits. So the oldest one
@@ -18,6 +18,7 @@ typedef enum sequence_state { SEQUENCE_NEW, SEQUENCE_WAITS, SEQUENCE_RUNS } sequ
 
 typedef struct sequence {
     int64_t n_tokens;  /* known so far */
+    int64_t n_guessed; /* tokens behind them that are guesses: computed too where there is room */
     int64_t n_cached;  /* of these, whose keys and values lie in pages */
     int64_t rows_from; /* logits are wanted from this token on; usually only of the last one */
     int32_t *pages, n_pages;
@@ -41,7 +42,7 @@ const policy_def *policy_find(const char *name);
 
 typedef struct schedule_entry {
     sequence *s;
-    int64_t tokens; /* s->tokens [n_cached, n_cached + tokens) */
+    int64_t tokens; /* s->tokens [n_cached, n_cached + tokens), guesses last */
     int64_t rows;   /* the last so many of these want logits */
 } schedule_entry;
 
@@ -82,7 +83,7 @@ void schedule_share(schedule *x, sequence *s, const sequence *from, int64_t n);
 void schedule_remove(schedule *x, sequence *s);
 /* Decides the next step: `entries`, with pages for all their tokens, and `copies`. */
 void schedule_step(schedule *x);
-/* The step has computed `tokens` more of `s`. */
+/* The step has computed `tokens` more of `s`, none of them a guess that was wrong. */
 void schedule_computed(schedule *x, sequence *s, int64_t tokens);
 /* Pages that can be had: free ones, and idle ones of the tree. */
 static inline int64_t schedule_room(const schedule *x) {

@@ -120,6 +120,8 @@ static void measure(server *s, const engine_stats *before) {
     metrics_count(m, METRIC_PREEMPTIONS, (double)(now.sent_back - before->sent_back));
     metrics_count(m, METRIC_PREFIX_QUERIES, (double)(now.prefix_asked - before->prefix_asked));
     metrics_count(m, METRIC_PREFIX_HITS, (double)(now.prefix_found - before->prefix_found));
+    metrics_count(m, METRIC_DRAFT_TOKENS, (double)(now.guessed - before->guessed));
+    metrics_count(m, METRIC_ACCEPTED_TOKENS, (double)(now.accepted - before->accepted));
     metrics_set(m, METRIC_RUNNING, (double)now.running);
     metrics_set(m, METRIC_WAITING, (double)now.waiting);
     metrics_set(m, METRIC_KV_USAGE, now.pages ? (double)now.pages_used / (double)now.pages : 0);

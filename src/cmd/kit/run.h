@@ -4,6 +4,7 @@
 #define CMD_KIT_RUN_H
 
 #include "base/options.h"
+#include "cmd/kit/guess.h"
 #include "infer/chat.h"
 #include "infer/engine.h"
 
@@ -17,6 +18,7 @@ typedef struct run_options {
     bool ignore_end, chat, roll, embed, json;
     int64_t context, step, page, threads;
     int kv_format, act;
+    guess_options guess;
 } run_options;
 
 extern const char *const run_kv_formats[], *const run_acts[]; /* what kv_format and act count */
@@ -30,6 +32,7 @@ typedef struct run_session {
     tokenizer *tokens;
     encoder *encoder;
     chat *chat;
+    guess_draft draft;
     engine *e;
     engine_request ask; /* what the options say: sampling, stops, lengths */
 } run_session;

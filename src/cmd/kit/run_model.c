@@ -107,11 +107,13 @@ status run_open(const verb_call *call, int64_t sequences, run_session *out) {
     options.context = need.context;
     options.kv_tokens = need.context * sequences;
     TRY(engine_fits(out->cx, out->m->path, &m, &options));
+    TRY(guess_open(call->cx, &o->guess, &out->draft, &options));
     return engine_open(call->cx, &m, &options, &out->e);
 }
 
 void run_close(run_session *s) {
     engine_close(s->e);
+    guess_close(&s->draft);
     chat_close(s->chat);
     encoder_free(s->encoder);
     tokenizer_free(s->tokens);
