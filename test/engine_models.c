@@ -1,5 +1,7 @@
 /* Every architecture in the engine: its requests get the same bits alone and among others, in any chunks and pages,
  * whatever the format of the cache. */
+#include "base/cpu.h"
+#include "exec/plan.h"
 #include "kit/engine_lab.h"
 #include "kit/golden_model.h"
 
@@ -62,6 +64,32 @@ static void choices(test *t) {
     each_golden(t, check_choices);
 }
 
+/* On a CPU that has kernels for the rest, no op of a step is left to its reference. */
+static void check_kernels(test *t, const char *name) {
+    opened o = {0};
+    engine *e;
+    CHECK_OK(t, o.cx, open_golden(t, name, &o));
+    if (o.m->def->logits) {
+        engine_model m = engine_model_of(o.m, NULL);
+        engine_options options = {.context = o.golden.context, .threads = 1};
+        CHECK_OK(t, o.cx, engine_open(o.cx, &m, &options, &e));
+        const plan *p = engine_plan(e);
+        for (int32_t i = p->n_load; i < p->n_steps; i++)
+            CHECK(t, p->steps[i].skipped || p->steps[i].chosen.kernel, "%s: %s has no kernel: %s",
+                  name, p->steps[i].node->op->name,
+                  p->steps[i].chosen.refused ? p->steps[i].chosen.refused->why : "none");
+        engine_close(e);
+    }
+    close_golden(t, &o);
+}
+
+static void no_reference(test *t) {
+    if (cpu_isa_best() < ISA_AVX512)
+        test_skip(t, "kernels for every format need AVX-512");
+    else
+        each_golden(t, check_kernels);
+}
+
 static void among(test *t) {
     each_golden(t, check_bf16);
 }
@@ -71,6 +99,7 @@ static void among_every_format(test *t) {
 }
 
 const test_case suite_engine_models[] = {{"choices", choices},
+                                         {"no_reference", no_reference},
                                          {"among", among},
                                          {"among_every_format", among_every_format, .slow = true},
                                          {0}};

@@ -3,6 +3,7 @@
 #ifndef KERN_KIT_GATED_MLP_H
 #define KERN_KIT_GATED_MLP_H
 
+#include "kern/kit/acts.h"
 #include "kern/kit/flat.h"
 #include "ops/gated_mlp.h"
 
@@ -17,10 +18,7 @@ ALWAYS_INLINE vec gate_step(const void *context, int64_t i, vec_part part) {
     const gate_job *j = context;
     const bool coarse = j->f == VEC_BF16;
     vec x = vec_load_some(j->f, j->gate, i, part), u = vec_load_some(j->f, j->up, i, part);
-    x = j->act == ACT_SILU   ? vec_silu(x, coarse)
-        : j->act == ACT_GELU ? vec_gelu(x, coarse)
-                             : vec_gelu_tanh(x, coarse);
-    return vec_mul(x, u);
+    return vec_mul(vec_act(j->act, x, coarse), u);
 }
 
 ALWAYS_INLINE void gate_span(vec_format f, int32_t act, const call *c, int64_t from, int64_t to) {
@@ -41,10 +39,7 @@ static void gate_run(const call *c, int64_t from, int64_t to, void *scratch) {
 }
 
 static bool gate_supports(const kernel_query *q, reason *why) {
-    int32_t act = ((const gated_mlp_params *)q->node->params)->act;
     if (!flat_supports(q, why)) return false;
-    if (act != ACT_SILU && act != ACT_GELU && act != ACT_GELU_TANH)
-        return refuse(why, "activation %d", act);
     return (q->in[0]->format == q->out[0]->format && q->in[1]->format == q->out[0]->format) ||
            refuse(why, "gate, up and y differ in format");
 }

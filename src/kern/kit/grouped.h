@@ -2,7 +2,7 @@
  * of one group's product (or 16 rows of one group's matrix, for grouped_outer), so a group's matrix is read once
  * for each strip of rows. Up to 4 rows x 4 vectors or columns wait in registers; where K is contiguous, sums lie
  * in 16 lanes and are joined at the end. An element's additions run over K (or the group's rows) in order,
- * whatever the strip. */
+ * whatever the strip. Matrices in blocks are unpacked four rows at a time, once for all rows of a group. */
 #ifndef KERN_KIT_GROUPED_H
 #define KERN_KIT_GROUPED_H
 
@@ -55,14 +55,15 @@ static int64_t strip_stride(int64_t k) {
 
 static int64_t matmul_scratch(const call *c) {
     grouped_extents e = grouped_extents_of(c, GROUPED_W);
-    return (STRIP * strip_stride(e.k) + STRIP * CHUNK) * (int64_t)sizeof(float);
+    return (STRIP * strip_stride(e.k) + STRIP * CHUNK + VECTORS * e.k) * (int64_t)sizeof(float);
 }
 
 typedef struct strip {
-    const float *x; /* STRIP rows of strip_stride(k), zeros behind k */
-    const void *w;  /* of the group */
-    float *y;       /* STRIP x CHUNK */
+    float *x;      /* STRIP rows of strip_stride(k), zeros behind k */
+    const void *w; /* of the group */
+    float *y;      /* STRIP x CHUNK */
     int64_t n, k, column, columns;
+    int64_t first; /* column's row of w, where K is contiguous */
 } strip;
 
 /* K contiguous: rows of w are columns of y. */
@@ -71,7 +72,7 @@ ALWAYS_INLINE void along(vec_format f, const strip *s) {
         vec sum[STRIP][VECTORS];
         int64_t left = MIN_OF(VECTORS, s->columns - j), row[VECTORS];
         for (int v = 0; v < VECTORS; v++)
-            row[v] = (s->column + j + MIN_OF(v, left - 1)) * s->k; /* a copy where none is left */
+            row[v] = (s->first + j + MIN_OF(v, left - 1)) * s->k; /* a copy where none is left */
         for (int r = 0; r < STRIP; r++)
             for (int v = 0; v < VECTORS; v++) sum[r][v] = vec_zero();
         for (int64_t k = 0; k < s->k; k += VEC) {
@@ -143,41 +144,76 @@ static void zero_rows(const call *c, const strip *s, const int32_t *next, int32_
                            vec_zero());
 }
 
-static void matmul_run(const call *c, int64_t from, int64_t to, void *scratch) {
+/* The strip's columns for all rows of the group, which are listed from `at`. */
+static void multiply_rows(const call *c, vec_format f, const strip *s, int64_t group, int32_t at) {
     const grouped_matmul_params *p = c->params;
+    grouped_extents e = grouped_extents_of(c, GROUPED_W);
+    const int32_t *next = (const int32_t *)c->scratch + e.groups + 1;
+    while (at >= 0) {
+        int32_t rows[STRIP];
+        int count = 0;
+        for (; count < STRIP && at >= 0; at = next[at]) {
+            widen_row(&c->in[GROUPED_X], grouped_x_row(&e, at), e.k,
+                      s->x + count * strip_stride(e.k));
+            rows[count++] = at;
+        }
+        multiply(p->across, f, s);
+        for (int r = 0; r < count; r++) store_row(c, s, group, rows[r], s->y + r * CHUNK);
+    }
+}
+
+/* The same where w is in blocks: rows of w are unpacked a few at a time, once for all rows of x. */
+static void multiply_blocks(const call *c, strip *s, int64_t group, int32_t at, float *ready) {
+    const tensor *w = &c->in[GROUPED_W];
+    int64_t end = s->column + s->columns, row_bytes = num_row_bytes(w->format, s->k);
+    if (at < 0) return;
+    s->w = ready;
+    s->first = 0;
+    for (; s->column < end; s->column += VECTORS) {
+        s->columns = MIN_OF(VECTORS, end - s->column);
+        for (int64_t v = 0; v < s->columns; v++)
+            w->format->unpack((const char *)w->data + (group * s->n + s->column + v) * row_bytes, 0,
+                              s->k, ready + v * s->k);
+        multiply_rows(c, VEC_F32, s, group, at);
+    }
+}
+
+static void matmul_run(const call *c, int64_t from, int64_t to, void *scratch) {
     grouped_extents e = grouped_extents_of(c, GROUPED_W);
     const int32_t *first = c->scratch, *next = first + e.groups + 1;
     const tensor *w = &c->in[GROUPED_W];
     vec_format f = vec_format_of(w->format);
     int64_t chunks = div_up(e.n, CHUNK), stride = strip_stride(e.k);
-    float *x = scratch;
+    float *x = scratch, *y = x + STRIP * stride, *ready = y + STRIP * CHUNK;
     memset(x, 0, (size_t)(STRIP * stride) * sizeof *x);
-    strip s = {.x = x, .y = x + STRIP * stride, .n = e.n, .k = e.k};
     for (int64_t u = from; u < to; u++) {
-        int64_t group = u / chunks;
-        s.column = u % chunks * CHUNK;
-        s.columns = MIN_OF(CHUNK, e.n - s.column);
+        int64_t group = u / chunks, column = u % chunks * CHUNK;
+        strip s = {.x = x,
+                   .y = y,
+                   .n = e.n,
+                   .k = e.k,
+                   .column = column,
+                   .columns = MIN_OF(CHUNK, e.n - column),
+                   .first = column};
         if (group == e.groups) {
             zero_rows(c, &s, next, first[group]);
-            continue;
-        }
-        s.w = (const char *)w->data + group * e.n * e.k * vec_bytes(f);
-        for (int32_t at = first[group]; at >= 0;) {
-            int32_t rows[STRIP];
-            int count = 0;
-            for (; count < STRIP && at >= 0; at = next[at]) {
-                widen_row(&c->in[GROUPED_X], grouped_x_row(&e, at), e.k, x + count * stride);
-                rows[count++] = at;
-            }
-            multiply(p->across, f, &s);
-            for (int r = 0; r < count; r++) store_row(c, &s, group, rows[r], s.y + r * CHUNK);
+        } else if (f == VEC_NONE) {
+            multiply_blocks(c, &s, group, first[group], ready);
+        } else {
+            s.w = (const char *)w->data + group * e.n * e.k * vec_bytes(f);
+            multiply_rows(c, f, &s, group, first[group]);
         }
     }
 }
 
 static bool matmul_supports(const kernel_query *q, reason *why) {
+    const num_format *w = q->in[GROUPED_W]->format;
+    bool across = ((const grouped_matmul_params *)q->node->params)->across;
+    if (w->kind == NUM_BLOCK && across)
+        return refuse(why, "the matrices are %s and multiplied across their blocks", w->name);
     for (int32_t i = GROUPED_X; i < GROUPED_OPERANDS; i++)
-        if (i != GROUPED_IDS && q->in[i] && vec_format_of(q->in[i]->format) == VEC_NONE)
+        if (i != GROUPED_IDS && !(i == GROUPED_W && w->kind == NUM_BLOCK) && q->in[i] &&
+            vec_format_of(q->in[i]->format) == VEC_NONE)
             return refuse(why, "operand %d is %s", i, q->in[i]->format->name);
     if (strcmp(q->in[GROUPED_IDS]->format->name, "i32") != 0)
         return refuse(why, "ids are %s", q->in[GROUPED_IDS]->format->name);

@@ -2,31 +2,8 @@
 #ifndef KERN_KIT_MATMUL_EPILOGUE_H
 #define KERN_KIT_MATMUL_EPILOGUE_H
 
+#include "kern/kit/acts.h"
 #include "kern/kit/matmul.h"
-#include "kern/kit/vec.h"
-
-/* A residual may take off most of it, so nothing is coarse. */
-static vec act_of(int32_t act, vec x) {
-    const bool coarse = false;
-    switch (act) {
-    case ACT_RELU:
-        return vec_relu(x);
-    case ACT_RELU2:
-        return vec_relu2(x);
-    case ACT_SILU:
-        return vec_silu(x, coarse);
-    case ACT_GELU:
-        return vec_gelu(x, coarse);
-    case ACT_GELU_TANH:
-        return vec_gelu_tanh(x, coarse);
-    case ACT_SIGMOID:
-        return vec_sigmoid(x, coarse);
-    case ACT_TANH:
-        return vec_tanh(x, coarse);
-    default:
-        return x;
-    }
-}
 
 ALWAYS_INLINE vec_format plain(bool bf16) {
     return bf16 ? VEC_BF16 : VEC_F32;
@@ -42,7 +19,7 @@ static void finish_row(const matmul_epilogue *e, const float *acc, int64_t r, in
             x = vec_mul(vec_of_ints(sum), scale);
         }
         if (e->bias) x = vec_add(x, vec_load_some(plain(e->bias_bf16), e->bias, n, part));
-        if (e->act) x = act_of(e->act, x);
+        if (e->act) x = vec_act(e->act, x, false); /* a residual may take off most of it */
         int64_t at = r * e->stride + n;
         if (e->rest) x = vec_add(x, vec_load_some(plain(e->rest_bf16), e->rest, at, part));
         vec_store_some(plain(e->out_bf16), e->out, at, part, x);
