@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "eval/choice.h"
 #include "eval/divergence.h"
+#include "kit/letters_model.h"
 #include "kit/model_case.h"
 #include "test.h"
 #include "text/tokenizer_write.h"
@@ -10,41 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-enum { LETTERS = 6, CONTEXT = 16, PATH = 600 };
+enum { CONTEXT = 16, PATH = 600 };
 static const char text[] = "abca dabc bada cabd adda bcab dacb abcd dcba bad cab dab";
-
-/* A model folder over six characters; `scale` 0: all logits are equal. */
-static status make_model(context *cx, const char *folder, float scale) {
-    uint32_t letters[LETTERS] = {'\n', ' ', 'a', 'b', 'c', 'd'};
-    text_buffer words = {.cx = cx};
-    char path[PATH];
-    model_config config;
-    TRY(model_config_start(cx, "llama", &config));
-    config.layers = 2, config.hidden = 16, config.heads = config.kv_heads = 2;
-    config.intermediate = 32, config.vocabulary = LETTERS, config.positions = 64;
-    config.tied = true, config.norm_epsilon = 1e-5;
-    TRY(model_config_complete(cx, &config));
-    states *store = states_new(cx);
-    graph *g = graph_new(cx);
-    model_build b = {.g = g, .config = &config};
-    value logits = model_logits(&b, model_hidden(&b, model_build_inputs(g, 8, 2)));
-    graph_mark(g, MARK_OUTPUT, "logits", logits, NO_VALUE);
-    TRY(graph_status(g));
-    TRY(model_init(&config, store, g, 5));
-    for (int32_t i = 0; i < states_count(store); i++) {
-        const state *s = states_at(store, i);
-        if (s->tag != TAG_PARAMETER || s->t.rank < 2) continue;
-        for (int64_t e = 0; e < tensor_elems(&s->t); e++) ((float *)s->t.data)[e] *= scale;
-    }
-    TRY(model_save(cx, folder, &config, store, "f32"));
-    TRY(tokenizer_write_characters(letters, LETTERS, NULL, 0, &words));
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    TRY(file_write_whole(cx, path, words.bytes, words.length));
-    text_free(&words);
-    graph_free(g);
-    states_free(store);
-    return STATUS_OK;
-}
 
 static status open_model(context *cx, const char *folder, int64_t rows, likelihood *out) {
     return likelihood_open(cx, folder, NULL,
@@ -58,7 +26,7 @@ static void equal_logits(test *t) {
     perplexity_result r;
     const char *folder = test_folder(t);
     int64_t n = (int64_t)strlen(text);
-    CHECK_OK(t, cx, make_model(cx, folder, 0));
+    CHECK_OK(t, cx, letters_model(cx, folder, 0));
     CHECK_OK(t, cx, open_model(cx, folder, 0, &l));
     for (int kind = 0; kind < 3; kind++) {
         perplexity_options o = {.kind = (perplexity_kind)kind};
@@ -95,7 +63,7 @@ static void conventions(test *t) {
     bool begun;
     const char *folder = test_folder(t);
     int64_t n = (int64_t)strlen(text), stride = 5;
-    CHECK_OK(t, cx, make_model(cx, folder, 30));
+    CHECK_OK(t, cx, letters_model(cx, folder, 30));
     CHECK_OK(t, cx, open_model(cx, folder, CONTEXT, &l));
     CHECK_OK(t, cx, open_model(cx, folder, 100, &wide));
     CHECK_OK(t, cx, likelihood_encode(&l, text, n, BEGIN_AUTO, &ids, &begun));
@@ -139,7 +107,7 @@ static void choices(test *t) {
     char lines[4096];
     size_t n = 0;
     choice_result r;
-    CHECK_OK(t, cx, make_model(cx, folder, 30));
+    CHECK_OK(t, cx, letters_model(cx, folder, 30));
     CHECK_OK(t, cx, open_model(cx, folder, 0, &l));
     /* The right answer is what the model itself finds likeliest; the control asks for another. */
     for (int control = 0; control < 2; control++) {
@@ -200,8 +168,8 @@ static void divergences(test *t) {
     divergence_result r;
     snprintf(flat, sizeof flat, "%s/flat", test_folder(t));
     snprintf(sharp, sizeof sharp, "%s/sharp", test_folder(t));
-    CHECK_OK(t, cx, make_model(cx, flat, 0));
-    CHECK_OK(t, cx, make_model(cx, sharp, 30));
+    CHECK_OK(t, cx, letters_model(cx, flat, 0));
+    CHECK_OK(t, cx, letters_model(cx, sharp, 30));
     CHECK_OK(t, cx, likelihood_open(cx, flat, NULL, &how, &model));
     CHECK_OK(t, cx, likelihood_open(cx, sharp, NULL, &model.options, &reference));
     CHECK_OK(t, cx, divergence_run(&model, &reference, text, n, &(perplexity_options){0}, &r));

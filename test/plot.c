@@ -1,5 +1,5 @@
 /* Curves: what a frame spans, where points fall, and that the three ways of drawing say the same. */
-#include "cmd/kit/plot.h"
+#include "report/plot.h"
 #include "base/file.h"
 #include "test.h"
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "store/tfevents.h"
 #include "test.h"
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,6 +54,39 @@ static void rows(test *t) {
     context_free(cx);
 }
 
+/* A store of the first schema is widened where it lies. */
+static void widened(test *t) {
+    context *cx = context_new();
+    arena mem = arena_make(cx);
+    char path[512];
+    sqlite3 *db;
+    runs *r;
+    run_row *all, row = run_row_unknown;
+    int64_t n;
+    snprintf(path, sizeof path, "%s/old.db", test_folder(t));
+    static const char old[] =
+        "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, folder TEXT, state "
+        "TEXT, started TEXT, finished TEXT, model TEXT, job TEXT, weights_sha256 TEXT, parameters "
+        "INTEGER, seed INTEGER, steps INTEGER, step INTEGER, tokens INTEGER, planned_bytes "
+        "INTEGER, peak_bytes INTEGER, train_loss REAL, validation_loss REAL, best_loss REAL, "
+        "seconds REAL, token_rate REAL, share REAL); PRAGMA user_version = 1; INSERT INTO runs "
+        "(name, train_loss) VALUES ('old', 1.5)";
+    CHECK(t, !sqlite3_open(path, &db) && !sqlite3_exec(db, old, NULL, NULL, NULL));
+    sqlite3_close(db);
+    for (int again = 0; again < 2; again++) {
+        CHECK_OK(t, cx, runs_open(cx, path, &r));
+        row.id = 0, row.name = "new", row.kind = "report", row.perplexity = 7.5;
+        CHECK_OK(t, cx, runs_put(r, &row));
+        CHECK_OK(t, cx, runs_list(r, &mem, &all, &n));
+        CHECK(t, n == 2 + again && all[0].perplexity == 7.5 && isnan(all[0].kl));
+        CHECK(t, !strcmp(all[n - 1].name, "old") && all[n - 1].train_loss == 1.5);
+        CHECK(t, isnan(all[n - 1].perplexity) && !all[n - 1].kind);
+        runs_close(r);
+    }
+    arena_free(&mem);
+    context_free(cx);
+}
+
 static void events(test *t) {
     /* Event{wall_time (9 bytes, skipped), step 300, summary{value{tag "loss", simple_value 1.5}}} */
     static const uint8_t tail[] = {0x10, 0xac, 0x02, 0x2a, 0x0d, 0x0a, 0x0b, 0x0a, 0x04,
@@ -80,4 +114,4 @@ static void events(test *t) {
     context_free(cx);
 }
 
-const test_case suite_runs[] = {{"rows", rows, false}, {"events", events, false}, {0}};
+const test_case suite_runs[] = {{"rows", rows}, {"widened", widened}, {"events", events}, {0}};

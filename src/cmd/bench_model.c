@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "cmd/kit/bench_model.h"
 #include "exec/trace.h"
+#include "report/speed.h"
 #include <regex.h>
 #include <string.h>
 
@@ -46,12 +47,10 @@ static status put(measuring *k, const char *name, const char *unit, bench_result
     return bench_put(k->call->cx, k->call->out, &r, k->x.b->threads, o->json, false);
 }
 
-static status measure_opening(measuring *k, double before) {
-    const engine_stats s = engine_look(k->x.e);
+static status measure_opening(measuring *k, int64_t before) {
     const plan *p = engine_plan(k->x.e);
     double needed = (double)(p->peak_bytes[TAG_PARAMETER] + p->peak_bytes[TAG_KV]) / (1 << 20);
-    double resident = bench_model_resident() - before;
-    (void)s;
+    double resident = (double)(speed_resident_bytes() - before) / (1 << 20);
     TRY(put(k, "model.resident", "MiB", (bench_result){resident, needed, needed / resident, 1}));
     double first = k->x.opened_seconds;
     TRY(bench_model_open(&k->x));
@@ -91,7 +90,7 @@ static status run_on(measuring *k, bench *b) {
     snprintf(k->text, sizeof k->text, "%s %s", o->preset, o->format);
     TRY(bench_model_folder(k->call->cx, k->call->memory, o->preset, &folder));
     TRY(model_open(k->call->cx, folder, &k->x.m));
-    double before = bench_model_resident();
+    int64_t before = speed_resident_bytes();
     TRY(bench_model_open(&k->x));
     TRY(measure(k));
     return measure_opening(k, before);

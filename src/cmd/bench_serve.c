@@ -2,8 +2,8 @@
 #include "base/json_write.h"
 #include "base/options.h"
 #include "base/progress.h"
+#include "base/sort.h"
 #include "serve/load.h"
-#include <stdlib.h>
 
 typedef struct bench_serve_options {
     int64_t streams, requests, vocabulary, seed;
@@ -57,16 +57,11 @@ typedef struct summary {
     const char *error; /* the first */
 } summary;
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void summarise(double *x, int64_t n, double out[FIGURES]) {
     static const double at[] = {[P50] = 0.5, [P95] = 0.95, [P99] = 0.99};
     double sum = 0;
     if (!n) return;
-    qsort(x, (size_t)n, sizeof *x, ascending);
+    sort_numbers(x, n);
     for (int64_t i = 0; i < n; i++) sum += x[i];
     out[MEAN] = sum / (double)n;
     for (int f = P50; f <= P99; f++) out[f] = x[MIN_OF((int64_t)(at[f] * (double)n), n - 1)];

@@ -1,4 +1,4 @@
-/* `hone runs list`: what was trained, newest first. */
+/* `hone runs list`: what was trained and measured, newest first. */
 #include "cmd/kit/runs.h"
 #include <math.h>
 
@@ -26,7 +26,8 @@ static void print_row(const verb_call *call, const run_row *r) {
             (long long)r->parameters, (long long)r->step);
     number(call, 7, 4, r->train_loss);
     number(call, 8, 4, r->validation_loss);
-    number(call, 8, 0, r->token_rate);
+    number(call, 9, 3, r->perplexity);
+    number(call, 8, 0, isfinite(r->decode_rate) ? r->decode_rate : r->token_rate);
     fprintf(call->out, "  %.16s\n", r->started ? r->started : "");
 }
 
@@ -34,8 +35,9 @@ static status print(const verb_call *call, const run_row *rows, int64_t n) {
     const runs_list_options *o = call->options;
     if (o->most) n = MIN_OF(n, o->most);
     if (!o->json)
-        fprintf(call->out, "%5s  %-20s  %-8s  %-12s  %11s  %7s  %7s  %8s  %8s  %s\n", "run", "name",
-                "state", "model", "parameters", "step", "loss", "held out", "tokens/s", "started");
+        fprintf(call->out, "%5s  %-20s  %-8s  %-12s  %11s  %7s  %7s  %8s  %9s  %8s  %s\n", "run",
+                "name", "state", "model", "parameters", "step", "loss", "held out", "ppl",
+                "tokens/s", "started");
     for (int64_t i = 0; i < n; i++) {
         if (!o->json) {
             print_row(call, &rows[i]);
@@ -62,9 +64,10 @@ static status run(const verb_call *call) {
 extern const verb_def verb_runs_list;
 const verb_def verb_runs_list = {
     .name = "runs list",
-    .summary = "what was trained, newest first",
+    .summary = "what was trained and measured, newest first",
     .help = "Runs are kept in $HONE_RUNS, else in hone/runs.db below $XDG_DATA_HOME or "
-            "~/.local/share.",
+            "~/.local/share.\n"
+            "tokens/s is of training, or of decoding where `hone report` measured a model.",
     .options_bytes = sizeof(runs_list_options),
     .options = options,
     .run = run,

@@ -1,5 +1,5 @@
 /* `hone runs plot`: the curves of runs, in the terminal or as an SVG or PNG file. */
-#include "cmd/kit/plot.h"
+#include "report/plot.h"
 #include "cmd/kit/runs.h"
 #include "train/record.h"
 #include <math.h>

@@ -69,8 +69,7 @@ static status see(void *user, const step_batch *b, const float *each, likelihood
     return STATUS_OK;
 }
 
-/* Whether both cut a text into the same ids. */
-static status check_ids(likelihood *model, likelihood *reference, const char *text,
+status divergence_check(likelihood *model, likelihood *reference, const char *text,
                         int64_t length) {
     token_list ids[2] = {{.cx = model->cx}, {.cx = model->cx}};
     likelihood *of[2] = {model, reference};
@@ -116,7 +115,7 @@ static status run(walk *w, likelihood *model, const char *text, int64_t length,
     w->rows = ARENA_NEW(mem, row, model->options.rows);
     if (!w->rows) return STATUS_NO_MEMORY;
     w->q = score_logits(model->s);
-    TRY(check_ids(model, w->reference, text, length));
+    TRY(divergence_check(model, w->reference, text, length));
     model->watch = (likelihood_watch){w, see};
     status st = perplexity_run(model, text, length, &how, &out->model);
     model->watch = (likelihood_watch){0};

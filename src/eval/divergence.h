@@ -16,6 +16,9 @@ typedef struct divergence_result {
     paired_result nats; /* of a token: the model's less the reference's, by window */
 } divergence_result;
 
+/* Fails with STATUS_BAD_ARGUMENT where the two cut the text into different ids. */
+status divergence_check(likelihood *model, likelihood *reference, const char *text,
+                        int64_t length) MUST_USE;
 /* Both opened with keeps_logits; the second with the first one's options as they have become. */
 status divergence_run(likelihood *model, likelihood *reference, const char *text, int64_t length,
                       const perplexity_options *o, divergence_result *out) MUST_USE;

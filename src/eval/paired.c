@@ -1,12 +1,7 @@
 #include "eval/paired.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include <math.h>
-#include <stdlib.h>
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double parts_of(const double *parts, int64_t i) {
     return parts ? parts[i] : 1;
@@ -41,7 +36,7 @@ status paired_compare(arena *mem, const double *a, const double *b, const double
         }
         drawn[round] = difference / weight;
     }
-    qsort(drawn, PAIRED_ROUNDS, sizeof *drawn, ascending);
+    sort_numbers(drawn, PAIRED_ROUNDS);
     out->low = drawn[(int64_t)(0.025 * (PAIRED_ROUNDS - 1))];
     out->high = drawn[(int64_t)ceil(0.975 * (PAIRED_ROUNDS - 1))];
     return STATUS_OK;

@@ -1,8 +1,8 @@
 /* Scaling laws and their fit (plan/scaling.h). */
 #include "plan/scaling.h"
 #include "base/rng.h"
+#include "base/sort.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 const scaling_law scaling_laws[] = {
@@ -147,11 +147,6 @@ static double fit_from_grid(const scaling_point *p, int64_t n, double out[N]) {
     return best;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double natural(const double x[N], int which) {
     return which <= SCALING_B ? exp(x[which]) : x[which];
 }
@@ -171,7 +166,7 @@ static status intervals(arena *mem, const scaling_point *p, int64_t n, int64_t r
     }
     for (int j = 0; j < N; j++) {
         double *v = values + j * rounds;
-        qsort(v, (size_t)rounds, sizeof *v, ascending);
+        sort_numbers(v, rounds);
         out->low[j] = v[(int64_t)(0.025 * (double)(rounds - 1))];
         out->high[j] = v[(int64_t)ceil(0.975 * (double)(rounds - 1))];
     }

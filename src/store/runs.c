@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, SQL_BYTES = 2048, BUSY_MS = 5000, SCHEMA = 1 };
+enum { PATH_BYTES = 4096, SQL_BYTES = 4096, BUSY_MS = 5000, SCHEMA = 2 };
 
 struct runs {
     context *cx;
@@ -39,7 +39,35 @@ const run_column run_columns[] = {
     COLUMN(seconds, RUN_NUMBER, "spent in steps"),
     COLUMN(token_rate, RUN_NUMBER, "tokens a second"),
     COLUMN(share, RUN_NUMBER, "of the machine's roof"),
+    COLUMN(kind, RUN_TEXT, "train or report"),
+    COLUMN(bytes, RUN_INTEGER, "of the weights' files"),
+    COLUMN(resident_bytes, RUN_INTEGER, "memory, ready to answer"),
+    COLUMN(bits_per_weight, RUN_NUMBER, "stored bits for each weight"),
+    COLUMN(perplexity, RUN_NUMBER, "of the report's text"),
+    COLUMN(kl, RUN_NUMBER, "divergence from the reference, nats a token"),
+    COLUMN(top1, RUN_NUMBER, "share of tokens where the reference has the same first choice"),
+    COLUMN(accuracy, RUN_NUMBER, "share of the tasks answered right"),
+    COLUMN(prefill_rate, RUN_NUMBER, "prompt tokens a second"),
+    COLUMN(decode_rate, RUN_NUMBER, "generated tokens a second, one sequence"),
+    COLUMN(cost_flops, RUN_NUMBER, "operations that making the model took"),
+    COLUMN(cost_seconds, RUN_NUMBER, "seconds that making the model took"),
     {0}};
+
+const run_row run_row_unknown = {.train_loss = NAN,
+                                 .validation_loss = NAN,
+                                 .best_loss = NAN,
+                                 .seconds = NAN,
+                                 .token_rate = NAN,
+                                 .share = NAN,
+                                 .bits_per_weight = NAN,
+                                 .perplexity = NAN,
+                                 .kl = NAN,
+                                 .top1 = NAN,
+                                 .accuracy = NAN,
+                                 .prefill_rate = NAN,
+                                 .decode_rate = NAN,
+                                 .cost_flops = NAN,
+                                 .cost_seconds = NAN};
 
 static status sql_fail(const runs *r, const char *what) {
     bool busy = r->db && (sqlite3_errcode(r->db) & 0xff) == SQLITE_BUSY;
@@ -62,15 +90,35 @@ static status user_path(context *cx, char out[PATH_BYTES]) {
     return STATUS_OK;
 }
 
+static const char *const types[] = {"TEXT", "INTEGER", "REAL"};
+
 static status make_table(runs *r) {
-    static const char *const types[] = {"TEXT", "INTEGER", "REAL"};
     char sql[SQL_BYTES];
     int n = snprintf(sql, sizeof sql,
                      "CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY "
                      "AUTOINCREMENT");
     for (const run_column *c = run_columns; c->name; c++)
         n += snprintf(sql + n, sizeof sql - (size_t)n, ", %s %s", c->name, types[c->kind]);
-    snprintf(sql + n, sizeof sql - (size_t)n, "); PRAGMA user_version = %d", SCHEMA);
+    snprintf(sql + n, sizeof sql - (size_t)n, ")");
+    if (sqlite3_exec(r->db, sql, NULL, NULL, NULL) != SQLITE_OK) return sql_fail(r, "making");
+    return STATUS_OK;
+}
+
+/* Adds the columns that came after an older schema's; a column of a name that is there already stays. */
+static status add_columns(runs *r) {
+    char sql[SQL_BYTES];
+    for (const run_column *c = run_columns; c->name; c++) {
+        snprintf(sql, sizeof sql, "SELECT %s FROM runs LIMIT 0", c->name);
+        if (sqlite3_exec(r->db, sql, NULL, NULL, NULL) == SQLITE_OK) continue;
+        snprintf(sql, sizeof sql, "ALTER TABLE runs ADD COLUMN %s %s", c->name, types[c->kind]);
+        if (sqlite3_exec(r->db, sql, NULL, NULL, NULL) != SQLITE_OK) return sql_fail(r, "widening");
+    }
+    return STATUS_OK;
+}
+
+static status set_version(runs *r) {
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", SCHEMA);
     if (sqlite3_exec(r->db, sql, NULL, NULL, NULL) != SQLITE_OK) return sql_fail(r, "making");
     return STATUS_OK;
 }
@@ -86,7 +134,10 @@ static status check_version(runs *r) {
     if (version > SCHEMA)
         FAIL(r->cx, STATUS_UNSUPPORTED, "the run store was written by a newer hone (schema %d)",
              version);
-    return version == SCHEMA ? STATUS_OK : make_table(r);
+    if (version == SCHEMA) return STATUS_OK;
+    TRY(make_table(r)); /* which leaves one that is there */
+    TRY(add_columns(r));
+    return set_version(r);
 }
 
 status runs_open(context *cx, const char *path, runs **out) {

@@ -1,5 +1,6 @@
-/* What was trained, when, with what result: one row a run in an SQLite database of the user's, so that runs can be
- * found and compared after their folders were forgotten. The curves stay in the run's folder (metrics.jsonl).
+/* What was trained or measured, when, with what result: one row a run in an SQLite database of the user's, so that
+ * runs can be found and compared after their folders were forgotten. The curves stay in the run's folder
+ * (metrics.jsonl).
  *
  * The database is the environment's HONE_RUNS, else XDG_DATA_HOME/hone/runs.db, else ~/.local/share/hone/runs.db.
  * Several processes may use it at once. */
@@ -15,7 +16,14 @@ typedef struct run_row {
     const char *name, *folder, *state, *started, *finished, *model, *job, *weights_sha256;
     int64_t parameters, seed, steps, step, tokens, planned_bytes, peak_bytes;
     double train_loss, validation_loss, best_loss, seconds, token_rate, share;
+    /* of a model that was measured (hone report) */
+    const char *kind; /* "train" or "report"; NULL counts as the first */
+    int64_t bytes, resident_bytes;
+    double bits_per_weight, perplexity, kl, top1, accuracy, prefill_rate, decode_rate, cost_flops,
+        cost_seconds;
 } run_row;
+/* With nothing known. */
+extern const run_row run_row_unknown;
 
 typedef enum run_kind { RUN_TEXT, RUN_INTEGER, RUN_NUMBER } run_kind;
 typedef struct run_column {

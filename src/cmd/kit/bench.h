@@ -88,7 +88,4 @@ bench_peer *bench_peer_open(bench *b, const bench_case *c, const char **why);
 double bench_peer_sample(bench_peer *p);
 void bench_peer_close(bench_peer *p);
 
-/* The median; sorts. */
-double bench_median(double *x, int64_t n);
-
 #endif

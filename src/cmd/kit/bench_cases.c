@@ -1,4 +1,5 @@
 /* The cases of `hone bench ops`, each a small graph. */
+#include "base/sort.h"
 #include "base/time.h"
 #include "cmd/kit/bench.h"
 #include "ops/attention.h"
@@ -222,7 +223,7 @@ static status time_plans(bench *b, const bench_case *c, bool rebind, bench_resul
         plan_free(p);
         states_free(store);
     }
-    if (st == STATUS_OK) out->value = bench_median(seconds, 31) * 1e6;
+    if (st == STATUS_OK) out->value = sort_median(seconds, 31) * 1e6;
     graph_free(g);
     return st;
 }

@@ -3,13 +3,13 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/sort.h"
 #include "base/time.h"
 #include "infer/weights.h"
+#include "report/speed.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_SAMPLES = 64, STEPS_A_SAMPLE = 4, PROMPT = 128 };
 
 /* ---- weights ---- */
 
@@ -77,22 +77,13 @@ status bench_model_open(bench_model *x) {
                       .key =
                           hash_xxh64(x->format->name, strlen(x->format->name), weights_key(x->m)),
                       .file = x->m};
-    engine_options o = {.context = 512 + PROMPT, .kv_tokens = 32 * 512, .workers = x->b->workers};
+    engine_options o = {
+        .context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512, .workers = x->b->workers};
     engine_close(x->e);
     double begin = time_seconds();
     TRY(engine_open(x->cx, &m, &o, &x->e));
     x->opened_seconds = time_seconds() - begin;
     return STATUS_OK;
-}
-
-double bench_model_resident(void) {
-    char line[256];
-    double kib = 0;
-    FILE *in = fopen("/proc/self/smaps_rollup", "r");
-    while (in && fgets(line, sizeof line, in))
-        if (sscanf(line, "Pss: %lf", &kib) == 1) break;
-    if (in) fclose(in);
-    return kib / 1024;
 }
 
 /* ---- timing steps ---- */
@@ -123,38 +114,26 @@ static double flops_of_step(const plan *p) {
     return flops;
 }
 
+/* Samples, and what each would have taken at least by roofs measured just before it. */
 typedef struct series {
-    double seconds[MOST_SAMPLES], least[MOST_SAMPLES];
-    int64_t n;
+    bench_model *x;
+    speed_series took;
+    double least[SPEED_SAMPLES];
 } series;
+
+static void measure_least(void *user, int64_t sample) {
+    series *s = user;
+    s->least[sample] = least_seconds(s->x, flops_of_step(engine_plan(s->x->e)));
+}
 
 /* Medians: `tokens` in each sample. */
 static bench_result result_of(series *s, double tokens) {
-    double share[MOST_SAMPLES];
-    for (int64_t i = 0; i < s->n; i++) share[i] = s->least[i] / s->seconds[i];
-    return (bench_result){.value = tokens / bench_median(s->seconds, s->n),
-                          .roof = tokens / bench_median(s->least, s->n),
-                          .share = bench_median(share, s->n),
+    double share[SPEED_SAMPLES];
+    for (int64_t i = 0; i < s->took.n; i++) share[i] = s->least[i] / s->took.seconds[i];
+    return (bench_result){.value = tokens / sort_median(s->took.seconds, s->took.n),
+                          .roof = tokens / sort_median(s->least, s->took.n),
+                          .share = sort_median(share, s->took.n),
                           .most = 1};
-}
-
-static status submit(bench_model *x, int64_t prompt, int64_t drawn, uint64_t seed) {
-    int32_t ids[2048];
-    uint64_t id;
-    for (int64_t i = 0; i < prompt; i++)
-        ids[i] =
-            (int32_t)((uint64_t)(i * 7919 + 13) * (seed + 1) % (uint64_t)x->m->config.vocabulary);
-    engine_request r = {.prompt = ids,
-                        .n_prompt = prompt,
-                        .most_tokens = drawn,
-                        .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1},
-                        .ignore_end = true};
-    return engine_submit(x->e, &r, &id);
-}
-
-static status drain(bench_model *x) {
-    while (engine_busy(x->e)) TRY(engine_step(x->e));
-    return STATUS_OK;
 }
 
 typedef struct op_time {
@@ -197,39 +176,23 @@ static status profile(bench_model *x, const char *what) {
 }
 
 status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) {
-    series s = {0};
-    int64_t samples = 9;
-    for (int64_t i = -1; i < samples; i++) {
-        TRY(submit(x, tokens, 1, (uint64_t)i + 2));
-        double least = i >= 0 ? least_seconds(x, flops_of_step(engine_plan(x->e))) : 0;
-        double begin = time_seconds();
-        TRY(drain(x));
-        if (i < 0) continue; /* the first one fetches pages */
-        s.seconds[s.n] = time_seconds() - begin;
-        s.least[s.n++] = least;
-    }
+    enum { SAMPLES = 9 };
+    series s = {.x = x};
+    int64_t vocabulary = x->m->config.vocabulary;
+    TRY(speed_prefill(x->e, vocabulary, tokens, SAMPLES, (speed_watch){&s, measure_least},
+                      &s.took));
     *out = result_of(&s, (double)tokens);
     if (!x->profile) return STATUS_OK;
-    TRY(submit(x, tokens, 1, 99));
+    TRY(speed_submit(x->e, vocabulary, tokens, 1, 99));
     TRY(profile(x, "prefill"));
-    return drain(x);
+    return speed_drain(x->e);
 }
 
 status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens, bench_result *out) {
-    series s = {0};
-    for (int64_t i = 0; i < sequences; i++) TRY(submit(x, PROMPT, tokens + PROMPT, (uint64_t)i));
-    int64_t ready = engine_look(x->e).prompt_tokens + sequences * PROMPT;
-    while (engine_look(x->e).prompt_tokens < ready) TRY(engine_step(x->e));
-    TRY(engine_step(x->e));
-    double flops = flops_of_step(engine_plan(x->e));
-    for (int64_t done = 0; done + STEPS_A_SAMPLE <= tokens && s.n < MOST_SAMPLES;
-         done += STEPS_A_SAMPLE) {
-        double least = least_seconds(x, flops), begin = time_seconds();
-        for (int i = 0; i < STEPS_A_SAMPLE; i++) TRY(engine_step(x->e));
-        s.seconds[s.n] = (time_seconds() - begin) / STEPS_A_SAMPLE;
-        s.least[s.n++] = least;
-    }
+    series s = {.x = x};
+    TRY(speed_decode(x->e, x->m->config.vocabulary, sequences, SPEED_PROMPT, tokens,
+                     (speed_watch){&s, measure_least}, &s.took));
     *out = result_of(&s, (double)sequences);
     if (x->profile) TRY(profile(x, "decode"));
-    return drain(x);
+    return speed_drain(x->e);
 }

@@ -27,7 +27,5 @@ status bench_model_open(bench_model *x) MUST_USE;
 status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) MUST_USE;
 status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens,
                           bench_result *out) MUST_USE;
-/* MiB that this process holds of its own or its share of, beyond `before`. */
-double bench_model_resident(void);
 
 #endif

@@ -1,9 +1,9 @@
 /* Roofs measured on a pool. */
-#include "base/time.h"
 #include "base/cpu.h"
+#include "base/sort.h"
+#include "base/time.h"
 #include "cmd/kit/bench.h"
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,16 +11,6 @@
 #define LEAST_BYTES ((int64_t)1 << 30)
 enum { PIECES = 16, PIECE_BYTES = 1 << 16, MOST_PIECES = WINDOW_BYTES / PIECE_BYTES };
 static_assert((int)POOL_MAX_THREADS <= (int)MOST_PIECES, "each thread has a piece to wake up with");
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_median(double *x, int64_t n) {
-    qsort(x, (size_t)n, sizeof *x, ascending);
-    return n % 2 ? x[n / 2] : 0.5 * (x[n / 2 - 1] + x[n / 2]);
-}
 
 static void touch(void *arg, int64_t from, int64_t to, int thread) {
     const bench *b = arg;
@@ -124,7 +114,7 @@ const roof_def *bench_roof_best(bench *b, roof_kind kind) {
             double sample[5];
             int64_t rounds = bench_roof_rounds(b, d);
             for (int i = 0; i < 5; i++) sample[i] = bench_roof_sample(b, d, rounds);
-            double rate = bench_median(sample, 5);
+            double rate = sort_median(sample, 5);
             if (rate <= best) continue;
             best = rate;
             b->best[kind] = d;
@@ -140,5 +130,5 @@ double bench_roof_rate(bench *b, roof_kind kind) {
     if (!best) return 0;
     for (int i = 0; i < COUNT_OF(sample); i++)
         sample[i] = bench_roof_sample(b, best, b->rounds[kind]);
-    return bench_median(sample, COUNT_OF(sample));
+    return sort_median(sample, COUNT_OF(sample));
 }

@@ -1,4 +1,5 @@
 /* Running a case: a graph becomes a plan, which runs by turns with its roof and its peer. */
+#include "base/sort.h"
 #include "base/time.h"
 #include "cmd/kit/bench.h"
 #include <math.h>
@@ -148,13 +149,13 @@ static void by_turns(bench *b, const bench_case *c, plan *p, bench_peer *peer, b
         }
     }
     double unit = def ? 1e-9 : 1e6 / (double)MAX_OF(1, c->m);
-    out->value = bench_median(value, samples) * unit;
-    out->roof = bench_median(roof, samples) * unit;
-    out->share = bench_median(share, samples);
+    out->value = sort_median(value, samples) * unit;
+    out->roof = sort_median(roof, samples) * unit;
+    out->share = sort_median(share, samples);
     out->most = c->roof == ROOF_COPY ? 1.5 / bus_ratio(p, work) : 1;
     if (peer) {
-        out->peer_value = bench_median(other, samples) * unit;
-        out->ratio = bench_median(ratio, samples);
+        out->peer_value = sort_median(other, samples) * unit;
+        out->ratio = sort_median(ratio, samples);
     }
 }
 

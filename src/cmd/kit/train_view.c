@@ -86,21 +86,19 @@ static status open_row(train_view *v) {
     const train_options *o = v->call->options;
     arena *mem = v->call->memory;
     char *folder = realpath(o->out, NULL);
-    v->row = (run_row){.name = o->name ? o->name : base_name(o->out),
-                       .folder = folder ? arena_strdup(mem, folder) : o->out,
-                       .state = "running",
-                       .started = now_text(mem),
-                       .model = o->preset ? o->preset : v->j->options.config.model_type,
-                       .job = v->j->options.described,
-                       .parameters = v->j->result.parameters,
-                       .seed = o->seed,
-                       .steps = o->steps,
-                       .step = v->first_step,
-                       .planned_bytes = v->j->result.planned_bytes,
-                       .train_loss = NAN,
-                       .validation_loss = NAN,
-                       .best_loss = NAN,
-                       .share = NAN};
+    v->row = run_row_unknown;
+    v->row.kind = "train";
+    v->row.name = o->name ? o->name : base_name(o->out);
+    v->row.folder = folder ? arena_strdup(mem, folder) : o->out;
+    v->row.state = "running";
+    v->row.started = now_text(mem);
+    v->row.model = o->preset ? o->preset : v->j->options.config.model_type;
+    v->row.job = v->j->options.described;
+    v->row.parameters = v->j->result.parameters;
+    v->row.seed = o->seed;
+    v->row.steps = o->steps;
+    v->row.step = v->first_step;
+    v->row.planned_bytes = v->j->result.planned_bytes;
     free(folder);
     if (!v->row.folder || !v->row.started) return STATUS_NO_MEMORY;
     if (o->record && runs_open(v->call->cx, NULL, &v->store) != STATUS_OK) {

@@ -1,4 +1,4 @@
-#include "cmd/kit/plot.h"
+#include "report/plot.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,8 +1,8 @@
-/* Curves over steps, drawn three ways from one layout: in a terminal, as SVG, as PNG. */
-#ifndef CMD_KIT_PLOT_H
-#define CMD_KIT_PLOT_H
+/* Curves and points, drawn three ways from one layout: in a terminal, as SVG, as PNG. */
+#ifndef REPORT_PLOT_H
+#define REPORT_PLOT_H
 
-#include "base/arena.h"
+#include "text/grow.h"
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -18,7 +18,8 @@ typedef struct plot {
     const char *title;
     const plot_curve *curves;
     int64_t n_curves;
-    bool logarithmic; /* y */
+    bool logarithmic;   /* y */
+    const char *x_name; /* NULL: step */
 } plot;
 
 /* What all curves span, widened to round numbers. */
@@ -37,6 +38,8 @@ double plot_y(const plot_frame *f, double y);
 void plot_label(double v, char *out, size_t size);
 
 void plot_terminal(const plot *p, int columns, int rows, bool coloured, FILE *out);
+/* The SVG as text, to stand in a page. */
+status plot_svg_text(text_buffer *out, const plot *p) MUST_USE;
 status plot_svg(context *cx, const plot *p, const char *path) MUST_USE;
 status plot_png(context *cx, const plot *p, const char *path) MUST_USE;
 

@@ -1,7 +1,6 @@
 /* SVG as text; PNG from pixels, with digits of three by five dots. */
 #include "base/file.h"
-#include "cmd/kit/plot.h"
-#include "text/grow.h"
+#include "report/plot.h"
 #include <math.h>
 #include <png.h>
 #include <stdarg.h>
@@ -46,7 +45,7 @@ static status put_escaped(text_buffer *b, const char *text) {
     return STATUS_OK;
 }
 
-static status svg_axes(text_buffer *b, const plot_frame *f) {
+static status svg_axes(text_buffer *b, const plot *p, const plot_frame *f) {
     char label[24];
     for (double v = f->y_low; v <= f->y_high + f->y_step / 2; v += f->y_step) {
         plot_label(f->logarithmic ? pow(10, v) : v, label, sizeof label);
@@ -60,8 +59,8 @@ static status svg_axes(text_buffer *b, const plot_frame *f) {
         TRY(put(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", at_x(f, v),
                 HEIGHT - BOTTOM + 20, label));
     }
-    return put(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">step</text>\n",
-               LEFT + INNER_WIDTH / 2, HEIGHT - 8);
+    return put(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+               LEFT + INNER_WIDTH / 2, HEIGHT - 8, p->x_name ? p->x_name : "step");
 }
 
 static status svg_curve(text_buffer *b, const plot *p, const plot_frame *f, int64_t k) {
@@ -82,7 +81,7 @@ static status svg_curve(text_buffer *b, const plot *p, const plot_frame *f, int6
     return put(b, "</text>\n");
 }
 
-static status svg_text(text_buffer *b, const plot *p) {
+status plot_svg_text(text_buffer *b, const plot *p) {
     plot_frame f;
     if (!plot_measure(p, &f)) FAIL(b->cx, STATUS_BAD_DATA, "there is nothing to plot");
     TRY(put(b,
@@ -92,14 +91,14 @@ static status svg_text(text_buffer *b, const plot *p) {
             WIDTH, HEIGHT, LEFT));
     TRY(put_escaped(b, p->title));
     TRY(put(b, "</text>\n"));
-    TRY(svg_axes(b, &f));
+    TRY(svg_axes(b, p, &f));
     for (int64_t k = 0; k < p->n_curves; k++) TRY(svg_curve(b, p, &f, k));
     return put(b, "</svg>\n");
 }
 
 status plot_svg(context *cx, const plot *p, const char *path) {
     text_buffer b = {.cx = cx};
-    status st = svg_text(&b, p);
+    status st = plot_svg_text(&b, p);
     if (st == STATUS_OK) st = file_write_whole(cx, path, b.bytes, b.length);
     text_free(&b);
     return st;

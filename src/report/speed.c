@@ -1,0 +1,121 @@
+#include "report/speed.h"
+#include "base/sort.h"
+#include "base/time.h"
+#include "infer/engine.h"
+#include <stdio.h>
+
+enum { MOST_PROMPT = 2048 };
+
+status speed_submit(engine *e, int64_t vocabulary, int64_t prompt, int64_t drawn, uint64_t seed) {
+    int32_t ids[MOST_PROMPT];
+    uint64_t id;
+    prompt = MIN_OF(prompt, MOST_PROMPT);
+    for (int64_t i = 0; i < prompt; i++)
+        ids[i] = (int32_t)((uint64_t)(i * 7919 + 13) * (seed + 1) % (uint64_t)vocabulary);
+    engine_request r = {.prompt = ids,
+                        .n_prompt = prompt,
+                        .most_tokens = drawn,
+                        .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1},
+                        .ignore_end = true};
+    return engine_submit(e, &r, &id);
+}
+
+status speed_drain(engine *e) {
+    while (engine_busy(e)) TRY(engine_step(e));
+    return STATUS_OK;
+}
+
+static void tell(speed_watch w, int64_t sample) {
+    if (w.before) w.before(w.user, sample);
+}
+
+status speed_prefill(engine *e, int64_t vocabulary, int64_t tokens, int64_t samples,
+                     speed_watch watch, speed_series *out) {
+    out->n = 0;
+    for (int64_t i = -1; i < MIN_OF(samples, SPEED_SAMPLES); i++) {
+        TRY(speed_submit(e, vocabulary, tokens, 1, (uint64_t)i + 2));
+        if (i >= 0) tell(watch, i);
+        double begin = time_seconds();
+        TRY(speed_drain(e));
+        if (i >= 0) out->seconds[out->n++] = time_seconds() - begin;
+    }
+    return STATUS_OK;
+}
+
+status speed_decode(engine *e, int64_t vocabulary, int64_t sequences, int64_t prompt,
+                    int64_t tokens, speed_watch watch, speed_series *out) {
+    out->n = 0;
+    int64_t ready = engine_look(e).prompt_tokens + sequences * prompt;
+    for (int64_t i = 0; i < sequences; i++)
+        TRY(speed_submit(e, vocabulary, prompt, tokens + SPEED_PROMPT, (uint64_t)i));
+    while (engine_look(e).prompt_tokens < ready) TRY(engine_step(e));
+    TRY(engine_step(e));
+    for (int64_t done = 0; done + SPEED_STEPS <= tokens && out->n < SPEED_SAMPLES;
+         done += SPEED_STEPS) {
+        tell(watch, out->n);
+        double begin = time_seconds();
+        for (int i = 0; i < SPEED_STEPS; i++) TRY(engine_step(e));
+        out->seconds[out->n++] = (time_seconds() - begin) / SPEED_STEPS;
+    }
+    return STATUS_OK;
+}
+
+/* A line "NAME: N kB" of a file of /proc, in bytes. */
+static int64_t read_line(const char *path, const char *form) {
+    char line[256];
+    double kib = 0;
+    FILE *in = fopen(path, "r");
+    while (in && fgets(line, sizeof line, in))
+        if (sscanf(line, form, &kib) == 1) break;
+    if (in) fclose(in);
+    return (int64_t)(kib * 1024);
+}
+
+int64_t speed_resident_bytes(void) {
+    return read_line("/proc/self/smaps_rollup", "Pss: %lf");
+}
+
+int64_t speed_peak_bytes(void) {
+    return read_line("/proc/self/status", "VmHWM: %lf");
+}
+
+void speed_forget_peak(void) {
+    FILE *to = fopen("/proc/self/clear_refs", "w");
+    if (!to) return;
+    fputs("5", to); /* proc(5): the peak begins anew */
+    fclose(to);
+}
+
+/* ---- a model ---- */
+
+static status time_engine(engine *e, int64_t vocabulary, speed_figures *out) {
+    enum { MOST = 512, SAMPLES = 5, DRAWN = 64 };
+    speed_series s;
+    int64_t context = engine_context(e), prompt = MIN_OF(MOST, context / 2);
+    TRY(speed_prefill(e, vocabulary, prompt, SAMPLES, (speed_watch){0}, &s));
+    out->prefill_rate = (double)prompt / sort_median(s.seconds, s.n);
+    prompt = MIN_OF(SPEED_PROMPT, context / 4);
+    int64_t drawn = MAX_OF(MIN_OF(DRAWN, context / 4), SPEED_STEPS);
+    TRY(speed_decode(e, vocabulary, 1, prompt, drawn, (speed_watch){0}, &s));
+    out->decode_rate = 1 / sort_median(s.seconds, s.n);
+    return STATUS_OK;
+}
+
+status speed_measure(model *m, bool act_bf16, int threads, speed_figures *out) {
+    enum { CONTEXT = 1024 };
+    int64_t positions = m->config.positions > 0 ? m->config.positions : CONTEXT;
+    engine_options how = {.context = MIN_OF(positions, CONTEXT),
+                          .act = act_bf16 ? "bf16" : "int8",
+                          .threads = threads};
+    engine_model what = engine_model_of(m, NULL);
+    engine *e;
+    int64_t before = speed_resident_bytes();
+    speed_forget_peak();
+    int64_t peak_before = speed_peak_bytes();
+    TRY(engine_open(m->cx, &what, &how, &e));
+    out->resident_bytes = MAX_OF(speed_resident_bytes() - before, 0);
+    status st = time_engine(e, m->config.vocabulary, out);
+    if (peak_before) out->peak_bytes = MAX_OF(speed_peak_bytes() - peak_before, 0);
+    engine_close(e);
+    return st;
+}
