@@ -160,7 +160,7 @@ static void formats(test *t) {
 
 static void refusals(test *t) {
     fixture f = {0};
-    CHECK_OK(t, f.cx, open_fixture(t, "llama", "unigram", &f));
+    CHECK_OK(t, f.cx, open_fixture(t, "llama", "words", &f));
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "q9_0"), STATUS_BAD_ARGUMENT,
                 "there is no format 'q9_0'");
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "nf4"), STATUS_UNSUPPORTED,
@@ -170,7 +170,7 @@ static void refusals(test *t) {
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.in, NULL), STATUS_BAD_ARGUMENT, "is there already");
     CHECK_FAILS(t, f.cx, run(&f, "nowhere", f.out, NULL), STATUS_IO, "is not there");
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, NULL), STATUS_UNSUPPORTED,
-                "this is another kind");
+                "no tokenizers of whole words");
     struct stat left;
     CHECK(t, stat(f.gguf, &left) != 0, "a file was left behind");
     conversion without = {.in = f.in, .out = f.gguf, .without_tokenizer = true};

@@ -151,6 +151,14 @@ status file_write_whole(context *cx, const char *path, const void *bytes, int64_
     return st;
 }
 
+status file_copy(context *cx, const char *from, const char *to) {
+    file_map map;
+    TRY(file_map_open(cx, from, &map));
+    status st = file_write_whole(cx, to, map.bytes, map.size_bytes);
+    file_map_close(&map);
+    return st;
+}
+
 bool file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }

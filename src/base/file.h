@@ -38,6 +38,7 @@ void file_abandon(file_writer *w);
 /* Writes a whole file by the steps above. */
 status file_write_whole(context *cx, const char *path, const void *bytes,
                         int64_t size_bytes) MUST_USE;
+status file_copy(context *cx, const char *from, const char *to) MUST_USE;
 
 /* Makes the folders above a path's last slash where they are missing. What cannot be made shows when the file is
  * opened. */

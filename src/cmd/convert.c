@@ -39,9 +39,9 @@ const verb_def verb_convert = {
         "folder.\n"
         "Values are rounded as the formats of `hone inspect` say, vectors are kept in f32. Files "
         "are mapped and\n"
-        "written aside, so that memory stays small and OUT appears only when it is complete. A "
-        "tokenizer goes\n"
-        "along: folders get the files as they are; a GGUF file gets byte-level BPE from a folder.",
+        "written aside, so that memory stays small and OUT appears only when it is complete. The "
+        "tokenizer and\n"
+        "the chat templates go along; what the other kind of file cannot say of them is refused.",
     .positional = "IN OUT",
     .min_args = 2,
     .max_args = 2,

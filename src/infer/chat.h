@@ -1,7 +1,5 @@
-/* A model's chat template, wherever its files keep it, and what it needs of the tokenizer's settings:
- *   folder  chat_template.jinja, else chat_template of tokenizer_config.json (of several, "default");
- *           bos_token and eos_token of tokenizer_config.json
- *   GGUF    tokenizer.chat_template; the texts of its bos and eos ids */
+/* A model's chat template, which of several is the default (text/tokenizer_config.h), with the tokenizer that its
+ * text goes to. */
 #ifndef INFER_CHAT_H
 #define INFER_CHAT_H
 

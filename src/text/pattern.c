@@ -59,22 +59,26 @@ static status compile(pattern *p, const char *regex, int64_t length) {
          at, words);
 }
 
-status pattern_open(pattern *p, context *cx, const char *regex, int64_t length) {
-    *p = (pattern){.cx = cx, .rule = scan_published(regex, length)};
-    return p->rule ? STATUS_OK : compile(p, regex, length);
+status pattern_open_literal(pattern *p, context *cx, const char *text, int64_t length) {
+    *p = (pattern){.cx = cx, .literal = true, .text_bytes = length};
+    p->text = context_alloc(cx, (size_t)length + 1);
+    if (!p->text) return context_status(cx);
+    memcpy(p->text, text, (size_t)length);
+    return STATUS_OK;
 }
 
-status pattern_open_literal(pattern *p, context *cx, const char *text, int64_t length) {
-    *p = (pattern){.cx = cx, .literal_bytes = length};
-    p->literal = context_alloc(cx, (size_t)length + 1);
-    if (!p->literal) return context_status(cx);
-    memcpy(p->literal, text, (size_t)length);
-    return STATUS_OK;
+status pattern_open(pattern *p, context *cx, const char *regex, int64_t length) {
+    TRY(pattern_open_literal(p, cx, regex, length));
+    p->literal = false;
+    p->rule = scan_published(regex, length);
+    status st = p->rule ? STATUS_OK : compile(p, regex, length);
+    if (st != STATUS_OK) pattern_close(p);
+    return st;
 }
 
 void pattern_close(pattern *p) {
     pcre2_code_free(p->code);
-    context_release(p->cx, p->literal);
+    context_release(p->cx, p->text);
     *p = (pattern){.cx = p->cx};
 }
 
@@ -97,11 +101,11 @@ static status split_by_rule(const pattern *p, const char *text, int64_t length, 
 static status split_by_literal(const pattern *p, const char *text, int64_t length, span_list *out) {
     int64_t gap = 0;
     const char *found;
-    while (p->literal_bytes && (found = memmem(text + gap, (size_t)(length - gap), p->literal,
-                                               (size_t)p->literal_bytes))) {
+    while (p->text_bytes &&
+           (found = memmem(text + gap, (size_t)(length - gap), p->text, (size_t)p->text_bytes))) {
         int64_t at = found - text;
         TRY(span_append(out, gap, at, false));
-        TRY(span_append(out, at, gap = at + p->literal_bytes, true));
+        TRY(span_append(out, at, gap = at + p->text_bytes, true));
     }
     return span_append(out, gap, length, false);
 }

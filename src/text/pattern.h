@@ -7,10 +7,11 @@
 
 typedef struct pattern {
     context *cx;
+    char *text; /* as it was given */
+    int64_t text_bytes;
+    bool literal;          /* or */
     const scan_rule *rule; /* or */
-    char *literal;         /* or */
-    int64_t literal_bytes;
-    void *code; /* pcre2_code */
+    void *code;            /* pcre2_code */
 } pattern;
 
 /* A run of bytes [from, to) that is a match or lies between matches. */

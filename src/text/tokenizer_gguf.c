@@ -353,16 +353,22 @@ status tokenizer_open_gguf(context *cx, const gguf *g, tokenizer **out) {
     return st;
 }
 
+/* Whether a step cuts as a published pattern; single numbers are a step of their own too. */
+static bool cuts_by(const pretoken *p, const char *pattern) {
+    if (p->kind == PRETOKEN_DIGITS)
+        return p->behavior == PRETOKEN_ISOLATED && !strcmp(pattern, "\\p{N}");
+    return p->kind == PRETOKEN_PATTERN && p->pattern.rule && !p->invert &&
+           p->behavior == PRETOKEN_ISOLATED &&
+           p->pattern.rule == scan_published(pattern, (int64_t)strlen(pattern));
+}
+
 const char *tokenizer_gguf_pre(const tokenizer *t) {
     for (int64_t i = 0; i < COUNT_OF(patterns); i++) {
         const published *p = &patterns[i];
         int64_t n = 0;
         bool same = true;
         for (; n < 6 && p->pattern[n]; n++)
-            same &= n < t->pretoken_count && t->pretokens[n].kind == PRETOKEN_PATTERN &&
-                    t->pretokens[n].pattern.rule &&
-                    t->pretokens[n].pattern.rule ==
-                        scan_published(p->pattern[n], (int64_t)strlen(p->pattern[n]));
+            same &= n < t->pretoken_count && cuts_by(&t->pretokens[n], p->pattern[n]);
         if (same && n == t->pretoken_count && p->ignore_merges == t->bpe.ignore_merges)
             return p->names;
     }

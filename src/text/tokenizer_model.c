@@ -4,7 +4,7 @@
  *   SentencePiece    1 piece  2 score (f32)  3 type: 1 normal 2 unknown 3 control 4 user 5 unused
  *                    6 byte
  *   TrainerSpec      3 model_type: 1 unigram 2 BPE 3 word 4 char   24 whitespace behind words
- *                    35 byte_fallback
+ *                    35 byte_fallback   46 the token that begins a text, <s> unless said
  *   NormalizerSpec   2 compiled map  3 add a leading space  4 squeeze spaces  5 spaces to U+2581
  *
  * A key is (field << 3 | wire type); wire types 0 varint, 1 eight bytes, 2 length and bytes, 5 four
@@ -33,8 +33,8 @@ typedef struct reader {
     int64_t count, capacity;
     uint64_t kind;
     bool byte_fallback, prefix, squeeze, escape, behind;
-    const char *map;
-    int64_t map_bytes;
+    const char *begin, *map;
+    int64_t begin_bytes, map_bytes;
 } reader;
 
 static status truncated(const reader *r) {
@@ -124,6 +124,10 @@ static status read_trainer(reader *r, cursor c) {
         if (f.number == 3 && f.wire == 0) r->kind = f.value;
         if (f.number == 24 && f.wire == 0) r->behind = f.value != 0;
         if (f.number == 35 && f.wire == 0) r->byte_fallback = f.value != 0;
+        if (f.number == 46 && f.wire == 2) {
+            r->begin = f.bytes;
+            r->begin_bytes = (int64_t)f.value;
+        }
     }
     return STATUS_OK;
 }
@@ -213,11 +217,11 @@ static status set_model(reader *r) {
     tokenizer *t = r->t;
     t->bpe.byte_fallback = t->unigram.byte_fallback = r->byte_fallback;
     t->bpe.fuse_unknown = true;
+    t->scores = ARENA_NEW(&t->mem, double, r->count);
+    if (!t->scores) return context_status(r->cx);
+    for (int64_t id = 0; id < r->count; id++) t->scores[id] = (double)r->scores[id];
     if (r->kind == KIND_UNIGRAM) {
         t->model = MODEL_UNIGRAM;
-        t->scores = ARENA_NEW(&t->mem, double, r->count);
-        if (!t->scores) return context_status(r->cx);
-        for (int64_t id = 0; id < r->count; id++) t->scores[id] = (double)r->scores[id];
         return STATUS_OK;
     }
     bool *skip = ARENA_NEW(&t->mem, bool, r->count);
@@ -232,7 +236,7 @@ static status read_all(reader *r, cursor c) {
     TRY(set_model(r));
     TRY(set_steps(r));
     TRY(set_added(r));
-    int32_t begin = tokenizer_find(r->t, "<s>");
+    int32_t begin = vocab_find(&r->t->names, r->begin, r->begin_bytes);
     if (begin >= 0) r->t->before[r->t->before_count++] = begin;
     return tokenizer_finish(r->t);
 }
@@ -243,6 +247,8 @@ status tokenizer_open_model(context *cx, const char *name, const char *bytes, in
     reader r = {.cx = cx,
                 .name = name,
                 .kind = KIND_UNIGRAM,
+                .begin = "<s>",
+                .begin_bytes = 3,
                 .prefix = true,
                 .squeeze = true,
                 .escape = true};

@@ -71,10 +71,5 @@ status tokenizer_copy(context *cx, const char *path, const char *folder, const c
                                       : "tokenizer.json";
     if (snprintf(to, sizeof to, "%s/%s", folder, *name) >= (int)sizeof to)
         FAIL(cx, STATUS_BAD_ARGUMENT, "a path of over %d bytes", LONGEST_PATH);
-    if (gguf) return copy_gguf(cx, from, to);
-    file_map map;
-    TRY(file_map_open(cx, from, &map));
-    status st = file_write_whole(cx, to, map.bytes, map.size_bytes);
-    file_map_close(&map);
-    return st;
+    return gguf ? copy_gguf(cx, from, to) : file_copy(cx, from, to);
 }

@@ -47,7 +47,7 @@ struct tokenizer {
     bpe bpe;
     unigram unigram;
     wordpiece wordpiece;
-    double *scores; /* by id, of a unigram model */
+    double *scores; /* by id, of a unigram model, and of a BPE model that came with them */
 
     added_token *added;
     int64_t added_count;

@@ -1,150 +1,50 @@
-/* GPT-2's own pattern has a short form, ByteLevel with use_regex; any other is a Split before it. */
+/* The parts of a tokenizer are put together as a reader would, and written (tokenizer_json_write.h). */
 #include "text/tokenizer_write.h"
-#include "base/json_write.h"
-#include "text/scan.h"
-#include "text/tokenizer_parts.h"
+#include "text/tokenizer_json_write.h"
 
-static bool is_special(const written_tokenizer *w, int32_t id) {
-    for (int64_t i = 0; i < w->n_special; i++)
-        if (w->special[i] == id) return true;
-    return false;
-}
-
-/* The word as the file shows it, in `name`. */
-static status show(const written_tokenizer *w, int32_t id, text_buffer *name) {
+/* The word as a token's name: the characters that show its bytes, but of special tokens. */
+static status add_name(tokenizer *t, const written_tokenizer *w, int32_t id, bool special) {
     int64_t length;
     const char *text = vocab_text(w->words, id, &length);
-    name->length = 0;
-    if (!w->bytes || is_special(w, id)) return text_append(name, text, length);
-    for (int64_t i = 0; i < length; i++) {
-        char shown[4];
-        TRY(text_append(name, shown, byte_level_encode((unsigned char)text[i], shown)));
-    }
-    return STATUS_OK;
+    if (!w->bytes || special) return vocab_add(&t->names, text, length, id);
+    text_buffer name = {.cx = t->cx};
+    status st = text_reserve(&name, 4 * length);
+    for (int64_t i = 0; i < length && st == STATUS_OK; i++)
+        name.length += byte_level_encode((unsigned char)text[i], name.bytes + name.length);
+    if (st == STATUS_OK) st = vocab_add(&t->names, name.bytes, name.length, id);
+    text_free(&name);
+    return st;
 }
 
-static void write_null(json_writer *j, const char *key) {
-    json_write_key(j, key);
-    json_write_null(j);
-}
-
-static void write_added(json_writer *j, const written_tokenizer *w) {
-    static const char *const no[] = {"single_word", "lstrip", "rstrip", "normalized"};
-    json_write_key(j, "added_tokens");
-    json_write_array(j);
-    for (int64_t i = 0; i < w->n_special; i++) {
-        int64_t length;
-        const char *text = vocab_text(w->words, w->special[i], &length);
-        json_write_object(j);
-        json_write_integer_field(j, "id", w->special[i]);
-        json_write_key(j, "content");
-        json_write_text(j, text, length);
-        for (int64_t k = 0; k < COUNT_OF(no); k++) json_write_bool_field(j, no[k], false);
-        json_write_bool_field(j, "special", true);
-        json_write_object_end(j);
-    }
-    json_write_array_end(j);
-}
-
-static void write_byte_level(json_writer *j, bool add_space, bool regex) {
-    json_write_object(j);
-    json_write_string_field(j, "type", "ByteLevel");
-    json_write_bool_field(j, "add_prefix_space", add_space);
-    json_write_bool_field(j, "trim_offsets", true);
-    json_write_bool_field(j, "use_regex", regex);
-    json_write_object_end(j);
-}
-
-static void write_pretokenizer(json_writer *j, const written_tokenizer *w) {
-    json_write_key(j, "pre_tokenizer");
-    bool gpt2 = w->pattern && !strcmp(w->pattern, scan_pattern("gpt2"));
-    if (!w->bytes) {
-        json_write_null(j);
-    } else if (!w->pattern || gpt2) {
-        write_byte_level(j, false, gpt2);
-    } else {
-        json_write_object(j);
-        json_write_string_field(j, "type", "Sequence");
-        json_write_key(j, "pretokenizers");
-        json_write_array(j);
-        json_write_object(j);
-        json_write_string_field(j, "type", "Split");
-        json_write_key(j, "pattern");
-        json_write_object(j);
-        json_write_string_field(j, "Regex", w->pattern);
-        json_write_object_end(j);
-        json_write_string_field(j, "behavior", "Isolated");
-        json_write_bool_field(j, "invert", false);
-        json_write_object_end(j);
-        write_byte_level(j, false, false);
-        json_write_array_end(j);
-        json_write_object_end(j);
-    }
-}
-
-static void write_decoder(json_writer *j, const written_tokenizer *w) {
-    write_null(j, "post_processor");
-    json_write_key(j, "decoder");
-    if (w->bytes) {
-        write_byte_level(j, true, true);
-        return;
-    }
-    json_write_object(j);
-    json_write_string_field(j, "type", "Fuse");
-    json_write_object_end(j);
-}
-
-static status write_model(json_writer *j, const written_tokenizer *w, text_buffer *name) {
-    json_write_key(j, "model");
-    json_write_object(j);
-    json_write_string_field(j, "type", "BPE");
-    write_null(j, "dropout");
-    write_null(j, "unk_token");
-    write_null(j, "continuing_subword_prefix");
-    write_null(j, "end_of_word_suffix");
-    json_write_bool_field(j, "fuse_unk", false);
-    json_write_bool_field(j, "byte_fallback", false);
-    json_write_bool_field(j, "ignore_merges", false);
-    json_write_key(j, "vocab");
-    json_write_object(j);
+static status fill(tokenizer *t, const written_tokenizer *w) {
+    t->added = ARENA_NEW(&t->mem, added_token, w->n_special + 1);
+    if (!t->added) return context_status(t->cx);
     for (int32_t id = 0; id < w->words->size; id++) {
-        TRY(show(w, id, name));
-        json_write_key_text(j, name->bytes, name->length);
-        json_write_integer(j, id);
+        bool special = t->added_count < w->n_special && w->special[t->added_count] == id;
+        TRY(add_name(t, w, id, special));
+        if (!special) continue;
+        added_token *a = &t->added[t->added_count++];
+        *a = (added_token){.id = id, .special = true};
+        a->text = vocab_text(&t->names, id, &a->length);
+        a->text = arena_strndup(&t->mem, a->text, (size_t)a->length);
+        if (!a->text) return context_status(t->cx);
     }
-    json_write_object_end(j);
-    json_write_key(j, "merges");
-    json_write_array(j);
-    for (int64_t i = 0; i < w->n_merges; i++) {
-        json_write_array(j);
-        TRY(show(w, w->merges[i].left, name));
-        json_write_text(j, name->bytes, name->length);
-        TRY(show(w, w->merges[i].right, name));
-        json_write_text(j, name->bytes, name->length);
-        json_write_array_end(j);
-    }
-    json_write_array_end(j);
-    json_write_object_end(j);
-    return STATUS_OK;
+    for (int64_t i = 0; i < w->n_merges; i++)
+        TRY(bpe_add_merge(&t->bpe, w->merges[i].left, w->merges[i].right, 0, (uint32_t)i));
+    t->byte_level = w->bytes;
+    t->decode.raw = true;
+    if (!w->bytes || !w->pattern) return STATUS_OK;
+    pretoken *step = &t->pretokens[t->pretoken_count++];
+    step->kind = PRETOKEN_PATTERN;
+    return pattern_open(&step->pattern, t->cx, w->pattern, (int64_t)strlen(w->pattern));
 }
 
 status tokenizer_write(const written_tokenizer *w, text_buffer *out) {
-    text_buffer name = {.cx = out->cx};
-    json_writer j = json_writer_to_buffer(out->cx, 0);
-    json_write_object(&j);
-    json_write_string_field(&j, "version", "1.0");
-    write_null(&j, "truncation");
-    write_null(&j, "padding");
-    write_added(&j, w);
-    write_null(&j, "normalizer");
-    write_pretokenizer(&j, w);
-    write_decoder(&j, w);
-    status st = write_model(&j, w, &name);
-    json_write_object_end(&j);
-    if (st == STATUS_OK) st = json_writer_finish(&j);
-    if (st == STATUS_OK) st = text_append(out, j.bytes, j.size);
-    json_writer_free(&j);
-    text_free(&name);
+    tokenizer *t;
+    status st = tokenizer_new(out->cx, &t);
+    if (st == STATUS_OK) st = fill(t, w);
+    if (st == STATUS_OK) st = tokenizer_to_json(t, out);
+    tokenizer_free(t);
     return st;
 }
 

@@ -67,6 +67,7 @@ status vocab_add(vocab *v, const char *text, int64_t length, int64_t id) {
     TRY(grow_slots(v));
     uint64_t hash = text_hash(text, length);
     int64_t at = v->blob.length;
+    TRY(text_reserve(&v->blob, length + 1)); /* a blob also for an empty text */
     TRY(text_append(&v->blob, text, length));
     while (v->size <= id) v->entries[v->size++] = (vocab_entry){.length = -1};
     v->entries[id] = (vocab_entry){.at = at, .length = (int32_t)length, .hash = (uint32_t)hash};

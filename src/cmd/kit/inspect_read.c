@@ -1,9 +1,9 @@
 /* Part after part: weights, formats, configuration, tokenizer, chat template. */
-#include "base/json.h"
 #include "cmd/kit/inspect.h"
 #include "model/kit/gguf_names.h"
 #include "store/packed.h"
 #include "text/template.h"
+#include "text/tokenizer_config.h"
 #include "text/tokenizer_parts.h"
 #include <string.h>
 
@@ -114,73 +114,21 @@ static status read_folder_tokenizer(inspection *in) {
     return describe_tokenizer(in, t);
 }
 
-static status check_template(inspection *in, const char *name, const char *text, int64_t length) {
-    template *t;
-    in->has_template = true;
-    TRY_NOTE(in->cx, template_parse(in->cx, text, length, &t), "chat template of '%s'", name);
-    template_free(t);
+static status check_templates(inspection *in, const tokenizer_config *said) {
+    for (const named_template *t = said->templates; t; t = t->next) {
+        template *parsed;
+        in->has_template = true;
+        TRY_NOTE(in->cx, template_parse(in->cx, t->text, t->length, &parsed),
+                 "chat template of '%s'", said->source);
+        template_free(parsed);
+    }
     return STATUS_OK;
 }
 
-/* One template, or a list of {"name", "template"}. */
-static status read_templates(inspection *in, json *j, const char *path) {
-    json_kind kind;
-    json_text text, key;
-    bool more;
-    TRY(json_peek(j, &kind));
-    if (kind == JSON_NULL) return json_skip(j);
-    if (kind == JSON_STRING) {
-        TRY(json_string(j, &text));
-        return check_template(in, path, text.bytes, text.length);
-    }
-    TRY(json_enter_array(j));
-    for (;;) {
-        TRY(json_next_item(j, &more));
-        if (!more) return STATUS_OK;
-        TRY(json_enter_object(j));
-        for (;;) {
-            TRY(json_next_key(j, &more, &key));
-            if (!more) break;
-            if (!json_is(key, "template")) {
-                TRY(json_skip(j));
-                continue;
-            }
-            TRY(json_string(j, &text));
-            TRY(check_template(in, path, text.bytes, text.length));
-        }
-    }
-}
-
-static status read_tokenizer_config(inspection *in, json *j, const char *path) {
-    json_text key;
-    bool more;
-    TRY(json_enter_object(j));
-    for (;;) {
-        TRY(json_next_key(j, &more, &key));
-        if (!more) return json_finish(j);
-        if (json_is(key, "chat_template"))
-            TRY(read_templates(in, j, path));
-        else
-            TRY(json_skip(j));
-    }
-}
-
 static status read_folder_template(inspection *in) {
-    const char *path;
-    file_map map;
-    TRY(map_beside(in, "chat_template.jinja", &path, &map));
-    if (map.bytes) {
-        status st = check_template(in, path, map.bytes, map.size_bytes);
-        file_map_close(&map);
-        return st;
-    }
-    TRY(map_beside(in, "tokenizer_config.json", &path, &map));
-    if (!map.bytes) return STATUS_OK;
-    json j = json_make(in->cx, path, map.bytes, map.size_bytes, NULL);
-    status st = read_tokenizer_config(in, &j, path);
-    json_free(&j);
-    file_map_close(&map);
-    return st;
+    tokenizer_config said;
+    TRY(tokenizer_config_read(in->cx, in->memory, in->path, &said));
+    return check_templates(in, &said);
 }
 
 static status read_gguf_tokenizer(inspection *in) {
@@ -191,10 +139,9 @@ static status read_gguf_tokenizer(inspection *in) {
 }
 
 static status read_gguf_template(inspection *in) {
-    gguf_string text;
-    if (!gguf_find(&in->file.gguf, "tokenizer.chat_template")) return STATUS_OK;
-    TRY(gguf_text(&in->file.gguf, "tokenizer.chat_template", &text));
-    return check_template(in, in->path, text.bytes, text.length);
+    tokenizer_config said;
+    TRY(tokenizer_config_of_gguf(in->cx, in->memory, in->path, &in->file.gguf, NULL, &said));
+    return check_templates(in, &said);
 }
 
 status inspect_read(context *cx, arena *memory, const char *path, inspection *out) {
