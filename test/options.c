@@ -243,6 +243,10 @@ static void texts(test *t) {
     CHECK(t, strstr(help, "threads; 0 .. 1024; default 2"), "%s", help);
     CHECK(t, strstr(help, "-l, --lr X"), "%s", help);
     CHECK(t, strstr(help, "rate; above 0, at most 1; default 1e-3"), "%s", help);
+    char range[64];
+    options_range_text(&(option_def)OPTION(trial_options, lr, OPTION_DOUBLE, RANGE(0.1, 0.9999999)),
+                       range, sizeof range);
+    CHECK(t, !strcmp(range, "0.1 .. 0.9999999"), "%s", range);
     CHECK(t, strstr(man, ".TH HONE-TRIAL 1") && strstr(man, ".B \\-l, \\-\\-lr X"), "%s", man);
     for (const char *line = help; *line;) {
         size_t length = strcspn(line, "\n");

@@ -56,8 +56,8 @@ void json_write_integer_field(json_writer *w, const char *key, int64_t v);
 void json_write_number_field(json_writer *w, const char *key, double v);
 void json_write_bool_field(json_writer *w, const char *key, bool v);
 
-/* The shortest decimal that reads back as v, which is finite. `out` holds at least 32 bytes;
- * returns the length. */
+/* The shortest decimal that reads back as v, which is finite; a whole number with ".0". `out` holds at least 32
+ * bytes; returns the length. */
 int json_format_number(double v, char *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* Reading flags. Each option of the verb's table and of the common table remembers who gave it: the job
  * file, a flag, both. A flag goes before the file; a list that a flag or the file gives starts anew. */
 #include "base/options.h"
+#include "base/json_write.h"
 #include "base/log.h"
 #include <math.h>
 #include <string.h>
@@ -106,16 +107,24 @@ static void choices_text(const option_def *def, char *out, size_t size) {
     }
 }
 
+/* The fewest digits that read back as the number. */
+static const char *number_text(double v, char out[32]) {
+    int n = json_format_number(v, out);
+    if (n > 2 && !strcmp(out + n - 2, ".0")) out[n - 2] = 0;
+    return out;
+}
+
 void options_range_text(const option_def *def, char *out, size_t size) {
+    char low[32], high[32];
     out[0] = 0;
     if (def->kind == OPTION_CHOICE) {
         choices_text(def, out, size);
     } else if (def->ranged && isinf(def->high)) {
-        snprintf(out, size, def->above_low ? "above %.17g" : "at least %.17g", def->low);
-    } else if (def->ranged && def->above_low) {
-        snprintf(out, size, "above %g, at most %.17g", def->low, def->high);
+        snprintf(out, size, "%s %s", def->above_low ? "above" : "at least",
+                 number_text(def->low, low));
     } else if (def->ranged) {
-        snprintf(out, size, "%.17g .. %.17g", def->low, def->high);
+        snprintf(out, size, def->above_low ? "above %s, at most %s" : "%s .. %s",
+                 number_text(def->low, low), number_text(def->high, high));
     }
 }
 
