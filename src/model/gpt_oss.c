@@ -104,7 +104,8 @@ static const model_key keys[] = {
 const model_def model_gpt_oss = {
     .name = "gpt_oss",
     .help = "gpt-oss",
-    .variants = (const model_variant[]){{"gpt_oss", {"GptOssForCausalLM"}, NULL, defaults}, {0}},
+    .variants =
+        (const model_variant[]){{"gpt_oss", {"GptOssForCausalLM"}, "gpt-oss", defaults}, {0}},
     .keys = keys,
     .prefix = "model.",
     .experts_across = true,

@@ -215,6 +215,11 @@ static const char *type_of_arch(gguf_reading *r) {
     return NULL;
 }
 
+/* Whether YaRN's bounds are rounded to whole pairs: gpt-oss' are not, and no key says so. */
+static bool bounds_assumed(const model_config *c) {
+    return strcmp(c->model_type, "gpt_oss") != 0;
+}
+
 static status read_all(gguf_reading *r) {
     TRY(gguf_text(r->g, "general.architecture", &r->arch));
     const char *type = type_of_arch(r);
@@ -233,6 +238,7 @@ static status read_all(gguf_reading *r) {
     TRY(read_tokens(r));
     TRY(read_rope(r));
     r->config->normalize_experts |= is_text(r->arch, "qwen3moe");
+    r->config->rope.whole_bounds = bounds_assumed(r->config);
     return model_config_complete(r->cx, r->config);
 }
 
@@ -305,6 +311,12 @@ static status check_said(context *cx, const model_config *c) {
             FAIL(cx, STATUS_UNSUPPORTED,
                  "GGUF cannot say that layer %lld does %s rope in a model of type '%s'",
                  (long long)i, c->still[i] ? "without" : "with", c->model_type);
+    if (c->gate_limit != assumed.gate_limit)
+        FAIL(cx, STATUS_UNSUPPORTED, "GGUF cannot say that gates are clamped at %g instead of %g",
+             c->gate_limit, assumed.gate_limit);
+    if (c->rope.type == MODEL_ROPE_YARN && c->rope.whole_bounds != bounds_assumed(c))
+        FAIL(cx, STATUS_UNSUPPORTED, "GGUF cannot say that YaRN's bounds are%s rounded",
+             c->rope.whole_bounds ? "" : " not");
     if (c->activation != assumed.activation)
         FAIL(cx, STATUS_UNSUPPORTED,
              "GGUF cannot say that a model of type '%s' has another activation than usual",

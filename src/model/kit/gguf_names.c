@@ -3,11 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `#` stands for the number of the layer. Names are without their last part (.weight, .bias) unless
- * the table gives it. `type`: of this model type only. */
+/* `#` stands for the number of the layer. Names are without their last part (.weight, .bias), unless they are
+ * whole. `type`: of this model type only. `second`: the other of two tensors that take turns. */
 typedef struct pair {
     const char *state, *gguf, *type;
     gguf_contents_kind kind;
+    bool whole;
+    const char *second;
 } pair;
 
 static const pair pairs[] = {
@@ -31,6 +33,7 @@ static const pair pairs[] = {
     {"model.layers.#.post_attention_layernorm", "blk.#.post_attention_norm", "gemma2"},
     {"model.layers.#.post_attention_layernorm", "blk.#.post_attention_norm", "gemma3_text"},
     {"model.layers.#.post_attention_layernorm", "blk.#.post_attention_norm", "olmo2"},
+    {"model.layers.#.post_attention_layernorm", "blk.#.post_attention_norm", "gpt_oss"},
     {"model.layers.#.post_attention_layernorm", "blk.#.ffn_norm"},
     {"model.layers.#.pre_feedforward_layernorm", "blk.#.ffn_norm"},
     {"model.layers.#.post_feedforward_layernorm", "blk.#.post_ffw_norm"},
@@ -52,6 +55,14 @@ static const pair pairs[] = {
     {"model.layers.#.mlp.shared_expert.up_proj", "blk.#.ffn_up_shexp"},
     {"model.layers.#.mlp.shared_expert.down_proj", "blk.#.ffn_down_shexp"},
     {"model.layers.#.mlp.shared_expert_gate", "blk.#.ffn_gate_inp_shexp"},
+    {"model.layers.#.self_attn.sinks", "blk.#.attn_sinks.weight", .whole = true},
+    {"model.layers.#.mlp.router", "blk.#.ffn_gate_inp"},
+    {"model.layers.#.mlp.experts.gate_up_proj", "blk.#.ffn_gate_exps.weight", NULL, GGUF_TURNS,
+     true, "blk.#.ffn_up_exps.weight"},
+    {"model.layers.#.mlp.experts.gate_up_proj_bias", "blk.#.ffn_gate_exps.bias", NULL, GGUF_TURNS,
+     true, "blk.#.ffn_up_exps.bias"},
+    {"model.layers.#.mlp.experts.down_proj", "blk.#.ffn_down_exps.weight", .whole = true},
+    {"model.layers.#.mlp.experts.down_proj_bias", "blk.#.ffn_down_exps.bias", .whole = true},
     {"transformer.wte", "token_embd"},
     {"transformer.wpe", "position_embd"},
     {"transformer.ln_f", "output_norm"},
@@ -100,22 +111,29 @@ static bool fits(const char *pattern, const char *name, const char *end, const c
     return !*pattern && name == end;
 }
 
+/* The pattern with the layer's number for its `#`, and `end` behind it. */
+static void name_in_layer(const char *pattern, const char *layer, const char *end, char out[96]) {
+    const char *mark = strchr(pattern, '#');
+    if (mark)
+        snprintf(out, 96, "%.*s%ld%s%s", (int)(mark - pattern), pattern, strtol(layer, NULL, 10),
+                 mark + 1, end);
+    else
+        snprintf(out, 96, "%s%s", pattern, end);
+}
+
 bool gguf_name_of(const model_config *c, const char *state, gguf_name *out) {
-    const char *end = strrchr(state, '.'), *layer;
-    if (!end) return false;
+    const char *last = strrchr(state, '.'), *layer;
+    if (!last) return false;
     for (int64_t i = 0; i < COUNT_OF(pairs); i++) {
         const pair *p = &pairs[i];
+        const char *end = p->whole ? state + strlen(state) : last;
         if (p->type && strcmp(p->type, c->model_type) != 0) continue;
         if (!fits(p->state, state, end, &layer)) continue;
         bool vector = strcmp(end, ".bias") == 0;
         out->kind = p->kind == GGUF_TRANSPOSED && vector ? GGUF_ALIKE : p->kind;
         if (c->norm_plus_one && strstr(p->gguf, "norm")) out->kind = GGUF_PLUS_ONE;
-        const char *mark = strchr(p->gguf, '#');
-        if (mark)
-            snprintf(out->name, sizeof out->name, "%.*s%ld%s%s", (int)(mark - p->gguf), p->gguf,
-                     strtol(layer, NULL, 10), mark + 1, end);
-        else
-            snprintf(out->name, sizeof out->name, "%s%s", p->gguf, end);
+        name_in_layer(p->gguf, layer, end, out->name);
+        if (p->second) name_in_layer(p->second, layer, end, out->second);
         return true;
     }
     return false;

@@ -6,6 +6,7 @@
  *   by head     GPT-NeoX's q, k, v: GGUF has all queries, keys, values; the folder each head's three
  *   plus one    Gemma's norms, which GGUF stores whole and the folder less 1
  *   transposed  GPT-2's products, [in, out] in the folder
+ *   turns       gpt-oss' gates and ups, two tensors in GGUF, outputs that take turns in the folder
  * The experts of a layer are one tensor in GGUF, and one state here, whose name has a star in the
  * place of the expert's number. A file without output.weight has tied embeddings.
  *
@@ -21,11 +22,12 @@ typedef enum gguf_contents_kind {
     GGUF_PAIRS,
     GGUF_BY_HEAD,
     GGUF_PLUS_ONE,
-    GGUF_TRANSPOSED
+    GGUF_TRANSPOSED,
+    GGUF_TURNS
 } gguf_contents_kind;
 
 typedef struct gguf_name {
-    char name[96];
+    char name[96], second[96]; /* of GGUF_TURNS: the tensor that has the odd outputs */
     gguf_contents_kind kind;
 } gguf_name;
 

@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* One tensor of the file. Its row r of matrix e is output r, or of those that take turns 2 r + turn, of the state's
+ * matrix e. */
 typedef struct written {
     const state *state; /* NULL: rope factors */
     gguf_contents_kind kind;
+    bool across; /* outputs are the columns of the state's matrices */
+    int32_t turn;
     const num_format *format;
     float *factors;
 } written;
@@ -23,16 +27,18 @@ typedef struct writing {
 /* Row r of what GGUF holds, in floats. */
 static void take_row(const written *item, int64_t r, int64_t columns, float *out) {
     const tensor *t = &item->state->t;
+    const num_format *f = t->format;
+    int64_t turns = item->kind == GGUF_TURNS ? 2 : 1;
     const char *data = t->data;
-    int64_t row_bytes = num_row_bytes(t->format, columns);
-    if (item->kind == GGUF_TRANSPOSED) {
-        int64_t wide = num_row_bytes(t->format, t->dim[1]);
-        for (int64_t j = 0; j < columns; j++)
-            t->format->unpack(data + j * wide + r * t->format->block_bytes, 0, 1, &out[j]);
+    if (!item->across) {
+        f->unpack(data + (r * turns + item->turn) * num_row_bytes(f, columns), 0, columns, out);
+        for (int64_t i = 0; item->kind == GGUF_PLUS_ONE && i < columns; i++) out[i] += 1;
         return;
     }
-    t->format->unpack(data + r * row_bytes, 0, columns, out);
-    for (int64_t i = 0; item->kind == GGUF_PLUS_ONE && i < columns; i++) out[i] += 1;
+    int64_t wide = t->dim[t->rank - 1], outputs = wide / turns;
+    int64_t column = r % outputs * turns + item->turn, wide_bytes = num_row_bytes(f, wide);
+    data += r / outputs * columns * wide_bytes + column * f->block_bytes;
+    for (int64_t j = 0; j < columns; j++) f->unpack(data + j * wide_bytes, 0, 1, &out[j]);
 }
 
 /* The row of the state that row `row` of the file holds: gguf_row_of is a permutation within `span` rows. */
@@ -48,15 +54,16 @@ static status produce(void *user, int64_t index, file_writer *out) {
     const gguf_source *s = &w->sources[index];
     if (!item->state) return file_write(out, item->factors, s->shape[0] * (int64_t)sizeof(float));
     bool moves = item->kind == GGUF_PAIRS || item->kind == GGUF_BY_HEAD;
-    int64_t columns = moves && s->n_dims == 1 ? 1 : s->shape[0];
-    int64_t rows = tensor_elems(&item->state->t) / columns;
+    bool of_vectors = item->across && item->state->t.rank == 2 && item->kind == GGUF_TURNS;
+    int64_t columns = (moves && s->n_dims == 1) || of_vectors ? 1 : s->shape[0];
+    int64_t rows = tensor_elems(&item->state->t) / columns / (item->kind == GGUF_TURNS ? 2 : 1);
     int64_t row_bytes = num_row_bytes(item->format, columns);
     int64_t *of = moves ? state_rows(w, item, rows) : NULL;
     float *row = context_alloc(w->cx, (size_t)columns * sizeof *row + (size_t)row_bytes);
     status st = row && (of || !moves) ? STATUS_OK : STATUS_NO_MEMORY;
     const tensor *t = &item->state->t;
-    bool alike =
-        item->format == t->format && item->kind != GGUF_TRANSPOSED && item->kind != GGUF_PLUS_ONE;
+    bool alike = item->format == t->format && !item->across && item->kind != GGUF_PLUS_ONE &&
+                 item->kind != GGUF_TURNS;
     for (int64_t r = 0; r < rows && st == STATUS_OK; r++) {
         int64_t from = of ? of[r] : r;
         if (alike) {
@@ -72,28 +79,43 @@ static status produce(void *user, int64_t index, file_writer *out) {
     return st;
 }
 
+static status add_tensor(writing *w, const written *item, const char *name,
+                         const gguf_dtype *dtype) {
+    const tensor *t = &item->state->t;
+    gguf_source *s = &w->sources[w->count];
+    int64_t turns = item->kind == GGUF_TURNS ? 2 : 1, last = t->rank - 1;
+    w->items[w->count++] = *item;
+    *s = (gguf_source){.name = arena_strdup(w->memory, name), .dtype = dtype, .n_dims = t->rank};
+    if (!s->name) return STATUS_NO_MEMORY;
+    for (int32_t d = 0; d < s->n_dims; d++) s->shape[d] = t->dim[last - d];
+    bool turned = item->across && !(turns == 2 && t->rank == 2);
+    if (turned) s->shape[0] = t->dim[last - 1], s->shape[1] = t->dim[last];
+    s->shape[t->rank > 2 || turned ? 1 : 0] /= turns;
+    return STATUS_OK;
+}
+
 static status add_state(writing *w, const state *item, const gguf_saving *how) {
     gguf_name name;
     if (!gguf_name_of(w->config, item->name, &name))
         FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no name for '%s'", item->name);
-    written *to = &w->items[w->count];
-    *to = (written){.state = item, .kind = name.kind, .format = item->t.format};
-    if (how->format) to->format = how->format(how->user, item->name, item->t.rank);
-    if (item->t.rank < 2) to->format = num_find("f32");
-    const gguf_dtype *dtype = to->format ? gguf_dtype_of_name(to->format->name) : NULL;
+    written to = {.state = item, .kind = name.kind, .format = item->t.format};
+    if (how->format) to.format = how->format(how->user, item->name, item->t.rank);
+    if (item->t.rank < 2 || (to.kind == GGUF_TURNS && item->t.rank == 2))
+        to.format = num_find("f32");
+    const gguf_dtype *dtype = to.format ? gguf_dtype_of_name(to.format->name) : NULL;
     if (!dtype)
         FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no format %s, asked for '%s'",
-             to->format ? to->format->name : "", item->name);
-    if (name.kind == GGUF_TRANSPOSED && item->t.format->kind != NUM_FLOAT)
+             to.format ? to.format->name : "", item->name);
+    bool plain = item->t.format->kind == NUM_FLOAT;
+    if (name.kind == GGUF_TRANSPOSED && !plain)
         FAIL(w->cx, STATUS_UNSUPPORTED, "'%s' is stored as %s and cannot be turned over",
              item->name, item->t.format->name);
-    gguf_source *s = &w->sources[w->count++];
-    *s = (gguf_source){.name = arena_strdup(w->memory, name.name), .dtype = dtype};
-    s->n_dims = item->t.rank;
-    if (!s->name) return STATUS_NO_MEMORY;
-    for (int32_t d = 0; d < s->n_dims; d++)
-        s->shape[d] = item->t.dim[name.kind == GGUF_TRANSPOSED ? d : s->n_dims - 1 - d];
-    return STATUS_OK;
+    bool expert = item->t.rank == 3 && model_find(w->config->model_type, NULL)->experts_across;
+    to.across = name.kind == GGUF_TRANSPOSED || (expert && plain) ||
+                (to.kind == GGUF_TURNS && item->t.rank == 2);
+    TRY(add_tensor(w, &to, name.name, dtype));
+    to.turn = 1;
+    return to.kind == GGUF_TURNS ? add_tensor(w, &to, name.second, dtype) : STATUS_OK;
 }
 
 static status add_factors(writing *w, const char *name, const double *factors, int64_t count) {
@@ -127,7 +149,7 @@ static status add_rope(writing *w) {
 
 static status write_all(writing *w, const char *path, const states *s, const gguf_saving *how) {
     gguf_pairs *pairs = ARENA_NEW(w->memory, gguf_pairs, 1);
-    int64_t most = states_count(s) + 2;
+    int64_t most = 2 * states_count(s) + 2;
     w->sources = ARENA_NEW(w->memory, gguf_source, most);
     w->items = ARENA_NEW(w->memory, written, most);
     if (!pairs || !w->sources || !w->items) return STATUS_NO_MEMORY;

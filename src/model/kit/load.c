@@ -6,6 +6,7 @@
 /* The file's tensor for a state, or for one expert of it, and how its contents differ. */
 typedef struct source {
     const modelfile_tensor *tensor; /* NULL: there is none */
+    const modelfile_tensor *second; /* of two that take turns */
     gguf_contents_kind kind;
     bool whole; /* of all experts at once */
 } source;
@@ -27,6 +28,7 @@ static source find_source(const model *m, const char *state, int64_t expert) {
         if (gguf_name_of(&m->config, state, &name)) {
             s.tensor = modelfile_find(&m->file, name.name);
             s.kind = name.kind;
+            if (s.kind == GGUF_TURNS) s.second = modelfile_find(&m->file, name.second);
         }
         return s;
     }
@@ -77,6 +79,17 @@ static status check_source(const model *m, const source *s, const tensor *to, co
          (long long)(to->rank > 0 ? to->dim[0] : 1), (long long)(to->rank > 1 ? to->dim[1] : 1));
 }
 
+/* The same of two tensors, each with every other output. */
+static status check_turns(const model *m, const source *s, const tensor *to, const char *state) {
+    bool across = to->rank < 3 || to->format->kind == NUM_FLOAT;
+    tensor half = {.rank = to->rank, .dim = {to->dim[0]}};
+    half.dim[1] = to->dim[across ? to->rank - 1 : 1] / 2;
+    if (to->rank > 2) half.dim[2] = to->dim[across ? 1 : 2];
+    source one = {.tensor = s->tensor, .whole = true}, two = {.tensor = s->second, .whole = true};
+    TRY(check_source(m, &one, &half, state));
+    return check_source(m, &two, &half, state);
+}
+
 /* `count` rows of the source in floats. */
 static status take_rows(const model *m, const source *s, int64_t from, int64_t count,
                         int64_t columns, char *raw, float *out) {
@@ -88,32 +101,67 @@ static status take_rows(const model *m, const source *s, int64_t from, int64_t c
     return STATUS_OK;
 }
 
-/* Each matrix turned over: element j of a row of `to` is of row j of the source. */
+/* A matrix turned over: element j of a row of `to` is of row j of `all`, whose rows are `rows` long. */
+static char *put_across(const float *all, int64_t rows, int64_t columns, float *row,
+                        const num_format *f, char *out) {
+    for (int64_t r = 0; r < rows; r++, out += num_row_bytes(f, columns)) {
+        for (int64_t j = 0; j < columns; j++) row[j] = all[j * rows + r];
+        f->pack(row, columns, out);
+    }
+    return out;
+}
+
 static status fill_across(const model *m, const source *s, const tensor *to) {
     int64_t rows = to->dim[to->rank - 2], columns = to->dim[to->rank - 1];
-    int64_t matrices = tensor_elems(to) / (rows * columns),
-            out_bytes = num_row_bytes(to->format, columns);
+    int64_t matrices = tensor_elems(to) / (rows * columns);
     size_t raw_bytes = (size_t)(columns * num_row_bytes(s->tensor->format, rows));
     float *all = context_alloc(m->cx, (size_t)(rows * columns + columns) * sizeof *all);
     char *raw = all ? context_alloc(m->cx, raw_bytes) : NULL, *out = to->data;
     status st = raw ? STATUS_OK : STATUS_NO_MEMORY;
     for (int64_t i = 0; i < matrices && st == STATUS_OK; i++) {
         st = take_rows(m, s, i * columns, columns, rows, raw, all);
-        for (int64_t r = 0; r < rows && st == STATUS_OK; r++, out += out_bytes) {
-            float *row = all + rows * columns;
-            for (int64_t j = 0; j < columns; j++) row[j] = all[j * rows + r];
-            to->format->pack(row, columns, out);
-        }
+        if (st == STATUS_OK)
+            out = put_across(all, rows, columns, all + rows * columns, to->format, out);
     }
     context_release(m->cx, raw);
     context_release(m->cx, all);
     return st;
 }
 
+/* Outputs that take turns between two tensors: of matrices [experts, outputs, inputs], of those turned over, and
+ * of biases [experts, outputs], which are as matrices of one input turned over. */
+static status fill_turns(const model *m, const source *s, const tensor *to) {
+    bool across = to->rank < 3 || to->format->kind == NUM_FLOAT;
+    int64_t inputs = to->rank < 3 ? 1 : to->dim[across ? 1 : 2];
+    int64_t outputs = to->dim[across ? to->rank - 1 : 1], half = outputs / 2;
+    int64_t row_bytes = num_row_bytes(to->format, inputs);
+    float *all = context_alloc(m->cx, (size_t)((inputs + 1) * outputs) * sizeof *all);
+    char *out = to->data;
+    if (!all) return STATUS_NO_MEMORY;
+    for (int64_t e = 0; e < to->dim[0]; e++) {
+        for (int64_t o = 0; o < outputs; o++) {
+            const modelfile_tensor *from = o % 2 ? s->second : s->tensor;
+            const char *row =
+                (const char *)from->data + (e * half + o / 2) * num_row_bytes(from->format, inputs);
+            if (!across && from->format == to->format) {
+                memcpy(out + o * row_bytes, row, (size_t)row_bytes);
+                continue;
+            }
+            from->format->unpack(row, 0, inputs, all + o * inputs);
+            if (!across) to->format->pack(all + o * inputs, inputs, out + o * row_bytes);
+        }
+        out = across ? put_across(all, inputs, outputs, all + inputs * outputs, to->format, out)
+                     : out + outputs * row_bytes;
+    }
+    context_release(m->cx, all);
+    return STATUS_OK;
+}
+
 enum { ROWS_AT_ONCE = 16 };
 
 static status fill(const model *m, const source *s, const tensor *to) {
     if (s->kind == GGUF_TRANSPOSED) return fill_across(m, s, to);
+    if (s->kind == GGUF_TURNS) return fill_turns(m, s, to);
     const num_format *from = s->tensor->format;
     bool moves = s->kind == GGUF_PAIRS || s->kind == GGUF_BY_HEAD;
     bool alike = from == to->format && s->kind != GGUF_PLUS_ONE;
@@ -157,12 +205,16 @@ static status load_state(const model *m, states *s, const graph *g, const node *
     if (states_find(s, n->name)) return states_bind(s, g, n, &item);
     source from = find_source(m, n->name, 0);
     const modelfile_tensor *t = from.tensor;
-    if (t && m->def->experts_across && t->n_dims == 3 && t->format &&
-        t->format->kind == NUM_BLOCK && n->out[0].format->kind == NUM_FLOAT)
-        from.kind = GGUF_TRANSPOSED; /* blocks lie along the inputs, floats along the outputs */
-    tensor shape = {.rank = n->out[0].rank};
+    bool of_gguf = m->file.kind == MODELFILE_GGUF;
+    if (t && m->def->experts_across && t->n_dims == 3 && t->format && from.kind == GGUF_ALIKE &&
+        (of_gguf || t->format->kind == NUM_BLOCK) && n->out[0].format->kind == NUM_FLOAT)
+        from.kind = GGUF_TRANSPOSED; /* they lie along the inputs, the state along the outputs */
+    tensor shape = {.format = n->out[0].format, .rank = n->out[0].rank};
     for (int32_t d = 0; d < shape.rank; d++) shape.dim[d] = n->out[0].dim[d].add;
-    if (from.whole) TRY(check_source(m, &from, &shape, n->name));
+    if (from.kind == GGUF_TURNS)
+        TRY(check_turns(m, &from, &shape, n->name));
+    else if (from.whole)
+        TRY(check_source(m, &from, &shape, n->name));
     if (from.whole && from.kind == GGUF_ALIKE && t->data && t->format == n->out[0].format &&
         is_aligned(t->format, t->data) && !is_written(g, n->id))
         return states_borrow(s, g, n, t->data);
@@ -208,6 +260,7 @@ static status check_known(const model *m, const graph *g, arena *mem) {
         for (int64_t e = 0; e < experts; e++) {
             source s = find_source(m, n->name, e);
             if (s.tensor) used[s.tensor - m->file.tensors] = true;
+            if (s.second) used[s.second - m->file.tensors] = true;
         }
     }
     for (int64_t i = 0; i < m->file.n_tensors; i++) {

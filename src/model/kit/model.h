@@ -45,8 +45,8 @@ struct model_def {
     const char *prefix;            /* of the base model's tensors, which some files leave out */
     bool in_by_out;                /* linear weights are [in, out] */
     bool experts_across; /* matrices of experts are [experts, inputs, outputs], in blocks turned */
-    bool layer_norms;              /* rather than rms_norms */
-    bool turns;                    /* positions by rope */
+    bool layer_norms;    /* rather than rms_norms */
+    bool turns;          /* positions by rope */
     /* After reading: what depends on several keys; may be NULL. */
     status (*complete)(context *cx, model_config *c);
     value (*layer)(model_build *b, model_inputs in, value x, int64_t layer);
