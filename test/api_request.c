@@ -93,7 +93,7 @@ static void refused(test *t) {
          "tool_choice", "forced"},
         {API_CHAT, "{\"messages\": [{\"role\": \"user\"}], \"prompt\": \"a\"}", "prompt",
          "unknown field"},
-        {API_EMBEDDINGS, "{\"input\": \"a\", \"dimensions\": 3}", "dimensions", "not supported"},
+        {API_EMBEDDINGS, "{\"input\": \"a\", \"dimensions\": 0}", "dimensions", "from 1"},
         {API_DETOKENIZE, "{\"tokens\": \"a\"}", "tokens", "list of token ids"},
     };
     context *cx = context_new();

@@ -1,121 +1,14 @@
 /* A whole server in this process, over a tiny model with random weights: answers are equal bits alone and among others,
  * streamed and whole; clients that leave give everything back; keys, draining, bad requests, counts. */
 #include "base/file.h"
-#include "base/log.h"
 #include "base/time.h"
-#include "kit/dial.h"
-#include "serve/server.h"
-#include "test.h"
+#include "kit/shop.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ANSWER = 1 << 18, BESIDE = 12 };
-
-typedef struct shop {
-    context *cx, *web_cx;
-    model_config config;
-    tokenizer *tokens;
-    chat *chat;
-    engine *engine;
-    server *server;
-    pthread_t thread;
-    status ended;
-    int port;
-} shop;
-
-static const num_format *stored(void *user, const char *name, int32_t rank) {
-    (void)user, (void)name;
-    return num_find(rank > 1 ? "bf16" : "f32");
-}
-static status draw_weights(void *user, states *store, const graph *g) {
-    return model_init(user, store, g, 7);
-}
-
-/* A tokenizer of single bytes, as tokenizer.json writes it, and a template. */
-static status write_files(context *cx, const char *folder) {
-    char path[512], *text = malloc(1 << 16);
-    int n = snprintf(
-        text, 1 << 16,
-        "{\"added_tokens\": [], \"pre_tokenizer\": {\"type\": \"ByteLevel\", \"add_prefix_space\": "
-        "false, "
-        "\"trim_offsets\": true, \"use_regex\": false}, \"decoder\": {\"type\": \"ByteLevel\"}, "
-        "\"model\": {\"type\": \"BPE\", \"merges\": [], \"vocab\": {");
-    for (int b = 0, extra = 256; b < 256; b++) { /* GPT-2's letters for bytes */
-        bool plain = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-        n += snprintf(text + n, (size_t)((1 << 16) - n), "%s\"\\u%04x\": %d", b ? ", " : "",
-                      plain ? b : extra++, b);
-    }
-    snprintf(text + n, (size_t)((1 << 16) - n), "}}}");
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
-    status st = file_write_whole(cx, path, text, (int64_t)strlen(text));
-    static const char settings[] = "{\"eos_token\": \"!\", \"chat_template\": \"{% for m in "
-                                   "messages %}[{{ m.role }}]{{ m.content }}{% endfor %}\"}";
-    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
-    free(text);
-    return st == STATUS_OK ? file_write_whole(cx, path, settings, sizeof settings - 1) : st;
-}
-
-static void *keep_shop(void *arg) {
-    shop *s = arg;
-    s->ended = server_run(s->server);
-    return NULL;
-}
-
-static status shop_open(test *t, shop *s, const server_options *o, const engine_options *eo) {
-    *s = (shop){.cx = context_new(), .web_cx = context_new()};
-    const char *folder = test_folder(t);
-    TRY(write_files(s->cx, folder));
-    TRY(tokenizer_open(s->cx, folder, &s->tokens));
-    if (chat_open(s->web_cx, folder, s->tokens, &s->chat) != STATUS_OK)
-        FAIL(s->cx, STATUS_BAD_DATA, "%s", context_error(s->web_cx));
-    TRY(model_preset(s->cx, "1m", &s->config));
-    s->config.initializer_range = 0.3;
-    s->config.vocabulary = 256;
-    s->config.positions = 4096;
-    log_set_level(LOG_ERROR); /* no line for each request */
-    engine_model m = {.config = &s->config,
-                      .format = stored,
-                      .fill = draw_weights,
-                      .user = &s->config,
-                      .tokens = s->tokens};
-    TRY(engine_open(s->cx, &m, eo, &s->engine));
-    server_options so = *o;
-    so.name = "toy";
-    so.http = (http_options){.host = "127.0.0.1",
-                             .most_body_bytes = 1 << 20,
-                             .most_connections = 256,
-                             .most_unread_bytes = 16 << 20,
-                             .idle_seconds = 20};
-    if (!so.most_jobs) so.most_jobs = 64;
-    server_model sm = {.engine_cx = s->cx,
-                       .web_cx = s->web_cx,
-                       .engine = s->engine,
-                       .config = &s->config,
-                       .tokens = s->tokens,
-                       .chat = s->chat};
-    TRY(server_open(s->cx, &sm, &so, &s->server));
-    s->port = server_port(s->server);
-    if (pthread_create(&s->thread, NULL, keep_shop, s)) FAIL(s->cx, STATUS_IO, "no thread");
-    char heard[512];
-    for (int i = 0; i < 500 && ask(s->port, "GET /ready", "", "", heard, sizeof heard) != 200; i++)
-        time_sleep_ns(2000000);
-    return STATUS_OK;
-}
-
-static void shop_close(shop *s) {
-    server_drain(s->server);
-    pthread_join(s->thread, NULL);
-    server_close(s->server);
-    engine_close(s->engine);
-    chat_close(s->chat);
-    tokenizer_free(s->tokens);
-    context_free(s->web_cx);
-    context_free(s->cx);
-    log_set_level(LOG_INFO);
-}
+enum { BESIDE = 12 };
 
 /* The answer from `"choices"` on: without ids and times. */
 static const char *choices_of(const char *heard) {
@@ -123,45 +16,45 @@ static const char *choices_of(const char *heard) {
     return at ? at : heard;
 }
 
-static int complete(const shop *s, const char *body, char *out) {
-    return ask(s->port, "POST /v1/completions", "", body, out, ANSWER);
-}
-
 static const char *const wanted = "{\"prompt\": \"Once upon a time\", \"max_tokens\": 40, "
                                   "\"temperature\": 1, \"seed\": 5, \"logprobs\": 3, \"n\": 2}";
 
-static void among_others(test *t) {
-    shop s;
-    char *alone = malloc(ANSWER), *among = malloc(ANSWER), body[256];
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 256}));
-    CHECK(t, complete(&s, wanted, alone) == 200, "%s", alone);
+/* What was asked for alone, and what came among others or in other chunks. */
+static char alone[SHOP_ANSWER], among[SHOP_ANSWER];
+
+static void among_others_in(test *t, shop *s) {
+    char body[256];
+    CHECK(t, shop_complete(s, wanted, alone) == 200, "%s", alone);
     int fd[BESIDE];
     for (int i = 0; i < BESIDE; i++) {
         snprintf(body, sizeof body,
                  "{\"prompt\": \"number %d of many\", \"max_tokens\": %d, \"stream\": true}", i,
                  20 + 10 * i);
-        fd[i] = ask_begin(s.port, "POST /v1/completions", "", body);
+        fd[i] = ask_begin(s->port, "POST /v1/completions", "", body);
         CHECK(t, fd[i] >= 0);
     }
-    CHECK(t, complete(&s, wanted, among) == 200, "%s", among);
+    CHECK(t, shop_complete(s, wanted, among) == 200, "%s", among);
     for (int i = 0; i < BESIDE; i++) close(fd[i]);
     CHECK(t, !strcmp(choices_of(alone), choices_of(among)), "%s\n%s", choices_of(alone),
           choices_of(among));
     snprintf(body, sizeof body, "%.*s6%s", (int)(strstr(wanted, "5, \"log") - wanted), wanted,
              strstr(wanted, ", \"log"));
-    CHECK(t, complete(&s, body, among) == 200 &&
+    CHECK(t, shop_complete(s, body, among) == 200 &&
                  strcmp(choices_of(alone), choices_of(among))); /* control: another seed */
-    shop_close(&s);
-    shop small;
-    CHECK_OK(t, small.cx,
-             shop_open(t, &small, &(server_options){0},
-                       &(engine_options){.context = 256, .tokens = 3, .page = 64}));
-    CHECK(t, complete(&small, wanted, among) == 200, "%s", among);
-    CHECK(t, !strcmp(choices_of(alone), choices_of(among)), "chunks of 3, pages of 64: %s\n%s",
+}
+
+static void in_chunks(test *t, shop *s) {
+    CHECK(t, shop_complete(s, wanted, among) == 200, "%s", among);
+    CHECK(t, !strcmp(choices_of(alone), choices_of(among)), "in other chunks: %s\n%s",
           choices_of(alone), choices_of(among));
-    shop_close(&small);
-    free(alone);
-    free(among);
+}
+
+static void among_others(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 256}}, among_others_in);
+    in_shop(t, &(shop_way){.engine = {.context = 256, .tokens = 3, .page = 64}}, in_chunks);
+    in_shop(t,
+            &(shop_way){.engine = {.context = 256, .speculate = "ngram", .guesses_always = true}},
+            in_chunks);
 }
 
 /* The values of every "key": "..." in order, end to end, still escaped. */
@@ -179,55 +72,55 @@ static void join(const char *text, const char *key, char *out, size_t size) {
     }
 }
 
-static void streams(test *t) {
-    shop s;
-    char *whole = malloc(ANSWER), *pieces = malloc(ANSWER), *a = malloc(ANSWER),
-         *b = malloc(ANSWER);
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 256}));
-    CHECK(t, complete(&s, "{\"prompt\": \"abc\", \"max_tokens\": 50, \"temperature\": 0}", whole) ==
-                 200);
-    CHECK(t, complete(&s,
-                      "{\"prompt\": \"abc\", \"max_tokens\": 50, \"temperature\": 0, \"stream\": "
-                      "true, \"stream_options\": {\"include_usage\": true}}",
-                      pieces) == 200);
-    join(whole, "text", a, ANSWER);
-    join(pieces, "text", b, ANSWER);
+static void streams_in(test *t, shop *s) {
+    char *whole = malloc(SHOP_ANSWER), *pieces = malloc(SHOP_ANSWER), *a = malloc(SHOP_ANSWER),
+         *b = malloc(SHOP_ANSWER);
+    CHECK(t, shop_complete(s, "{\"prompt\": \"abc\", \"max_tokens\": 50, \"temperature\": 0}",
+                           whole) == 200);
+    CHECK(t,
+          shop_complete(s,
+                        "{\"prompt\": \"abc\", \"max_tokens\": 50, \"temperature\": 0, \"stream\": "
+                        "true, \"stream_options\": {\"include_usage\": true}}",
+                        pieces) == 200);
+    join(whole, "text", a, SHOP_ANSWER);
+    join(pieces, "text", b, SHOP_ANSWER);
     CHECK(t, *a && !strcmp(a, b), "%s\n%s", a, b);
     CHECK(t, strstr(pieces, "\"completion_tokens\":50") && strstr(pieces, "data: [DONE]"), "%s",
           pieces);
     CHECK(t, strstr(whole, "\"finish_reason\":\"length\"") &&
                  strstr(pieces, "\"finish_reason\":\"length\""));
     CHECK(t,
-          ask(s.port, "POST /v1/chat/completions", "",
+          ask(s->port, "POST /v1/chat/completions", "",
               "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"max_tokens\": 20, "
               "\"temperature\": 0}",
-              whole, ANSWER) == 200,
+              whole, SHOP_ANSWER) == 200,
           "%s", whole);
-    CHECK(t, ask(s.port, "POST /v1/chat/completions", "",
+    CHECK(t, ask(s->port, "POST /v1/chat/completions", "",
                  "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"max_tokens\": 20, "
                  "\"temperature\": 0, \"stream\": true}",
-                 pieces, ANSWER) == 200);
-    join(whole, "content", a, ANSWER);
-    join(pieces, "content", b, ANSWER);
+                 pieces, SHOP_ANSWER) == 200);
+    join(whole, "content", a, SHOP_ANSWER);
+    join(pieces, "content", b, SHOP_ANSWER);
     CHECK(t, *a && !strcmp(a, b), "%s\n%s", a, b);
-    CHECK(t, complete(&s, "{\"prompt\": \"[user]hi\", \"max_tokens\": 20, \"temperature\": 0}",
-                      whole) == 200); /* what the template made */
-    join(whole, "text", b, ANSWER);
+    CHECK(t, shop_complete(s, "{\"prompt\": \"[user]hi\", \"max_tokens\": 20, \"temperature\": 0}",
+                           whole) == 200); /* what the template made */
+    join(whole, "text", b, SHOP_ANSWER);
     CHECK(t, !strcmp(a, b), "%s\n%s", a, b);
-    shop_close(&s);
     free(whole), free(pieces), free(a), free(b);
 }
 
+static void streams(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 256}}, streams_in);
+}
+
 /* lm-eval's contract: lists of ids, echo, one token, logprobs of all. */
-static void scores(test *t) {
-    shop s;
-    char *heard = malloc(ANSWER);
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 256}));
+static void scores_in(test *t, shop *s) {
+    char *heard = malloc(SHOP_ANSWER);
     CHECK(t,
-          complete(&s,
-                   "{\"prompt\": [[72, 105, 33], [65]], \"echo\": true, \"logprobs\": 1, "
-                   "\"max_tokens\": 1, \"temperature\": 0}",
-                   heard) == 200,
+          shop_complete(s,
+                        "{\"prompt\": [[72, 105, 33], [65]], \"echo\": true, \"logprobs\": 1, "
+                        "\"max_tokens\": 1, \"temperature\": 0}",
+                        heard) == 200,
           "%s", heard);
     CHECK(t,
           strstr(heard, "\"tokens\":[\"H\",\"i\",\"!\",") &&
@@ -239,113 +132,108 @@ static void scores(test *t) {
           "%s", heard);
     CHECK(t, strstr(heard, "\"completion_tokens\":2"), "%s", heard);
     CHECK(t,
-          ask(s.port, "POST /tokenize", "", "{\"prompt\": \"Hi!\"}", heard, ANSWER) == 200 &&
+          ask(s->port, "POST /tokenize", "", "{\"prompt\": \"Hi!\"}", heard, SHOP_ANSWER) == 200 &&
               strstr(heard, "\"tokens\":[72,105,33]"),
           "%s", heard);
     CHECK(t,
-          ask(s.port, "POST /detokenize", "", "{\"tokens\": [72, 105, 33]}", heard, ANSWER) ==
+          ask(s->port, "POST /detokenize", "", "{\"tokens\": [72, 105, 33]}", heard, SHOP_ANSWER) ==
                   200 &&
               strstr(heard, "\"prompt\":\"Hi!\""),
           "%s", heard);
     CHECK(t,
-          ask(s.port, "GET /tokenizer_info", "", "", heard, ANSWER) == 200 &&
+          ask(s->port, "GET /tokenizer_info", "", "", heard, SHOP_ANSWER) == 200 &&
               strstr(heard, "\"eos_token\":\"!\""),
           "%s", heard);
-    shop_close(&s);
     free(heard);
 }
 
-static double metric(const shop *s, const char *name) {
-    char *page = malloc(ANSWER), *at;
-    double value = NAN;
-    if (ask(s->port, "GET /metrics", "", "", page, ANSWER) == 200 && (at = strstr(page, name)))
-        value = atof(strchr(at, ' ') + 1);
-    free(page);
-    return value;
+static void scores(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 256}}, scores_in);
 }
 
-static bool settles(const shop *s, const char *name, double wanted) {
-    for (int i = 0; i < 500; i++, time_sleep_ns(10000000))
-        if (metric(s, name) == wanted) return true;
-    return false;
+static void leaving_in(test *t, shop *s) {
+    char *heard = malloc(SHOP_ANSWER);
+    int fd[20];
+    for (int i = 0; i < 20; i++) /* four run, the others wait */
+        fd[i] = ask_begin(s->port, "POST /v1/completions", "",
+                          "{\"prompt\": \"abc\", \"max_tokens\": 2000, \"stream\": true}");
+    CHECK(t, shop_settles(s, "\nvllm:num_requests_running{", 4));
+    CHECK(t,
+          shop_complete(s, "{\"prompt\": \"abc\"}", heard) == 429 && strstr(heard, "retry-after:"),
+          "%s", heard);
+    for (int i = 0; i < 20; i++) close(fd[i]);
+    CHECK(t, shop_settles(s, "\nvllm:num_requests_running{", 0) &&
+                 shop_settles(s, "\nvllm:num_requests_waiting{", 0));
+    CHECK(t, shop_settles(s, "\nvllm:request_success_total{finished_reason=\"abort\"", 20));
+    CHECK(t, shop_metric(s, "\nvllm:kv_cache_usage_perc{") == 0);
+    CHECK(t, shop_metric(s, "\nvllm:generation_tokens_total{") <
+                 20 * 2000); /* nobody was served to the end */
+    CHECK(t, shop_complete(s, "{\"prompt\": \"abc\"}", heard) == 200, "%s", heard);
+    free(heard);
 }
 
 static void leaving(test *t) {
-    shop s;
-    char *heard = malloc(ANSWER);
-    int fd[20];
-    CHECK_OK(t, s.cx,
-             shop_open(t, &s, &(server_options){.most_jobs = 20},
-                       &(engine_options){.context = 2048, .sequences = 4, .kv_tokens = 8192}));
-    for (int i = 0; i < 20; i++) /* four run, the others wait */
-        fd[i] = ask_begin(s.port, "POST /v1/completions", "",
-                          "{\"prompt\": \"abc\", \"max_tokens\": 2000, \"stream\": true}");
-    CHECK(t, settles(&s, "\nvllm:num_requests_running{", 4));
-    CHECK(t, complete(&s, "{\"prompt\": \"abc\"}", heard) == 429 && strstr(heard, "retry-after:"),
-          "%s", heard);
-    for (int i = 0; i < 20; i++) close(fd[i]);
-    CHECK(t, settles(&s, "\nvllm:num_requests_running{", 0) &&
-                 settles(&s, "\nvllm:num_requests_waiting{", 0));
-    CHECK(t, settles(&s, "\nvllm:request_success_total{finished_reason=\"abort\"", 20));
-    CHECK(t, metric(&s, "\nvllm:kv_cache_usage_perc{") == 0);
-    CHECK(t, metric(&s, "\nvllm:generation_tokens_total{") <
-                 20 * 2000); /* nobody was served to the end */
-    CHECK(t, complete(&s, "{\"prompt\": \"abc\"}", heard) == 200, "%s", heard);
-    shop_close(&s);
+    in_shop(t,
+            &(shop_way){.server = {.most_jobs = 20},
+                        .engine = {.context = 2048, .sequences = 4, .kv_tokens = 8192}},
+            leaving_in);
+}
+
+static void draining_in(test *t, shop *s) {
+    char *heard = malloc(SHOP_ANSWER);
+    int fd = ask_begin(s->port, "POST /v1/completions", "",
+                       "{\"prompt\": \"abc\", \"max_tokens\": 1500}");
+    CHECK(t, shop_settles(s, "\nvllm:num_requests_running{", 1));
+    server_drain(s->server);
+    CHECK(t, shop_complete(s, "{\"prompt\": \"abc\"}", heard) == 503, "%s", heard);
+    CHECK(t, ask(s->port, "GET /ready", "", "", heard, SHOP_ANSWER) == 503);
+    CHECK(t, hear(fd, "\"completion_tokens\":1500", heard, SHOP_ANSWER),
+          "a request in flight was not finished: %s", heard);
+    close(fd);
+    shop_wait(s);
+    CHECK(t, s->ended == STATUS_OK);
     free(heard);
 }
 
 static void draining(test *t) {
-    shop s;
-    char *heard = malloc(ANSWER);
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 2048}));
-    int fd = ask_begin(s.port, "POST /v1/completions", "",
-                       "{\"prompt\": \"abc\", \"max_tokens\": 1500}");
-    CHECK(t, settles(&s, "\nvllm:num_requests_running{", 1));
-    server_drain(s.server);
-    CHECK(t, complete(&s, "{\"prompt\": \"abc\"}", heard) == 503, "%s", heard);
-    CHECK(t, ask(s.port, "GET /ready", "", "", heard, ANSWER) == 503);
-    CHECK(t, hear(fd, "\"completion_tokens\":1500", heard, ANSWER),
-          "a request in flight was not finished: %s", heard);
-    close(fd);
-    pthread_join(s.thread, NULL);
-    CHECK(t, s.ended == STATUS_OK);
-    pthread_create(&s.thread, NULL, keep_shop, &s); /* for shop_close to join */
-    shop_close(&s);
-    free(heard);
+    in_shop(t, &(shop_way){.engine = {.context = 2048}}, draining_in);
+}
+
+static const char *keys_path(test *t) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/keys", test_folder(t));
+    return path;
+}
+
+static void locked_in(test *t, shop *s) {
+    char heard[4096];
+    CHECK(t, ask(s->port, "GET /v1/models", "", "", heard, sizeof heard) == 401, "%s", heard);
+    CHECK(t, ask(s->port, "GET /v1/models", "Authorization: Bearer open\r\n", "", heard,
+                 sizeof heard) == 401);
+    CHECK(t,
+          ask(s->port, "GET /v1/models", "Authorization: Bearer open sesame\r\n", "", heard,
+              sizeof heard) == 200,
+          "%s", heard);
+    CHECK(t, ask(s->port, "GET /health", "", "", heard, sizeof heard) == 200);
+    CHECK_OK(t, s->cx, file_write_whole(s->cx, keys_path(t), "other\n", 6));
+    server_reload(s->server);
+    int code = 0;
+    for (int i = 0; i < 100 && code != 200; i++, time_sleep_ns(2000000))
+        code = ask(s->port, "GET /v1/models", "Authorization: Bearer other\r\n", "", heard,
+                   sizeof heard);
+    CHECK(t, code == 200 && ask(s->port, "GET /v1/models", "Authorization: Bearer open sesame\r\n",
+                                "", heard, sizeof heard) == 401);
 }
 
 static void locked(test *t) {
-    shop s;
-    char heard[4096], path[512];
     context *cx = context_new();
-    snprintf(path, sizeof path, "%s.keys", test_folder(t));
-    CHECK_OK(t, cx, file_write_whole(cx, path, "# keys\nopen sesame\n", 19));
-    CHECK_OK(
-        t, s.cx,
-        shop_open(t, &s, &(server_options){.keys_file = path}, &(engine_options){.context = 64}));
-    CHECK(t, ask(s.port, "GET /v1/models", "", "", heard, sizeof heard) == 401, "%s", heard);
-    CHECK(t, ask(s.port, "GET /v1/models", "Authorization: Bearer open\r\n", "", heard,
-                 sizeof heard) == 401);
-    CHECK(t,
-          ask(s.port, "GET /v1/models", "Authorization: Bearer open sesame\r\n", "", heard,
-              sizeof heard) == 200,
-          "%s", heard);
-    CHECK(t, ask(s.port, "GET /health", "", "", heard, sizeof heard) == 200);
-    CHECK_OK(t, cx, file_write_whole(cx, path, "other\n", 6));
-    server_reload(s.server);
-    int code = 0;
-    for (int i = 0; i < 100 && code != 200; i++, time_sleep_ns(2000000))
-        code = ask(s.port, "GET /v1/models", "Authorization: Bearer other\r\n", "", heard,
-                   sizeof heard);
-    CHECK(t, code == 200 && ask(s.port, "GET /v1/models", "Authorization: Bearer open sesame\r\n",
-                                "", heard, sizeof heard) == 401);
-    shop_close(&s);
-    unlink(path);
+    CHECK_OK(t, cx, file_write_whole(cx, keys_path(t), "# keys\nopen sesame\n", 19));
+    in_shop(t, &(shop_way){.server = {.keys_file = keys_path(t)}, .engine = {.context = 64}},
+            locked_in);
     context_free(cx);
 }
 
-static void refusals(test *t) {
+static void refusals_in(test *t, shop *s) {
     static const struct {
         const char *what, *body;
         int code;
@@ -368,11 +256,9 @@ static void refusals(test *t) {
         {"POST /detokenize", "{\"tokens\": [99999]}", 400, "vocabulary"},
         {"GET /v1/models/other", "", 404, "no such model"},
     };
-    shop s;
-    char *heard = malloc(ANSWER), *body = calloc(1, 4096);
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 128}));
+    char *heard = malloc(SHOP_ANSWER), *body = calloc(1, 4096);
     for (int64_t i = 0; i < COUNT_OF(cases); i++) {
-        int code = ask(s.port, cases[i].what, "", cases[i].body, heard, ANSWER);
+        int code = ask(s->port, cases[i].what, "", cases[i].body, heard, SHOP_ANSWER);
         CHECK(t, code == cases[i].code && strstr(heard, cases[i].words), "%s %s: %d\n%s",
               cases[i].what, cases[i].body, code, heard);
         CHECK(t, strstr(heard, "\"error\":{\"message\":"), "%s", heard);
@@ -380,29 +266,109 @@ static void refusals(test *t) {
     int n = sprintf(body, "{\"prompt\": \"");
     memset(body + n, 'a', 200);
     strcpy(body + n + 200, "\"}");
-    CHECK(t, complete(&s, body, heard) == 400 && strstr(heard, "\"param\":\"prompt\""), "%s",
+    CHECK(t, shop_complete(s, body, heard) == 400 && strstr(heard, "\"param\":\"prompt\""), "%s",
           heard);
-    CHECK(t, complete(&s, "{\"prompt\": \"a\"}", heard) == 200, "%s", heard); /* and goes on */
-    shop_close(&s);
+    CHECK(t, shop_complete(s, "{\"prompt\": \"a\"}", heard) == 200, "%s", heard); /* and goes on */
     free(heard), free(body);
 }
 
-static void counts(test *t) {
-    shop s;
-    char *heard = malloc(ANSWER);
-    CHECK_OK(t, s.cx, shop_open(t, &s, &(server_options){0}, &(engine_options){.context = 256}));
+static void refusals(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 128}}, refusals_in);
+}
+
+static void counts_in(test *t, shop *s) {
+    char *heard = malloc(SHOP_ANSWER);
     for (int i = 0; i < 5; i++)
-        CHECK(t, complete(&s, "{\"prompt\": \"abcd\", \"max_tokens\": 7}", heard) == 200);
-    CHECK(t, settles(&s, "\nvllm:generation_tokens_total{", 35) &&
-                 metric(&s, "\nvllm:prompt_tokens_total{") == 20);
-    CHECK(t, settles(&s, "\nvllm:request_success_total{finished_reason=\"length\"", 5));
-    CHECK(t, metric(&s, "\nvllm:time_to_first_token_seconds_count{") == 5 &&
-                 metric(&s, "\nvllm:inter_token_latency_seconds_count{") == 30);
-    shop_close(&s);
+        CHECK(t, shop_complete(s, "{\"prompt\": \"abcd\", \"max_tokens\": 7}", heard) == 200);
+    CHECK(t, shop_settles(s, "\nvllm:generation_tokens_total{", 35) &&
+                 shop_metric(s, "\nvllm:prompt_tokens_total{") == 20);
+    CHECK(t, shop_settles(s, "\nvllm:request_success_total{finished_reason=\"length\"", 5));
+    CHECK(t, shop_metric(s, "\nvllm:time_to_first_token_seconds_count{") == 5 &&
+                 shop_metric(s, "\nvllm:inter_token_latency_seconds_count{") == 30);
     free(heard);
 }
 
-const test_case suite_serve[] = {
-    {"among_others", among_others}, {"streams", streams},   {"scores", scores},
-    {"leaving", leaving, true},     {"draining", draining}, {"locked", locked},
-    {"refusals", refusals},         {"counts", counts},     {0}};
+static void counts(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 256}}, counts_in);
+}
+
+typedef struct base64_reader {
+    const char *at;
+    uint32_t held;
+    int bits;
+} base64_reader;
+
+/* Little-endian. */
+static float next_float(base64_reader *r) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t word = 0;
+    float x;
+    for (int byte = 0; byte < 4; byte++, r->bits -= 8) {
+        for (; r->bits < 8; r->bits += 6)
+            r->held = r->held << 6 | (uint32_t)(strchr(digits, *r->at++) - digits);
+        word |= (r->held >> (r->bits - 8) & 255) << 8 * byte;
+    }
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+/* Texts, lists and ids; numbers and base64; what is refused, and that what it costs is bounded. */
+static void vectors_in(test *t, shop *s) {
+    static const struct {
+        const char *body;
+        int code;
+        const char *words;
+    } cases[] = {
+        {"{\"input\": \"Hi\", \"model\": \"toy\", \"user\": \"me\"}", 200, "\"prompt_tokens\":2"},
+        {"{\"input\": [\"Hi\", \"you\"]}", 200, "\"index\":1"},
+        {"{\"input\": [72, 105], \"dimensions\": 128}", 200, "\"total_tokens\":2"},
+        {"{\"input\": \"Hi\", \"dimensions\": 64}", 400, "\"param\":\"dimensions\""},
+        {"{\"input\": [72, 256]}", 400, "vocabulary is 0 .. 255"},
+        {"{\"input\": []}", 400, "\"param\":\"input\""},
+        {"{\"input\": [\"a\", \"\"]}", 400, "empty"},
+        {"{\"input\": \"Hi\", \"encoding_format\": \"hex\"}", 400, "encoding_format"},
+        {"{\"input\": \"123456789 123456789 123456789 123456789 123456789 123456789 12345\"}", 400,
+         "65 tokens; this model takes 64"},
+        {"{\"input\": \"Hi\", \"model\": \"other\"}", 404, "other"},
+    };
+    char *heard = alone, *text = among;
+    for (int64_t i = 0; i < COUNT_OF(cases); i++) {
+        int code = ask(s->port, "POST /v1/embeddings", "", cases[i].body, heard, SHOP_ANSWER);
+        CHECK(t, code == cases[i].code && strstr(heard, cases[i].words), "%s: %d\n%s",
+              cases[i].body, code, heard);
+    }
+    CHECK(t, shop_complete(s, "{\"prompt\": \"a\"}", heard) == 400 && strstr(heard, "vectors"));
+    CHECK(t, ask(s->port, "POST /v1/embeddings", "", "{\"input\": [\"one\", \"Hi\"]}", heard,
+                 SHOP_ANSWER) == 200);
+    CHECK(t, ask(s->port, "POST /v1/embeddings", "",
+                 "{\"input\": [[72, 105]], \"encoding_format\": \"base64\"}", text,
+                 SHOP_ANSWER) == 200);
+    const char *from = strstr(strstr(heard, "\"index\":1"), "[") + 1;
+    const char *coded = strstr(text, "\"embedding\":\"") + 13;
+    double squares = 0;
+    base64_reader bytes = {.at = coded};
+    for (int i = 0; i < 128; i++) { /* the same numbers, as text and as bytes */
+        float x = next_float(&bytes);
+        char *end;
+        CHECK(t, (float)strtod(from, &end) == x, "number %d: %s is %g", i, from, (double)x);
+        from = end + 1;
+        squares += (double)x * (double)x;
+    }
+    CHECK(t, fabs(squares - 1) < 1e-3 && coded[684] == '"' && coded[683] == '=', "%g", squares);
+    CHECK(t, shop_settles(s, "\nvllm:request_success_total{finished_reason=\"stop\"", 5));
+}
+
+static void vectors(test *t) {
+    in_shop(t, &(shop_way){.makes_vectors = true}, vectors_in);
+}
+
+const test_case suite_serve[] = {{"among_others", among_others},
+                                 {"streams", streams},
+                                 {"scores", scores},
+                                 {"leaving", leaving, true},
+                                 {"draining", draining},
+                                 {"locked", locked},
+                                 {"vectors", vectors},
+                                 {"refusals", refusals},
+                                 {"counts", counts},
+                                 {0}};

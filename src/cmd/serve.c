@@ -17,7 +17,7 @@ typedef struct serve_options {
     int64_t most_requests, most_connections, most_body;
     double timeout, idle;
     int kv_format, act;
-    bool prefix_cache;
+    bool prefix_cache, embed;
     guess_options guess;
 } serve_options;
 
@@ -49,6 +49,8 @@ static const option_def options[] = {
     OPTION(serve_options, policy, OPTION_STRING, .initial = "first_come",
            .help = "who goes first among those that wait"),
     GUESS_OPTIONS(serve_options),
+    OPTION(serve_options, embed, OPTION_BOOL,
+           .help = "make vectors of texts (/v1/embeddings) with a model that could write too"),
     OPTION(serve_options, tools, OPTION_STRING,
            .help = "dialect of tool calls: hermes, llama3, mistral, harmony, plain; as the chat "
                    "template tells"),
@@ -82,6 +84,7 @@ typedef struct serving {
     chat *chat;
     guess_draft draft;
     engine *engine;
+    embedder *embedder;
     server *server;
     pthread_t signals;
     bool has_signals;
@@ -147,6 +150,9 @@ static status open_model(serving *s) {
     status st = chat_open(s->web_cx, call->args[0], s->tokens, &s->chat);
     if (st != STATUS_OK) return context_fail(call->cx, st, "%s", context_error(s->web_cx));
     engine_model m = engine_model_of(s->model, s->tokens);
+    if (o->embed || !s->model->def->logits)
+        return embedder_open(call->cx, &m, &(embedder_options){.threads = o->threads},
+                             &s->embedder);
     engine_options e = {.context = o->context,
                         .tokens = o->step_tokens,
                         .sequences = o->sequences,
@@ -170,6 +176,7 @@ static status open_server(serving *s) {
     server_model m = {.engine_cx = call->cx,
                       .web_cx = s->web_cx,
                       .engine = s->engine,
+                      .embedder = s->embedder,
                       .config = &s->model->config,
                       .tokens = s->tokens,
                       .chat = s->chat};
@@ -204,6 +211,7 @@ static void close_all(serving *s) {
     }
     server_close(s->server);
     engine_close(s->engine);
+    embedder_close(s->embedder);
     guess_close(&s->draft);
     chat_close(s->chat);
     tokenizer_free(s->tokens);

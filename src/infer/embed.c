@@ -100,6 +100,10 @@ int64_t embedder_width(const embedder *e) {
     return e->model.config->hidden;
 }
 
+int64_t embedder_longest(const embedder *e) {
+    return e->longest;
+}
+
 static status check_text(const embedder *e, const embedder_text *t, int64_t number) {
     int64_t vocabulary = e->model.config->vocabulary;
     if (t->n < 1) FAIL(e->cx, STATUS_BAD_ARGUMENT, "text %lld is empty", (long long)number + 1);

@@ -24,6 +24,7 @@ status embedder_open(context *cx, const engine_model *m, const embedder_options 
                      embedder **out) MUST_USE;
 void embedder_close(embedder *e); /* NULL is fine */
 int64_t embedder_width(const embedder *e);
+int64_t embedder_longest(const embedder *e); /* tokens of one text */
 /* Vectors of `n` texts, one behind the other. A text that is empty or longer than the model can take is refused. */
 status embedder_run(embedder *e, const embedder_text *texts, int64_t n, float *out) MUST_USE;
 

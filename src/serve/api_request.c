@@ -302,7 +302,7 @@ static const field fields[] = {
     OWN("audio", API_CHAT, read_unsupported),
     OWN("web_search_options", API_CHAT, read_unsupported),
     OWN("prediction", API_CHAT, read_unsupported),
-    OWN("dimensions", API_EMBEDDINGS, read_unsupported),
+    {"dimensions", API_EMBEDDINGS, FIELD_INTEGER, AT(dimensions), 1, 1 << 20, NULL},
     OWN("modalities", API_CHAT, read_modalities),
     {"user", ALL, FIELD_IGNORED, 0, 0, 0, NULL},
     {"metadata", ALL, FIELD_IGNORED, 0, 0, 0, NULL},

@@ -54,7 +54,9 @@ typedef struct api_request {
     int64_t priority;
     const char *cache_salt; /* requests of different salts never share cached prompts */
     bool add_special_tokens;
-    bool base64; /* embeddings: encoding_format */
+    /* embeddings */
+    bool base64;        /* encoding_format */
+    int64_t dimensions; /* 0: those of the model */
 } api_request;
 
 /* What is wrong with a request, as the API reports it. */

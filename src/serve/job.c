@@ -10,14 +10,18 @@
 #include <string.h>
 
 static const char *path_of(const job *j) {
-    return j->q.endpoint == API_CHAT ? "/v1/chat/completions" : "/v1/completions";
+    return j->q.endpoint == API_CHAT         ? "/v1/chat/completions"
+           : j->q.endpoint == API_EMBEDDINGS ? "/v1/embeddings"
+                                             : "/v1/completions";
 }
 
 /* Ids are told apart within a process by a count, and between processes by the time. */
 static void make_id(job *j) {
     static atomic_uint_fast64_t count;
     uint64_t n = atomic_fetch_add(&count, 1), salt = (uint64_t)time_ns();
-    const char *kind = j->q.endpoint == API_CHAT ? "chatcmpl" : "cmpl";
+    const char *kind = j->q.endpoint == API_CHAT         ? "chatcmpl"
+                       : j->q.endpoint == API_EMBEDDINGS ? "embd"
+                                                         : "cmpl";
     snprintf(j->id, sizeof j->id, "%s-%016llx%04llx", kind,
              (unsigned long long)rng_at(salt, n, 0).word[0] << 32 |
                  (unsigned long long)rng_at(salt, n, 1).word[0],
@@ -57,8 +61,26 @@ bool job_encode(arena *mem, const job_encoders *encoders, const api_request *q, 
                memory ? "not enough memory for this request" : context_error(encoders->cx));
 }
 
+/* A text that becomes a vector. */
+static bool check_text(job *j, const job_prompt *p, api_problem *problem) {
+    char text[256];
+    int64_t vocabulary = tokenizer_size(j->world->tokens);
+    if (!p->n_ids) return bad(&j->mem, problem, 400, "input", "the input is empty");
+    for (int64_t i = 0; i < p->n_ids; i++) {
+        if (p->ids[i] < vocabulary) continue;
+        snprintf(text, sizeof text, "token %d: the vocabulary is 0 .. %lld", p->ids[i],
+                 (long long)vocabulary - 1);
+        return bad(&j->mem, problem, 400, "input", text);
+    }
+    if (p->n_ids <= j->world->most_context) return true;
+    snprintf(text, sizeof text, "an input has %lld tokens; this model takes %lld",
+             (long long)p->n_ids, (long long)j->world->most_context);
+    return bad(&j->mem, problem, 400, "input", text);
+}
+
 static bool check_length(job *j, const job_prompt *p, api_problem *problem) {
     char text[256];
+    if (j->q.endpoint == API_EMBEDDINGS) return check_text(j, p, problem);
     int64_t room = j->world->most_context - p->n_ids;
     const char *param = j->q.endpoint == API_CHAT ? "messages" : "prompt";
     if (!p->n_ids)
@@ -134,6 +156,12 @@ static bool fill(job *j, const job_encoders *encoders, const api_defaults *defau
                  "the model '%.100s' does not exist here; this server has '%.100s'", j->q.model,
                  j->world->model);
         return bad(&j->mem, problem, 404, "model", text);
+    }
+    if (j->q.dimensions && j->q.dimensions != j->world->width) {
+        char text[256];
+        snprintf(text, sizeof text, "dimensions of %lld: the vectors of this model have %lld",
+                 (long long)j->q.dimensions, (long long)j->world->width);
+        return bad(&j->mem, problem, 400, "dimensions", text);
     }
     make_id(j);
     j->n_prompts = (int32_t)MAX_OF(j->q.n_prompts, 1);
@@ -244,6 +272,8 @@ static void echo(job *j, const job_prompt *p) {
 
 bool job_submit(job *j, engine *e) {
     j->submitted = time_seconds();
+    metrics_count(j->world->metrics, METRIC_PROMPT_TOKENS, e ? 0 : (double)j->prompt_tokens);
+    if (!e) return true;
     for (int32_t i = 0; i < j->n_prompts; i++) {
         engine_request r = request_of(j, &j->prompts[i]);
         status st = engine_submit(e, &r, &j->prompts[i].engine_id);
@@ -266,11 +296,12 @@ bool job_submit(job *j, engine *e) {
 
 void job_cancel(job *j, engine *e) {
     j->cancelled = true;
-    for (int32_t i = 0; i < j->n_prompts; i++) engine_cancel(e, j->prompts[i].engine_id);
+    for (int32_t i = 0; e && i < j->n_prompts; i++) engine_cancel(e, j->prompts[i].engine_id);
+    if (!e) job_sum_up(j);
 }
 
 void job_fail(job *j, int code, const char *message) {
-    j->cancelled = true;
+    j->cancelled = j->failed = true;
     metrics_finished(j->world->metrics, METRIC_ERROR);
     if (j->q.stream) http_end(j->x);
     reply_error(j->x, &(api_problem){code, message, NULL});
@@ -289,7 +320,7 @@ static void count_token(job *j) {
     j->last = now;
 }
 
-static void sum_up(job *j) {
+void job_sum_up(job *j) {
     metrics *m = j->world->metrics;
     int64_t tokens = 0;
     bool stopped = true;
@@ -304,7 +335,8 @@ static void sum_up(job *j) {
     metrics_observe(m, METRIC_DECODE_TIME, time_seconds() - first);
     metrics_observe(m, METRIC_REQUEST_PROMPT, (double)j->prompt_tokens);
     metrics_observe(m, METRIC_REQUEST_GENERATION, (double)tokens);
-    metrics_finished(m, j->cancelled ? METRIC_ABORT : stopped ? METRIC_STOP : METRIC_LENGTH);
+    if (!j->failed)
+        metrics_finished(m, j->cancelled ? METRIC_ABORT : stopped ? METRIC_STOP : METRIC_LENGTH);
     log_info("path=%s id=%s request_id=%s status=%s prompt_tokens=%lld tokens=%lld ttft=%.3f "
              "seconds=%.3f",
              path_of(j), j->id, http_request_of(j->x)->request_id, j->cancelled ? "gone" : "200",
@@ -339,5 +371,5 @@ void job_tell(void *user, const engine_event *event) {
     if (!job_done(j)) return;
     if (!j->cancelled && j->q.stream) reply_end_stream(j);
     if (!j->cancelled && !j->q.stream) reply_whole(j);
-    sum_up(j);
+    job_sum_up(j);
 }

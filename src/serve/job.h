@@ -20,6 +20,7 @@ typedef struct job_world {
     const answer_dialect *dialect;
     metrics *metrics;
     int64_t most_context;
+    int64_t width;      /* of the vectors it makes; 0: it writes text */
     context *engine_cx; /* where the engine says what went wrong; on its thread only */
 } job_world;
 
@@ -70,7 +71,7 @@ typedef struct job {
     int32_t n_prompts, samples, n_choices, n_done;
     int64_t prompt_tokens;
     double arrived, submitted, first, last; /* seconds */
-    bool cancelled;
+    bool cancelled, failed; /* failed: it was answered with an error, and counted */
     struct job *next;
 } job;
 
@@ -90,7 +91,7 @@ bool job_encode(arena *mem, const job_encoders *encoders, const api_request *q, 
                 job_prompt *out, api_problem *problem);
 void job_free(job *j);
 
-/* Hands all prompts to the engine. False: the request was answered with an error. */
+/* Hands all prompts to the engine (NULL: they become vectors). False: the request was answered with an error. */
 bool job_submit(job *j, engine *e);
 void job_cancel(job *j, engine *e);
 /* An engine_request's `tell`; `user` is a job_prompt. */
@@ -98,6 +99,8 @@ void job_tell(void *user, const engine_event *event);
 static inline bool job_done(const job *j) {
     return j->n_done == j->n_choices;
 }
+/* Counts and logs a job that is done. */
+void job_sum_up(job *j);
 /* Ends a job that cannot go on. */
 void job_fail(job *j, int code, const char *message);
 

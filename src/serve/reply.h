@@ -23,5 +23,7 @@ void reply_end_stream(job *j);
 
 /* ---- the whole answer at once ---- */
 void reply_whole(job *j);
+/* Of a job whose choices hold vectors of `width` floats as their content. */
+void reply_vectors(job *j, int64_t width);
 
 #endif

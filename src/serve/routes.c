@@ -188,6 +188,12 @@ static void generate(server *s, http_exchange *x, api_endpoint endpoint) {
         refuse(x, 503, draining ? "the server is going down" : "the model is being loaded");
         return;
     }
+    if (!s->model.engine != (endpoint == API_EMBEDDINGS)) {
+        refuse(x, 400,
+               s->model.engine ? "this model generates text; embeddings need an encoder"
+                               : "this model makes vectors, at /v1/embeddings; it writes no text");
+        return;
+    }
     job *j = job_new(&s->world, &s->encoders, endpoint, &s->defaults, x, &problem);
     if (!j) {
         reply_error(x, &problem);
@@ -203,8 +209,7 @@ static void on_chat(server *s, http_exchange *x) {
     generate(s, x, API_CHAT);
 }
 static void on_embeddings(server *s, http_exchange *x) {
-    (void)s;
-    refuse(x, 400, "this model generates text; embeddings need an encoder");
+    generate(s, x, API_EMBEDDINGS);
 }
 
 /* ---- routes ---- */
@@ -304,7 +309,9 @@ static status set_up(server *s) {
                            .dialect = s->options.dialect ? answer_dialect_named(s->options.dialect)
                                                          : answer_dialect_of(s->model.chat->source),
                            .metrics = &s->metrics,
-                           .most_context = engine_context(s->model.engine),
+                           .most_context = s->model.engine ? engine_context(s->model.engine)
+                                                           : embedder_longest(s->model.embedder),
+                           .width = s->model.engine ? 0 : embedder_width(s->model.embedder),
                            .engine_cx = s->model.engine_cx};
     s->options.http.handlers = (http_handlers){on_request, on_gone, on_poke, s};
     return STATUS_OK;

@@ -60,6 +60,10 @@ static http_exchange *take_gone(server *s) {
 
 /* ---- the engine's thread ---- */
 
+static bool is_busy(const server *s) {
+    return s->model.engine ? engine_busy(s->model.engine) : embed_busy(s->running);
+}
+
 static void finish_job(server *s, job *j) {
     job_free(j);
     pthread_mutex_lock(&s->lock);
@@ -73,7 +77,7 @@ static void submit_arrived(server *s) {
         if (http_is_gone(j->x)) {
             metrics_finished(&s->metrics, METRIC_ABORT);
             finish_job(s, j);
-        } else if (job_submit(j, s->model.engine) || engine_busy(s->model.engine)) {
+        } else if (job_submit(j, s->model.engine) || is_busy(s)) {
             /* parts of one that was refused may be with the engine still, to be told that they are cancelled */
             j->next = s->running;
             s->running = j;
@@ -102,7 +106,7 @@ static void cancel_late(server *s) {
 static void free_done(server *s) {
     for (job **at = &s->running; *at;) {
         job *j = *at;
-        if (job_done(j) || (j->cancelled && !engine_busy(s->model.engine))) {
+        if (job_done(j) || (j->cancelled && !(s->model.engine && is_busy(s)))) {
             *at = j->next;
             finish_job(s, j);
         } else {
@@ -142,18 +146,23 @@ static void fail_all(server *s) {
         if (!j->cancelled) job_fail(j, 500, "the engine failed; the server is going down");
 }
 
+static status step(server *s) {
+    if (!s->model.engine) return embed_step(s->running, s->model.embedder, &s->space);
+    engine_stats before = engine_look(s->model.engine);
+    status st = engine_step(s->model.engine);
+    measure(s, &before);
+    return st;
+}
+
 status server_run(server *s) {
-    engine *e = s->model.engine;
     status st = STATUS_OK;
     atomic_store(&s->is_ready, true);
     while (st == STATUS_OK) {
-        engine_stats before = engine_look(e);
         submit_arrived(s);
         cancel_gone(s);
         cancel_late(s);
-        if (engine_busy(e)) {
-            st = engine_step(e);
-            measure(s, &before);
+        if (is_busy(s)) {
+            st = step(s);
             free_done(s);
         } else {
             free_done(s);
@@ -205,7 +214,8 @@ status server_open(context *cx, const server_model *m, const server_options *o, 
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->news, NULL);
     metrics_open(&s->metrics);
-    status st = server_set_up_web(s);
+    status st = m->engine ? STATUS_OK : embed_space_make(cx, m->embedder, &s->space);
+    if (st == STATUS_OK) st = server_set_up_web(s);
     if (st == STATUS_OK) st = http_open(cx, &s->options.http, &s->http);
     if (st == STATUS_OK && pthread_create(&s->thread, NULL, run_http, s))
         st = context_fail(cx, STATUS_IO, "cannot start the HTTP thread");
@@ -235,6 +245,7 @@ void server_close(server *s) {
     for (http_exchange *x; (x = take_gone(s));) http_release(x);
     http_close(s->http);
     context_release(s->cx, s->gone);
+    embed_space_free(s->cx, &s->space);
     server_free_web(s);
     metrics_close(&s->metrics);
     pthread_cond_destroy(&s->news);

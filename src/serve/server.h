@@ -10,7 +10,7 @@
 #define SERVE_SERVER_H
 
 #include "infer/chat.h"
-#include "infer/engine.h"
+#include "infer/embed.h"
 #include "serve/http.h"
 
 typedef struct server server;
@@ -24,11 +24,12 @@ typedef struct server_options {
     double timeout_seconds; /* of a request, from its arrival; 0: none */
 } server_options;
 
-/* What it serves; all must outlive the server. The engine and `engine_cx` are used on the thread that runs, `chat` and
- * its context `web_cx` on the HTTP thread. */
+/* What it serves; all must outlive the server. The engine or embedder and `engine_cx` are used on the thread that runs,
+ * `chat` and its context `web_cx` on the HTTP thread. */
 typedef struct server_model {
     context *engine_cx, *web_cx;
-    engine *engine;
+    engine *engine;     /* NULL: it makes vectors */
+    embedder *embedder; /* NULL: it writes text */
     const model_config *config;
     const tokenizer *tokens;
     const chat *chat;

@@ -2,7 +2,7 @@
 #ifndef SERVE_SERVER_PARTS_H
 #define SERVE_SERVER_PARTS_H
 
-#include "serve/job.h"
+#include "serve/embed.h"
 #include "serve/keys.h"
 #include "serve/server.h"
 #include <pthread.h>
@@ -26,7 +26,9 @@ struct server {
     int64_t n_gone, cap_gone, n_jobs;
     bool draining, reload;
 
-    job *running; /* engine thread only */
+    /* engine thread only */
+    job *running;
+    embed_space space;
 
     /* HTTP thread only */
     encoder *encoder;
