@@ -16,33 +16,42 @@ ALWAYS_INLINE __m512 dot(matmul_kind kind, __m512 sum, __m512 a, __m512 b) {
     return sum;
 }
 
-/* UNROLL groups; a3 is three rows below a. */
-ALWAYS_INLINE void groups_of(matmul_kind kind, int rows, int vectors, __m512 acc[STRIP][4],
-                             const char *a, const char *a3, int64_t stride, const char *b) {
-    for (int g = 0; g < UNROLL; g++) {
-        __m512 x[4];
-        for (int v = 0; v < vectors; v++) x[v] = _mm512_loadu_ps(b + g * GROUP_BYTES + v * 64);
-        for (int r = 0; r < rows; r++) {
-            const char *at = (r < 3 ? a + r * stride : a3 + (r - 3) * stride) + g * 4;
-            int32_t group; /* of bf16 or int8 it need not be aligned */
-            memcpy(&group, at, sizeof group);
-            __m512 y = (__m512)_mm512_set1_epi32(group);
-            for (int v = 0; v < vectors; v++) acc[r][v] = dot(kind, acc[r][v], y, x[v]);
-        }
+/* The sums are variables of their own: as an array they would pass through memory at either end. */
+#define ROW_OF(X, r) X(r, 0) X(r, 1) X(r, 2) X(r, 3)
+#define EACH(X) ROW_OF(X, 0) ROW_OF(X, 1) ROW_OF(X, 2) ROW_OF(X, 3) ROW_OF(X, 4) ROW_OF(X, 5)
+#define WHERE(r, v) if (r < rows && v < vectors)
+#define ZERO(r, v) __m512 c##r##v = _mm512_setzero_ps();
+#define LOAD(r, v) WHERE(r, v) c##r##v = _mm512_loadu_ps(t->c + r * PANEL + v * 16);
+#define STORE(r, v) WHERE(r, v) _mm512_storeu_ps(t->c + r * PANEL + v * 16, c##r##v);
+#define DOT(r, v) WHERE(r, v) c##r##v = dot(kind, c##r##v, y, x[v]);
+#define GROUP_ROW(r)                                                                               \
+    if (r < rows) {                                                                                \
+        int32_t group; /* of bf16 or int8 it need not be aligned */                                \
+        memcpy(&group, (r < 3 ? a + r * stride : a3 + (r - 3) * stride) + g * 4, sizeof group);    \
+        __m512 y = (__m512)_mm512_set1_epi32(group);                                               \
+        ROW_OF(DOT, r)                                                                             \
     }
-}
 
-/* Each step fetches `lines` of what comes next of b, and the next strip of a. */
+/* Each step fetches `lines` of what comes next of b, and the next strip of a; a3 is three rows below a. */
 ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
                            const matmul_tile *t) {
-    __m512 acc[STRIP][4];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++)
-            acc[r][v] = t->first ? _mm512_setzero_ps() : _mm512_loadu_ps(t->c + r * PANEL + v * 16);
+    EACH(ZERO)
+    if (!t->first) {
+        EACH(LOAD)
+    }
     const int64_t stride = t->a_stride, ahead = t->next_a - t->a;
     const char *b = t->b, *a = t->a, *a3 = a + 3 * stride, *next = t->next;
     for (const char *end = b + t->groups * GROUP_BYTES; b < end; b += UNROLL * GROUP_BYTES) {
-        groups_of(kind, rows, vectors, acc, a, a3, stride, b);
+        for (int g = 0; g < UNROLL; g++) {
+            __m512 x[4];
+            for (int v = 0; v < vectors; v++) x[v] = _mm512_loadu_ps(b + g * GROUP_BYTES + v * 64);
+            GROUP_ROW(0)
+            GROUP_ROW(1)
+            GROUP_ROW(2)
+            GROUP_ROW(3)
+            GROUP_ROW(4)
+            GROUP_ROW(5)
+        }
         for (int r = 0; r < rows && lines == 1; r++)
             PREFETCH((r < 3 ? a + r * stride : a3 + (r - 3) * stride) + ahead);
         for (int i = 0; i < lines; i++) PREFETCH(next + i * CACHE_LINE);
@@ -50,8 +59,7 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
         a += UNROLL * 4;
         a3 += UNROLL * 4;
     }
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) _mm512_storeu_ps(t->c + r * PANEL + v * 16, acc[r][v]);
+    EACH(STORE)
 }
 
 #define TILE(kind, rows, vectors)                                                                  \

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. */
-enum { PREPARE_ROWS = 32, STATE_BYTES = 64, MAX_INT8_K = 65536, FETCH_BYTES = 16384 };
+enum { PREPARE_ROWS = 64, STATE_BYTES = 64, MAX_INT8_K = 65536, FETCH_BYTES = 16384 };
 
 static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
@@ -236,7 +236,9 @@ static matmul_plan plan_of(const matmul_family *f, const call *c) {
     x.panel_bytes = panel_bytes(f->kind, x.k);
     x.b_bytes = x.panels * x.panel_bytes;
     x.pack_b = !tb->layout;
-    bool same = is(ta->format, f->kind == MATMUL_F32 ? "f32" : "bf16");
+    /* Rows of codes do not begin at a cache line, which broadcasts do not mind, but tiles do. */
+    bool same =
+        f->kind == MATMUL_INT8 ? f->even : is(ta->format, f->kind == MATMUL_F32 ? "f32" : "bf16");
     x.pack_a = x.p->trans_a || !same || x.k % (x.per_group * f->unit_groups);
     x.a_stride = a.stride;
     if (x.pack_a) {
@@ -287,7 +289,8 @@ static int64_t prepare_b_units(const matmul_plan *x) {
 }
 
 static int64_t prepare_a_units(const matmul_plan *x) {
-    return x->pack_a ? x->batch * div_up(x->m, PREPARE_ROWS) : 0;
+    bool needed = x->pack_a || x->f->kind == MATMUL_INT8;
+    return needed ? x->batch * div_up(x->m, PREPARE_ROWS) : 0;
 }
 
 int64_t matmul_prepare_units(const matmul_family *f, const call *c) {
@@ -303,8 +306,8 @@ static void prepare_rows(const matmul_plan *x, const call *c, int64_t unit) {
     matmul_row *row = NULL;
     if (x->f->kind == MATMUL_INT8)
         row = (matmul_row *)((char *)c->scratch + rows_at(x)) + at * x->m;
-    matmul_pack_rows(x->f->kind, &v, from, to, x->a_stride, (char *)c->scratch + at * x->a_bytes,
-                     row);
+    char *out = x->pack_a ? (char *)c->scratch + at * x->a_bytes : NULL;
+    matmul_pack_rows(x->f->kind, &v, from, to, x->a_stride, out, row);
 }
 
 void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t to) {
@@ -425,6 +428,7 @@ static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *sc
     int64_t at = unit / x->blocks / x->chunks, row = block * x->block;
     int64_t at_b = x->shared_b ? 0 : at;
     const char *a = x->pack_a ? c->scratch : c->in[MATMUL_A].data;
+    if (!x->pack_a && x->f->kind == MATMUL_INT8) a += INT8_ROW_HEAD;
     const char *b = x->pack_b ? (const char *)c->scratch + b_at(x) : c->in[MATMUL_B].data;
     walk w = {.x = x,
               .c = c,

@@ -7,7 +7,8 @@
  * registers a group, tile units four tiles of 16 groups x 16 columns side by side (row stride 256
  * bytes), so one layout serves all instruction sets and all M. int8 weights are stored as code + 128
  * (unsigned), a stays signed, and 128 times the row's sum of codes is taken off at the end.
- * a is read in place if its rows already are whole groups, else packed on the call, row by row.
+ * a is read in place if its rows already are whole groups (of int8 rows only the sums are then taken), else packed
+ * on the call, row by row.
  *
  *   for block of K: for panel of the unit: for strip of rows: acc = chain(acc, a strip, b block)
  *
@@ -28,6 +29,8 @@
 /* Sums of int8 are exact, so every kernel gives the same bits. */
 enum { MATMUL_INT8_ORDER = 0x18000001 };
 enum { PANEL = 64, GROUP_BYTES = 4 * PANEL, GROUP_FILL = 16, INT8_HEAD = 4 * PANEL };
+/* In front of a row of codes: its scale. */
+enum { INT8_ROW_HEAD = 4 };
 
 typedef enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_INT8 } matmul_kind;
 
@@ -102,8 +105,9 @@ void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t
 int64_t matmul_units(const matmul_family *f, const call *c);
 void matmul_run(const matmul_family *f, const call *c, int64_t from, int64_t to, void *scratch);
 
-/* Groups from..to of one panel of b, both multiples of GROUP_FILL; rows from..to of a; the end of rows x columns of
- * accumulators, row stride 64: each by the best instruction set that may be used. */
+/* Groups from..to of one panel of b, both multiples of GROUP_FILL; rows from..to of a (`out` NULL: they are read where
+ * they lie, and only `row` is filled); the end of rows x columns of accumulators, row stride 64: each by the best
+ * instruction set that may be used. */
 typedef void matmul_groups_packer(matmul_kind kind, const matmul_view *v, int64_t panel,
                                   int64_t from, int64_t to, char *out);
 typedef void matmul_rows_packer(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,

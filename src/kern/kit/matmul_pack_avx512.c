@@ -5,9 +5,8 @@
 #include <immintrin.h>
 #include <string.h>
 
-/* Groups that the loads of b are asked for ahead of the transposition or interleaving; the scale in front of
- * a row of codes. */
-enum { AHEAD_ALONG = 64, AHEAD_ACROSS = 16, INT8_ROW_HEAD = 4 };
+/* Groups that the loads of b are asked for ahead of the transposition or interleaving. */
+enum { AHEAD_ALONG = 64, AHEAD_ACROSS = 16 };
 
 typedef enum source { F32_F32, BF16_F32, F32_BF16, BF16_BF16, INT8_INT8 } source;
 
@@ -213,7 +212,7 @@ void matmul_pack_head(const matmul_view *v, int64_t panel, char *out) {
         break
 
 void matmul_pack_groups_avx512(matmul_kind kind, const matmul_view *v, int64_t panel, int64_t from,
-                        int64_t to, char *out) {
+                               int64_t to, char *out) {
     int64_t n0 = panel * PANEL;
     switch (source_of(kind, v)) {
         ALONG_OR_ACROSS(F32_F32, groups, n0, from, to, out);
@@ -244,21 +243,32 @@ ALWAYS_INLINE void rows_across(source s, const matmul_view *v, int64_t from, int
         }
 }
 
-/* What int8 rows need beside their codes, from those that were just packed. */
-static void row_sums(const matmul_view *v, int64_t from, int64_t to, int64_t stride, int64_t filled,
-                     const char *packed, matmul_row *row) {
+/* What int8 rows need beside their codes. */
+static void row_sums(const matmul_view *v, int64_t from, int64_t to, int64_t stride, int64_t bytes,
+                     const char *codes, matmul_row *row) {
+    const __m512i ones = _mm512_set1_epi8(1);
     for (int64_t m = from; m < to; m++) {
-        __m512i sum = _mm512_setzero_si512();
-        for (int64_t g = 0; g < filled; g += 16)
-            sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(1),
-                                      _mm512_loadu_si512(packed + m * stride + g * 4));
+        const char *at = codes + m * stride;
+        __m512i sum = _mm512_setzero_si512(), other = sum;
+        int64_t k = 0;
+        for (; k + 128 <= bytes; k += 128) {
+            sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(at + k));
+            other = _mm512_dpbusd_epi32(other, ones, _mm512_loadu_si512(at + k + 64));
+        }
+        for (; k < bytes; k += 64)
+            sum = _mm512_dpbusd_epi32(sum, ones,
+                                      _mm512_maskz_loadu_epi8(lanes(bytes - k, 64), at + k));
         memcpy(&row[m].scale, v->data + (v->across ? 0 : m * v->stride), sizeof row[m].scale);
-        row[m].sum128 = 128 * _mm512_reduce_add_epi32(sum);
+        row[m].sum128 = 128 * _mm512_reduce_add_epi32(_mm512_add_epi32(sum, other));
     }
 }
 
 void matmul_pack_rows_avx512(matmul_kind kind, const matmul_view *v, int64_t from, int64_t to,
-                      int64_t stride, char *out, matmul_row *row) {
+                             int64_t stride, char *out, matmul_row *row) {
+    if (!out) {
+        row_sums(v, from, to, stride, v->k, v->data + INT8_ROW_HEAD, row);
+        return;
+    }
     int64_t filled = round_up(div_up(v->k, kind == MATMUL_F32    ? 1
                                            : kind == MATMUL_BF16 ? 2
                                                                  : 4),
@@ -270,5 +280,5 @@ void matmul_pack_rows_avx512(matmul_kind kind, const matmul_view *v, int64_t fro
         ALONG_OR_ACROSS(BF16_BF16, rows, from, to, stride, filled, out);
         ALONG_OR_ACROSS(INT8_INT8, rows, from, to, stride, filled, out);
     }
-    if (kind == MATMUL_INT8) row_sums(v, from, to, stride, filled, out, row);
+    if (kind == MATMUL_INT8) row_sums(v, from, to, stride, filled * 4, out, row);
 }
