@@ -31,9 +31,36 @@ ALWAYS_INLINE void store_row(vec_format f, char *out, int64_t at, const float *a
         vec_store_two(f, out, at + n, vec_load(VEC_F32, acc, n), vec_load(VEC_F32, acc, n + VEC));
 }
 
+/* Rows of whole panels of int8 and nothing else. */
+ALWAYS_INLINE void finish_codes(const matmul_epilogue *e, vec_format f, const float *acc,
+                                int64_t rows) {
+    vec scale[PANEL / VEC];
+    for (int i = 0; i < PANEL / VEC; i++) scale[i] = vec_load_f32(e->scale + i * VEC, VEC_ALL);
+    for (int64_t r = 0; r < rows; r++, acc += PANEL) {
+        vec own = vec_set(e->row[r].scale);
+        vec_ints sum128 = vec_ints_set(e->row[r].sum128);
+        for (int i = 0; i < PANEL / VEC; i += 2) {
+            vec x[2];
+            for (int k = 0; k < 2; k++) {
+                vec sum = vec_load_f32(acc + (i + k) * VEC, VEC_ALL);
+                x[k] = vec_mul(vec_of_ints(vec_ints_sub(vec_bits(sum), sum128)),
+                               vec_mul(scale[i + k], own));
+            }
+            vec_store_two(f, e->out, r * e->stride + i * VEC, x[0], x[1]);
+        }
+    }
+}
+
 ALWAYS_INLINE void finish_rows(const matmul_epilogue *e, const float *acc, int64_t rows,
                                int64_t columns) {
-    bool bare = columns == PANEL && !e->row && !e->bias && !e->act && !e->rest;
+    bool bare = columns == PANEL && !e->bias && !e->act && !e->rest;
+    if (bare && e->row) {
+        if (e->out_bf16)
+            finish_codes(e, VEC_BF16, acc, rows);
+        else
+            finish_codes(e, VEC_F32, acc, rows);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++, acc += PANEL) {
         if (bare && e->out_bf16)
             store_row(VEC_BF16, e->out, r * e->stride, acc);
