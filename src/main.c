@@ -1,5 +1,5 @@
 /* hone VERB [options] ...: finds the verb, reads its options, runs it. Exit status: 0 done, 1 failed,
- * 2 not understood (nothing was done). Results go to stdout, all other words to stderr. */
+ * 2 not understood, or asked for what cannot be. Results go to stdout, all other words to stderr. */
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -45,25 +45,29 @@ static status run(const verb_call *call) {
     return STATUS_OK;
 }
 
+/* What went wrong and, where other words would do, what they might be. Returns the exit status. */
+static int say_failure(const context *cx, const verb_def *verb, status st) {
+    bool misunderstood = st == STATUS_BAD_ARGUMENT;
+    log_error("%s", context_error(cx));
+    if (misunderstood || st == STATUS_IO)
+        log_info("try: %s\n     hone %s --help says more", verb->example, verb->name);
+    return misunderstood ? EXIT_USAGE : EXIT_FAILED;
+}
+
 static int run_verb(arena *memory, const verb_def *verb, int64_t n_words,
                     const char *const *words) {
     verb_call call;
     status st = options_read(memory, verb, n_words, words, &call);
     if (st == STATUS_OK) st = cpu_check_environment(memory->cx);
     if (st == STATUS_OK && call.common.isa) st = cpu_limit_isa(memory->cx, call.common.isa);
-    if (st != STATUS_OK) {
-        log_error("%s", context_error(memory->cx));
-        return st == STATUS_BAD_ARGUMENT || st == STATUS_UNSUPPORTED ? EXIT_USAGE : EXIT_FAILED;
-    }
+    if (st != STATUS_OK) return say_failure(memory->cx, verb, st);
     log_set_level((log_level)call.common.log);
     if (call.common.help) {
         options_print_help(stdout, verb);
         return EXIT_DONE;
     }
     st = run(&call);
-    if (st == STATUS_OK) return EXIT_DONE;
-    log_error("%s", context_error(memory->cx));
-    return EXIT_FAILED;
+    return st == STATUS_OK ? EXIT_DONE : say_failure(memory->cx, verb, st);
 }
 
 int main(int argc, char **argv) {

@@ -78,7 +78,7 @@ static void exit_codes(test *t) {
         {"version --help", "--json", 0},
         {"--version", "hone ", 0},
         {"version --json", "{\"version\":\"", 0},
-        {"help --completion", "complete -o filenames -F _hone hone", 0},
+        {"help --completion bash", "complete -o filenames -F _hone hone", 0},
         {"vresion", "did you mean 'version'?", 2},
         {"version --jsn", "unknown option '--jsn'; did you mean --json?", 2},
         {"version --isa mmx", "scalar, avx2, avx512 or amx", 2},
@@ -87,7 +87,7 @@ static void exit_codes(test *t) {
         {"data chekc", "there is no verb 'data chekc'; did you mean 'data check'?", 2},
         {"help data check", "usage: hone data check", 0},
         {"data check --help", "usage: hone data check", 0},
-        {"help nothing", "there is no verb 'nothing'", 1},
+        {"help nothing", "there is no verb 'nothing'", 2},
         {"version > /dev/full", "cannot write", 1},
     };
     for (int i = 0; i < COUNT_OF(cases); i++) {
@@ -152,8 +152,10 @@ static void installed(test *t) {
           "%s", text);
     CHECK(t,
           shell(text,
-                "cd '%s/usr'; bin/hone --version && ls share/man/man1/hone-version.1 "
-                "share/bash-completion/completions/hone include/hone/hone.h",
+                "cd '%s/usr'; bin/hone --version && ls share/man/man1/hone.1 "
+                "share/man/man1/hone-data-check.1 share/bash-completion/completions/hone "
+                "share/zsh/site-functions/_hone share/fish/vendor_completions.d/hone.fish "
+                "include/hone/model.h",
                 f) == 0,
           "%s", text);
 }

@@ -47,10 +47,14 @@ void log_set_status_line(const char *text) {
     status_line = text;
 }
 
+bool log_may_colour(int fd) {
+    const char *plain = getenv("NO_COLOR");
+    return isatty(fd) && !(plain && *plain);
+}
+
 static void to_stderr(log_level level, const char *line) {
     static const char *const colours[LOG_LEVELS] = {"\033[31m", "\033[33m", "", "\033[2m"};
-    const char *plain = getenv("NO_COLOR");
-    bool colour = isatty(STDERR_FILENO) && !(plain && *plain);
+    bool colour = log_may_colour(STDERR_FILENO);
     if (status_line) fputs("\r\033[K", stderr);
     const char *label = level == LOG_INFO ? "" : level_names[level];
     fprintf(stderr, "%s%s%s%s%s\n", colour ? colours[level] : "", label, *label ? ": " : "", line,

@@ -17,6 +17,8 @@ log_level log_get_level(void);
 /* NULL: stderr, in colour on a terminal unless NO_COLOR is set. */
 void log_set_sink(log_sink *sink, void *arg);
 const char *log_level_name(log_level level);
+/* Whether colours may be written to this descriptor: a terminal, and NO_COLOR is not set or empty. */
+bool log_may_colour(int fd);
 
 void log_line(log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

@@ -350,11 +350,10 @@ static status check_complete(options_reader *r, const verb_call *call) {
         char flag[SHOWN_BYTES];
         options_flag_text(d, flag, sizeof flag);
         if (d->required && *given(r, d) == 0)
-            FAIL(r->cx, STATUS_BAD_ARGUMENT, "--%s must be given", flag);
+            FAIL(r->cx, STATUS_BAD_ARGUMENT, "hone %s needs --%s", verb->name, flag);
     }
     if (call->n_args < verb->min_args)
-        FAIL(r->cx, STATUS_BAD_ARGUMENT, "too few words: usage is hone %s %s", verb->name,
-             verb->positional ? verb->positional : "");
+        FAIL(r->cx, STATUS_BAD_ARGUMENT, "hone %s needs %s", verb->name, verb->positional);
     if (verb->max_args >= 0 && call->n_args > verb->max_args)
         FAIL(r->cx, STATUS_BAD_ARGUMENT, "'%s' is one word too many", call->args[verb->max_args]);
     return STATUS_OK;

@@ -83,6 +83,7 @@ struct verb_def {
     const char *name;    /* one word or several: "train", "data prepare" (src/cmd/data_prepare.c) */
     const char *summary; /* one line, no full stop */
     const char *help;    /* paragraphs, each a line of its own; may be NULL */
+    const char *example; /* a command that works, with usual names; errors end in it */
     const char *positional;     /* as in the usage line: "MODEL [PROMPT]"; NULL: none */
     int32_t min_args, max_args; /* max_args < 0: any number */
     bool
@@ -111,8 +112,12 @@ status options_read_job(arena *memory, const verb_def *verb, const char *name, c
 /* Texts made from the table. */
 void options_print_help(FILE *out, const verb_def *verb);
 void options_print_man(FILE *out, const verb_def *verb, const char *version);
-/* Bash completion of all verbs and their flags. */
-void options_print_completion(FILE *out, const verb_def *const *verbs);
+/* The page of the program itself. */
+void options_print_man_all(FILE *out, const verb_def *const *verbs, const char *version);
+/* A completion of all verbs and their flags. */
+typedef enum options_shell { OPTIONS_BASH, OPTIONS_ZSH, OPTIONS_FISH } options_shell;
+void options_print_completion(FILE *out, options_shell shell, const verb_def *const *verbs);
+#define OPTIONS_EXIT_STATUS "0: done. 1: failed. 2: not understood, or asked for what cannot be."
 
 /* The name nearest to what was written, or NULL when none is near. */
 const char *options_nearest(const char *word, const char *const *names, int64_t count);

@@ -1,4 +1,4 @@
-/* Texts made from an option table: --help, a man page (man(7)), bash completion. */
+/* Texts made from an option table: --help, a man page (man(7)). */
 #include "base/options.h"
 #include <ctype.h>
 #include <string.h>
@@ -108,6 +108,7 @@ void options_print_help(FILE *out, const verb_def *verb) {
     for (const option_def *d = options_common; d->kind; d++) print_option(out, d);
     if (verb->job_file)
         fprintf(out, "\nThe job file holds the same options as YAML keys; flags go before it.\n");
+    fprintf(out, "\nexample:\n  %s\n", verb->example);
 }
 
 /* Escapes what troff would take as its own. */
@@ -160,60 +161,27 @@ void options_print_man(FILE *out, const verb_def *verb, const char *version) {
     fprintf(out, ".SH OPTIONS\n");
     man_options(out, verb->options);
     man_options(out, options_common);
-    fprintf(out, ".SH EXIT STATUS\n0: done. 1: failed. 2: not understood.\n");
+    fprintf(out, ".SH EXAMPLE\n");
+    man_text(out, verb->example);
+    fprintf(out, "\n.SH EXIT STATUS\n" OPTIONS_EXIT_STATUS "\n.SH SEE ALSO\nhone(1)\n");
 }
 
-static void complete_flags(FILE *out, const option_def *d) {
-    for (; d && d->kind; d++) {
-        char flag[LABEL_BYTES];
-        options_flag_text(d, flag, sizeof flag);
-        fprintf(out, " --%s", flag);
-    }
-}
-
-/* Whether a verb before this one has the same first `length` bytes and then a new word or its end. */
-static bool named_before(const verb_def *const *verbs, int64_t i, size_t length) {
-    for (int64_t k = 0; k < i; k++) {
-        if (!strncmp(verbs[k]->name, verbs[i]->name, length) &&
-            (!verbs[k]->name[length] || verbs[k]->name[length] == ' '))
-            return true;
-    }
-    return false;
-}
-
-/* The words that begin verbs; then, for verbs of several words, what may follow the first. */
-static void complete_verbs(FILE *out, const verb_def *const *verbs) {
-    fprintf(out, "    if [ \"$COMP_CWORD\" = 1 ]; then\n        words=\"");
-    for (int64_t i = 0; verbs[i]; i++) {
-        size_t length = strcspn(verbs[i]->name, " ");
-        if (!named_before(verbs, i, length)) fprintf(out, "%.*s ", (int)length, verbs[i]->name);
-    }
-    fprintf(out, "--help --version\"\n    else\n        case \"${COMP_WORDS[*]:1}\" in\n");
-    for (int64_t i = 0; verbs[i]; i++) {
-        size_t length = strcspn(verbs[i]->name, " ");
-        if (!verbs[i]->name[length] || named_before(verbs, i, length)) continue;
-        fprintf(out, "        \"%.*s\"|\"%.*s $word\") words=\"", (int)length, verbs[i]->name,
-                (int)length, verbs[i]->name);
-        for (int64_t k = i; verbs[k]; k++) {
-            if (!strncmp(verbs[k]->name, verbs[i]->name, length + 1))
-                fprintf(out, "%s ", verbs[k]->name + length + 1);
-        }
-        fprintf(out, "\" ;;\n");
-    }
-}
-
-void options_print_completion(FILE *out, const verb_def *const *verbs) {
-    fprintf(out, "_hone() {\n    local word=\"${COMP_WORDS[COMP_CWORD]}\" words\n");
-    complete_verbs(out, verbs);
-    for (int64_t i = 0; verbs[i]; i++) {
-        fprintf(out, "        \"%s \"*) words=\"", verbs[i]->name);
-        complete_flags(out, verbs[i]->options);
-        complete_flags(out, options_common);
-        fprintf(out, "\" ;;\n");
-    }
+void options_print_man_all(FILE *out, const verb_def *const *verbs, const char *version) {
     fprintf(out,
-            "        esac\n    fi\n"
-            "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-            "    if [ ${#COMPREPLY[@]} = 0 ]; then COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
-            "}\ncomplete -o filenames -F _hone hone\n");
+            ".TH HONE 1 \"\" \"hone %s\"\n.SH NAME\nhone \\- the whole life of foundation models: "
+            "plan, "
+            "train, tune, compress, evaluate, run, serve\n.SH SYNOPSIS\nhone VERB [options] ...\n"
+            ".SH VERBS\n",
+            version);
+    for (; *verbs; verbs++) {
+        fprintf(out, ".TP\n.B hone %s\n", (*verbs)->name);
+        man_text(out, (*verbs)->summary);
+        fputc('\n', out);
+    }
+    fprintf(
+        out,
+        ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nnot empty: no colours.\n.TP\n.B HONE_ISA\nthe best "
+        "instruction set to use.\n.TP\n.B XDG_CACHE_HOME, XDG_DATA_HOME, HONE_RUNS\nwhere what can be made "
+        "again, and the list of runs, are kept.\n"
+        ".SH EXIT STATUS\n" OPTIONS_EXIT_STATUS "\n");
 }

@@ -92,6 +92,7 @@ extern const verb_def verb_bench;
 const verb_def verb_bench = {
     .name = "bench",
     .summary = "measure this machine's roofs, and the share of them that kernels reach",
+    .example = "hone bench roof",
     .help =
         "roof measures what the machine can do at most: multiply-add and dot rates, bandwidths.\n"
         "ops runs small graphs by turns with their roof and prints what share of it they reach.\n"

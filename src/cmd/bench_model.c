@@ -119,6 +119,7 @@ extern const verb_def verb_bench_model;
 const verb_def verb_bench_model = {
     .name = "bench model",
     .summary = "measure a whole model: prefill, decode, load, memory",
+    .example = "hone bench model --preset 5m",
     .help = "The model has random weights and real shapes; they are kept in "
             "XDG_CACHE_HOME/hone/models.\n"
             "prefill and decode are tokens a second; the roof is what the larger of two times "

@@ -181,6 +181,7 @@ extern const verb_def verb_bench_serve;
 const verb_def verb_bench_serve = {
     .name = "bench serve",
     .summary = "put a load on a running server and measure how it bears it",
+    .example = "hone bench serve http://127.0.0.1:8080",
     .help =
         "URL is the server's, as in http://127.0.0.1:8080; any server that speaks OpenAI's "
         "completions will do.\n"

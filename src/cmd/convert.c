@@ -34,6 +34,7 @@ extern const verb_def verb_convert;
 const verb_def verb_convert = {
     .name = "convert",
     .summary = "write a model folder or a GGUF file in another format",
+    .example = "hone convert storyteller storyteller-q4_0.gguf --format q4_0",
     .help =
         "IN is a model folder or a GGUF file. OUT is a GGUF file if its name ends in .gguf, else a "
         "folder.\n"

@@ -56,6 +56,7 @@ static status run(const verb_call *call) {
 const verb_def verb_data_check = {
     .name = "data check",
     .summary = "check a prepared token set against its hashes, and say what it holds",
+    .example = "hone data check tokens",
     .help = "Reads every file that the manifest names and compares its SHA-256. Training checks "
             "what it "
             "reads by itself; this is for after a copy or a doubtful disk.",

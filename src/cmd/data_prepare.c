@@ -135,6 +135,7 @@ static status run(const verb_call *call) {
 const verb_def verb_data_prepare = {
     .name = "data prepare",
     .summary = "turn text into token shards for training",
+    .example = "hone data prepare stories.txt --out tokens --vocab 2048",
     .help = "Reads text files, JSONL (.jsonl, .ndjson, .json), tar archives of them, each also "
             "compressed "
             "by gzip or zstd, or standard input (-, or no FILE). Writes memory-mapped token shards "

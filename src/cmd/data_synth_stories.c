@@ -110,6 +110,7 @@ static status run(const verb_call *call) {
 const verb_def verb_data_synth_stories = {
     .name = "data synth stories",
     .summary = "write little stories to learn from, and questions about them",
+    .example = "hone data synth stories --out stories-text --count 40000",
     .help =
         "Simple English stories of a seeded grammar: some people, things and places, a small plot. "
         "Behind each story stand questions with their answers, a line each (--answers 0 for "

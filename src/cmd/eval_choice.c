@@ -65,6 +65,7 @@ extern const verb_def verb_eval_choice;
 const verb_def verb_eval_choice = {
     .name = "eval choice",
     .summary = "multiple-choice questions, answered by likelihood",
+    .example = "hone eval choice storyteller questions.jsonl",
     .help = "A line of FILE is {\"context\": ..., \"question\": ..., \"choices\": [...], "
             "\"answer\": which, from 0}. The prompt is context, newline, question; the choice "
             "follows after a space. The answer is the choice with the largest sum of log p; by "

@@ -58,7 +58,8 @@ static status score_questions(const verb_call *call, likelihood *l, const file_m
     return STATUS_OK;
 }
 
-static status score_model(const verb_call *call, const char *model, const file_map *text, scores *out) {
+static status score_model(const verb_call *call, const char *model, const file_map *text,
+                          scores *out) {
     const eval_compare_options *o = call->options;
     likelihood_options how = eval_likelihood(&o->all);
     likelihood l;
@@ -128,6 +129,7 @@ extern const verb_def verb_eval_compare;
 const verb_def verb_eval_compare = {
     .name = "eval compare",
     .summary = "whether two models differ on a text or on questions, with an interval",
+    .example = "hone eval compare storyteller storyteller-q4_0.gguf held-out.txt",
     .help = "FILE is a text, compared by perplexity over the windows of `hone eval ppl`; or, "
             "ending in .jsonl, questions as `hone eval choice` takes them, compared by how many "
             "are answered right.\n"

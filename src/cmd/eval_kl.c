@@ -83,6 +83,7 @@ extern const verb_def verb_eval_kl;
 const verb_def verb_eval_kl = {
     .name = "eval kl",
     .summary = "how far a model's predictions are from another's",
+    .example = "hone eval kl storyteller-q4_0.gguf held-out.txt --against storyteller",
     .help = "The mean over a text's tokens of sum p log(p / q), p of the reference and q of the "
             "model, and how often both find the same token likeliest. Both must have the same "
             "tokenizer.\n"

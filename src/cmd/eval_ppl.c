@@ -80,6 +80,7 @@ extern const verb_def verb_eval_ppl;
 const verb_def verb_eval_ppl = {
     .name = "eval ppl",
     .summary = "perplexity and bits per byte of a text",
+    .example = "hone eval ppl storyteller held-out.txt",
     .help = "hone: every id is scored once, with at least context - stride ids before it; all ids "
             "weigh alike.\n"
             "transformers: as its page on fixed-length models does; windows weigh by their ids "

@@ -113,6 +113,7 @@ extern const verb_def verb_explain;
 const verb_def verb_explain = {
     .name = "explain",
     .summary = "show an example graph after every rewrite, its kernels and its memory",
+    .example = "hone explain mlp",
     .help = "Examples: mlp, transformer.\n"
             "For each node the kernel that runs it, and for each faster one why it was refused.",
     .positional = "EXAMPLE",

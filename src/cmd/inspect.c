@@ -168,6 +168,7 @@ extern const verb_def verb_inspect;
 const verb_def verb_inspect = {
     .name = "inspect",
     .summary = "show a model's tensors, configuration, tokenizer and what Hone would refuse",
+    .example = "hone inspect storyteller",
     .help = "MODEL is a folder with safetensors, one safetensors file or index, or a GGUF file.\n"
             "Succeeds only when everything in it was understood.",
     .positional = "MODEL",

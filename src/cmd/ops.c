@@ -112,6 +112,7 @@ extern const verb_def verb_ops;
 const verb_def verb_ops = {
     .name = "ops",
     .summary = "list the ops: gradient, and kernels for each instruction set",
+    .example = "hone ops matmul",
     .help = "Every op also runs through its scalar reference. With the name of an op: its "
             "equation, operands,\n"
             "parameters and kernels.",

@@ -191,6 +191,7 @@ extern const verb_def verb_plan_scaling;
 const verb_def verb_plan_scaling = {
     .name = "plan scaling",
     .summary = "the best size and tokens for a budget; scaling laws fitted to runs",
+    .example = "hone plan scaling --flops 1e21",
     .help = "Published laws: Kaplan et al. 2020 and Hoffmann et al. 2022. With --fit the law is "
             "fitted to your own runs, with intervals, and "
             "it is said when they cannot tell it.",

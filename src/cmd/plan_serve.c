@@ -96,6 +96,7 @@ extern const verb_def verb_plan_serve;
 const verb_def verb_plan_serve = {
     .name = "plan serve",
     .summary = "what serving a model will need: memory, latency, throughput",
+    .example = "hone plan serve --preset llama-3.2-1b --users 50 --context 8k",
     .help = "MODEL is a model folder, a config.json or a GGUF file. Work is what the ops say of "
             "themselves, for the shapes of a prompt and "
             "of one token of every user.",

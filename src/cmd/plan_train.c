@@ -150,6 +150,7 @@ extern const verb_def verb_plan_train;
 const verb_def verb_plan_train = {
     .name = "plan train",
     .summary = "what training a model will need: memory, work, time, energy",
+    .example = "hone plan train --preset llama-3.2-1b --tokens 20e9",
     .help = "MODEL is a model folder, a config.json or a GGUF file. The training step is planned "
             "without being run, so that memory is what "
             "the planner will place and work is what the ops say of themselves.\n"

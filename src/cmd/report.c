@@ -115,6 +115,8 @@ extern const verb_def verb_report;
 const verb_def verb_report = {
     .name = "report",
     .summary = "what models are worth and what they cost, on one board",
+    .example =
+        "hone report storyteller storyteller-q4_0.gguf --reference storyteller --text held-out.txt",
     .help = "MODEL is a model folder or a GGUF file. Quality is the text's perplexity (windows of "
             "`hone eval ppl`), the divergence from the reference and how often both find the same "
             "token likeliest; speed is one prompt of up to 512 tokens and one sequence that "

@@ -110,6 +110,7 @@ extern const verb_def verb_run;
 const verb_def verb_run = {
     .name = "run",
     .summary = "generate text with a model",
+    .example = "hone run storyteller -p \"One windy day,\" -n 100",
     .help = "MODEL is a Hugging Face folder or a GGUF file. With -p, -f, --batch or text on "
             "standard input it "
             "continues that text; without, on a terminal, it is a conversation.\n"

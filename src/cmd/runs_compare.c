@@ -70,6 +70,7 @@ extern const verb_def verb_runs_compare;
 const verb_def verb_runs_compare = {
     .name = "runs compare",
     .summary = "what differs between runs, side by side",
+    .example = "hone runs compare 1 2",
     .help = "RUN is a number, a name (the newest of that name) or a folder.",
     .positional = "RUN RUN...",
     .min_args = 2,

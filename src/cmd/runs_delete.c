@@ -40,6 +40,7 @@ extern const verb_def verb_runs_delete;
 const verb_def verb_runs_delete = {
     .name = "runs delete",
     .summary = "take runs off the list; their files stay",
+    .example = "hone runs delete 1",
     .help = "RUN is a number, a name (the newest of that name) or a folder.",
     .positional = "RUN...",
     .min_args = 1,

@@ -65,6 +65,7 @@ extern const verb_def verb_runs_list;
 const verb_def verb_runs_list = {
     .name = "runs list",
     .summary = "what was trained and measured, newest first",
+    .example = "hone runs list",
     .help = "Runs are kept in $HONE_RUNS, else in hone/runs.db below $XDG_DATA_HOME or "
             "~/.local/share.\n"
             "tokens/s is of training, or of decoding where `hone report` measured a model.",

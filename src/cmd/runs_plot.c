@@ -1,9 +1,9 @@
 /* `hone runs plot`: the curves of runs, in the terminal or as an SVG or PNG file. */
-#include "report/plot.h"
+#include "base/log.h"
 #include "cmd/kit/runs.h"
+#include "report/plot.h"
 #include "train/record.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -65,7 +65,7 @@ static status draw(const verb_call *call, const plot *p) {
     if (o->out)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--out '%s' ends neither in .svg nor in .png", o->out);
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col) size.ws_col = 100;
-    plot_terminal(p, size.ws_col, 20, isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), call->out);
+    plot_terminal(p, size.ws_col, 20, log_may_colour(STDOUT_FILENO), call->out);
     return STATUS_OK;
 }
 
@@ -88,6 +88,7 @@ extern const verb_def verb_runs_plot;
 const verb_def verb_runs_plot = {
     .name = "runs plot",
     .summary = "the losses of runs as curves",
+    .example = "hone runs plot 1 2",
     .help = "RUN is a number, a name (the newest of that name) or a folder. The curves come from "
             "metrics.jsonl in the run's folder.",
     .positional = "RUN...",

@@ -37,6 +37,7 @@ extern const verb_def verb_runs_show;
 const verb_def verb_runs_show = {
     .name = "runs show",
     .summary = "all that is known of a run",
+    .example = "hone runs show 1",
     .help = "RUN is a number, a name (the newest of that name) or a folder.",
     .positional = "RUN...",
     .min_args = 1,

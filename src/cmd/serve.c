@@ -238,6 +238,7 @@ extern const verb_def verb_serve;
 const verb_def verb_serve = {
     .name = "serve",
     .summary = "serve a model by OpenAI's API, with a chat page",
+    .example = "hone serve storyteller",
     .help = "MODEL is a Hugging Face folder or a GGUF file. When the server answers, it says "
             "'ready URL' on stderr; the chat page "
             "is at that URL, the API below /v1, metrics for Prometheus at /metrics.\n"

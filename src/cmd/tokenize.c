@@ -171,6 +171,7 @@ done:
 const verb_def verb_tokenize = {
     .name = "tokenize",
     .summary = "turn text into a model's token ids, and back",
+    .example = "echo \"One windy day,\" | hone tokenize storyteller",
     .help =
         "Reads standard input whole. MODEL is a folder with a tokenizer.json or tokenizer.model, "
         "one of these files, or a GGUF file.\n"

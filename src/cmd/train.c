@@ -110,6 +110,7 @@ extern const verb_def verb_train;
 const verb_def verb_train = {
     .name = "train",
     .summary = "train a language model",
+    .example = "hone train --preset 3m --text stories.txt --out storyteller",
     .help =
         "From nothing (--preset or sizes), or on from a saved model (--model). The folder --out "
         "holds the run and becomes a model folder that transformers opens.\n"

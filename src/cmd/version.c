@@ -25,6 +25,7 @@ extern const verb_def verb_version;
 const verb_def verb_version = {
     .name = "version",
     .summary = "print the version and what it can use of this machine",
+    .example = "hone version",
     .options_bytes = sizeof(version_options),
     .options = options,
     .run = version_run,

@@ -189,7 +189,7 @@ status run_chat(run_session *s) {
                 .mem = arena_make(s->cx),
                 .system = s->o->system,
                 .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-    k->colours = k->terminal && !getenv("NO_COLOR");
+    k->colours = k->terminal && log_may_colour(STDOUT_FILENO);
     struct sigaction now = {.sa_handler = on_interrupt}, before;
     sigaction(SIGINT, &now, &before);
     if (k->terminal) log_info("Ctrl-C stops an answer, Ctrl-D leaves, /clear forgets");
