@@ -1,15 +1,15 @@
-/* y = x / (1 + exp(-x)). y' = s + y (1 - s), with s = sigmoid(x). */
-#include "ops/kit/elementwise.h"
+/* y = x / (1 + exp(-x)). */
+#include "ops/act_bwd.h"
 #include "ops/kit/act.h"
+#include "ops/kit/elementwise.h"
 
 static double at(double x) {
     return act_at(ACT_SILU, x);
 }
 
 static value pull(graph *g, value x, value y, value dy) {
-    value s = build_sigmoid(g, x);
-    value slope = build_add(g, s, build_sub(g, y, build_mul(g, y, s)));
-    return build_mul(g, dy, slope);
+    (void)y;
+    return build_act_bwd(g, ACT_SILU, x, dy);
 }
 
 UNARY_OP(silu, "y = x / (1 + exp(-x))", 11, -3, 3);

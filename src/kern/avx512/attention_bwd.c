@@ -3,8 +3,8 @@
 #include "kern/kit/attention_product.h"
 
 static const attn_core core_pairs = {
-    .pairs = true, .sub = 60, .grain = 12, .product = attn_product_pairs};
-static const attn_core core_floats = {.sub = 30, .grain = 12, .product = attn_product_floats};
+    .pairs = true, .sub = 64, .grain = 12, .product = attn_product_pairs};
+static const attn_core core_floats = {.sub = 32, .grain = 12, .product = attn_product_floats};
 
 static bool all_bf16(const kernel_query *q) {
     return q->in[ATTENTION_DOUT] && !strcmp(q->in[ATTENTION_Q]->format->name, "bf16") &&

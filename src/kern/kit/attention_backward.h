@@ -1,8 +1,10 @@
-/* The backward pass, exact and in a fixed order, with memory for one block only. Scores are computed twice:
- *   queries  a block of 512 flat rows against every tile of 64 keys:  dq += ds . k
+/* The backward pass, exact and in a fixed order, with memory for one block only:
  *   keys     a block of 512 keys against every tile of 64 flat rows:  dv += p^T . dout,  dk += ds^T . q
- * with p = exp(s - lse), ds = p * (dout.v - delta) * slope. Tiles go up; a gradient row depends on its own
- * sequence only. delta = out.dout - dlse of every row is found first, and lies in call.scratch. */
+ *   queries  a block of 512 flat rows against every tile of 64 keys:  dq += ds . k
+ * with p = exp(s - lse), ds = p * (dout.v - delta) * slope. Where one block holds all keys of a sequence, the pass over
+ * keys also gives dq, tile by tile, from ds turned; longer sequences find their scores twice. Tiles go up; a gradient
+ * row depends on its own sequence only. delta = out.dout - dlse of every row is found first, and lies in
+ * call.scratch. */
 #ifndef KERN_KIT_ATTENTION_BACKWARD_H
 #define KERN_KIT_ATTENTION_BACKWARD_H
 
@@ -21,10 +23,16 @@ typedef struct attn_back {
     uint32_t *along[2];  /* the tile, packed like values */
     float *s, *dp, *acc[2];
     uint32_t *p_weights, *ds_weights;
+    bool whole;           /* the block of keys is the sequence's only one, and dq is wanted */
+    uint32_t *keys_along; /* then: its keys packed like values */
+    uint32_t *turned;     /* ds of the tile's rows, TURNED cells each */
+    float *dq;            /* of the tile */
     int64_t *tile_row, *block_row; /* rows in memory; -1: none */
     int32_t *lo, *hi;              /* keys that the flat rows at hand see */
     float *lse, *delta;            /* of the same rows; lse in log2 */
 } attn_back;
+
+enum { TURNED = ATTN_TILE / 2 };
 
 static inline void *attn_take(char **at, int64_t bytes) {
     char *p = *at;
@@ -45,6 +53,9 @@ static inline char *attn_back_lay(attn_back *b, bool pairs, int64_t hp, char *at
     b->dp = attn_take(&at, square);
     b->p_weights = pairs ? attn_take(&at, square / 2) : (uint32_t *)(void *)b->s;
     b->ds_weights = pairs ? attn_take(&at, square / 2) : (uint32_t *)(void *)b->dp;
+    b->keys_along = attn_take(&at, ATTN_BLOCK * hp * cell_bytes);
+    b->turned = attn_take(&at, ATTN_TILE * TURNED * 4);
+    b->dq = attn_take(&at, ATTN_TILE * hp * 4);
     b->tile_row = attn_take(&at, ATTN_TILE * 8);
     b->block_row = attn_take(&at, ATTN_BLOCK * 8);
     b->lo = attn_take(&at, ATTN_BLOCK * 4);
@@ -200,6 +211,40 @@ static inline void attn_back_queries(const attn_core *core, attn_back *b, int64_
                        (float)b->shape.p->scale);
 }
 
+/* ds of `n` keys by the tile's 64 rows becomes, row by row, cells along the keys; behind the last key zeros, to whole
+ * groups of 16. Returns the cells of a row. */
+static inline int64_t attn_back_turn(const attn_core *core, const attn_back *b, int64_t n) {
+    int64_t cells = round_up(core->pairs ? div_up(n, 2) : n, 16);
+    int64_t row_bytes = ATTN_TILE * (core->pairs ? 2 : 4);
+    const attn_rows ds = {.base = (const char *)b->ds_weights,
+                          .row_bytes = row_bytes,
+                          .head = ATTN_TILE,
+                          .format = core->pairs ? ATTN_BF16 : ATTN_F32};
+    for (int64_t k = 0; k < cells; k += 16)
+        for (int64_t g = 0; g < ATTN_TILE; g += 16) {
+            __m512i r[16];
+            for (int64_t i = 0; i < 16; i++) {
+                int64_t at = core->pairs ? 2 * (k + i) : k + i;
+                r[i] = core->pairs
+                           ? attn_pair_cells(&ds, at < n ? at : -1, at + 1 < n ? at + 1 : -1, g)
+                           : attn_cells(&ds, ATTN_F32, false, at < n ? at : -1, g);
+            }
+            attn_transpose(r);
+            for (int64_t i = 0; i < 16; i++)
+                _mm512_store_si512(b->turned + (g + i) * TURNED + k, r[i]);
+        }
+    return cells;
+}
+
+/* dq of the tile += ds . keys [r, r + n). */
+static inline void attn_back_add_turned(const attn_core *core, attn_back *b, int64_t r, int64_t n) {
+    int64_t hp = b->shape.hp, cells = attn_back_turn(core, b, n);
+    const uint32_t *keys = b->keys_along + (core->pairs ? r / 2 : r) * hp;
+    for (int64_t d = 0; d < hp; d += 64)
+        core->product(ATTN_TILE, hp - d >= 64 ? 4 : 2, true, b->turned, TURNED, keys + d, hp,
+                      b->dq + d, hp, cells);
+}
+
 /* Keys [r, r + n) of a block that starts at key `first` against the tile of flat rows at hand. */
 static inline void attn_back_key_tile(const attn_core *core, attn_back *b, int64_t first, int64_t r,
                                       int64_t n) {
@@ -213,6 +258,7 @@ static inline void attn_back_key_tile(const attn_core *core, attn_back *b, int64
         hi = MAX_OF(hi, b->hi[i]);
     }
     if (lo >= key0 + n || hi <= key0) return;
+    n = MIN_OF(n, round_up(hi - key0, core->grain));
     attn_back_scores(core, b, r, n);
     __m512 lse[4], delta[4];
     for (int v = 0; v < 4; v++) {
@@ -234,22 +280,36 @@ static inline void attn_back_key_tile(const attn_core *core, attn_back *b, int64
     }
     attn_back_add(core, b, r, n, b->ds_weights, 0);
     attn_back_add(core, b, r, n, b->p_weights, 1);
+    if (b->whole) attn_back_add_turned(core, b, r, n);
 }
 
-/* dk and dv of keys [first, first + 512). */
+/* Stores and clears dq of the tile of flat rows at hand. */
+static inline void attn_back_store_tile(attn_back *b, int64_t rows) {
+    int64_t hp = b->shape.hp, head = b->shape.p->head;
+    for (int64_t i = 0; i < rows; i++)
+        attn_store_row(&b->c->out[ATTENTION_DQ], b->tile_row[i] * head, head, b->dq + i * hp,
+                       (float)b->shape.p->scale);
+    memset(b->dq, 0, (size_t)(ATTN_TILE * hp) * 4);
+}
+
+/* dk and dv of keys [first, first + 512), and dq where these are all. */
 static inline void attn_back_block_of_keys(const attn_core *core, attn_back *b, int64_t first) {
     const attention_params *par = b->shape.p;
     int64_t hp = b->shape.hp, head = par->head, n = MIN_OF(ATTN_BLOCK, b->a.keys - first);
     int64_t kv = b->shape.kv_heads * head, start = b->a.keys - b->a.queries;
-    attn_back_keys(b, first, n, b->block_row);
+    attn_back_keys(b, first, round_up(n, ATTN_TILE), b->block_row);
     attn_back_left(&b->k, core->pairs, b->block_row, n, hp, b->left[0]);
     attn_back_left(&b->v, core->pairs, b->block_row, n, hp, b->left[1]);
     for (int i = 0; i < 2; i++) memset(b->acc[i], 0, (size_t)(n * hp) * 4);
+    for (int64_t r = 0; b->whole && r < n; r += ATTN_TILE)
+        attn_pack_values(&b->k, core->pairs, b->block_row + r, NULL,
+                         b->keys_along + (core->pairs ? r / 2 : r) * hp, hp);
+    memset(b->dq, 0, (size_t)(ATTN_TILE * hp) * 4);
     for (int64_t flat = 0; flat < b->rows; flat += ATTN_TILE) {
         int64_t last = MIN_OF(flat + ATTN_TILE, b->rows) - 1, lo, hi, unused;
         attention_range(par, start + flat / par->group, b->a.keys, &lo, &unused);
         attention_range(par, start + last / par->group, b->a.keys, &unused, &hi);
-        if (hi <= first || lo >= first + n) continue;
+        if (!b->whole && (hi <= first || lo >= first + n)) continue;
         attn_back_rows(b, flat, ATTN_TILE, b->tile_row);
         attn_pack_keys(&b->q, core->pairs, b->tile_row, NULL, b->across[0], hp);
         attn_pack_keys(&b->dout, core->pairs, b->tile_row, NULL, b->across[1], hp);
@@ -257,6 +317,7 @@ static inline void attn_back_block_of_keys(const attn_core *core, attn_back *b, 
         attn_pack_values(&b->dout, core->pairs, b->tile_row, NULL, b->along[1], hp);
         for (int64_t r = 0; r < n; r += core->sub)
             attn_back_key_tile(core, b, first, r, MIN_OF(core->sub, n - r));
+        if (b->whole) attn_back_store_tile(b, last + 1 - flat);
     }
     const tensor *dk = &b->c->out[ATTENTION_DK], *dv = &b->c->out[ATTENTION_DV];
     for (int64_t r = 0; r < n; r++) {
@@ -270,12 +331,15 @@ static inline void attn_back_block_of_keys(const attn_core *core, attn_back *b, 
 typedef struct attn_back_cut {
     attention_sequence a;
     int64_t query_blocks, key_blocks, units;
+    bool whole; /* the only block of keys gives dq too */
 } attn_back_cut;
 static inline attn_back_cut attn_back_cut_at(const call *c, const attn_shape *s, int64_t i) {
     attn_back_cut x = {.a = attention_sequence_at(c, i)};
     bool keys = c->out[ATTENTION_DK].data || c->out[ATTENTION_DV].data;
-    if (c->out[ATTENTION_DQ].data) x.query_blocks = div_up(x.a.queries * s->p->group, ATTN_BLOCK);
     if (keys) x.key_blocks = div_up(x.a.keys, ATTN_BLOCK);
+    x.whole = x.key_blocks == 1 && c->out[ATTENTION_DQ].data;
+    if (c->out[ATTENTION_DQ].data && !x.whole)
+        x.query_blocks = div_up(x.a.queries * s->p->group, ATTN_BLOCK);
     x.units = s->kv_heads * (x.query_blocks + x.key_blocks);
     return x;
 }
@@ -298,6 +362,7 @@ static inline void attn_backward(const attn_core *core, const call *c, int64_t f
         attn_back_cut cut = attn_back_cut_at(c, &b.shape, i);
         int64_t end = MIN_OF(to, base + cut.units), per = cut.query_blocks + cut.key_blocks;
         b.a = cut.a;
+        b.whole = cut.whole;
         b.rows = cut.a.queries * p->group;
         for (int64_t u = MAX_OF(from, base); u < end; u++) {
             int64_t unit = (u - base) % per;

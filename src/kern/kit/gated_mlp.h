@@ -51,8 +51,10 @@ static const kernel_def kernel_gated_mlp = {VEC_KERNEL(gated_mlp), .supports = g
 ALWAYS_INLINE void gate_step_back(const void *context, int64_t i, vec_part part) {
     const gate_job *j = context;
     vec x = vec_load_some(j->f, j->gate, i, part), u = vec_load_some(j->f, j->up, i, part);
-    vec dy = vec_load_some(j->f, j->dy, i, part), s = vec_sigmoid(x, j->f == VEC_BF16);
-    vec y = vec_mul(x, s), slope = vec_fma(y, vec_sub(vec_set(1), s), s);
+    vec dy = vec_load_some(j->f, j->dy, i, part);
+    x = vec_max(vec_set(-87), x);
+    vec_bend b = vec_bend_of(x, j->f == VEC_BF16);
+    vec y = vec_mul(x, b.s), slope = vec_fma(vec_min(vec_set(87), x), b.slope, b.s);
     if (j->out[0]) vec_store_some(j->f, j->out[0], i, part, vec_mul(vec_mul(dy, u), slope));
     if (j->out[1]) vec_store_some(j->f, j->out[1], i, part, vec_mul(dy, y));
 }

@@ -261,4 +261,39 @@ ALWAYS_INLINE vec vec_gelu_tanh(vec x, bool coarse) {
     return vec_fma(half, vec_tanh(inner, coarse), half);
 }
 
+/* ---- their slopes; what is far outside has the slope of the bound that it is taken to ---- */
+/* sigmoid(z) and its own slope, both to the same relative error. */
+typedef struct vec_bend {
+    vec s, slope;
+} vec_bend;
+ALWAYS_INLINE vec_bend vec_bend_of(vec z, bool coarse) {
+    vec far = vec_min(vec_set(87), vec_abs(z));
+    vec_power p = vec_power_of(far, -VEC_LOG2_E, 3);
+    vec e = coarse ? vec_mul(p.p, p.two) : vec_exp(vec_neg(far));
+    vec u = vec_add(e, vec_set(1)), r = coarse ? vec_recip_coarse(u) : vec_recip(u);
+    vec low = vec_mul(e, r);
+    return (vec_bend){vec_pick(vec_less(z, vec_zero()), low, r), vec_mul(low, r)};
+}
+ALWAYS_INLINE vec vec_silu_slope(vec x, bool coarse) {
+    x = vec_min(vec_set(87), vec_max(vec_set(-87), x));
+    vec_bend b = vec_bend_of(x, coarse);
+    return vec_fma(x, b.slope, b.s);
+}
+/* As x sigmoid(2 inner(x)). */
+ALWAYS_INLINE vec vec_gelu_tanh_slope(vec x, bool coarse) {
+    x = vec_min(vec_set(16), vec_max(vec_set(-16), x));
+    const vec c = vec_set(2 * 0x1.988454p-1f), a = vec_set(2 * 0.044715f * 0x1.988454p-1f);
+    vec square = vec_mul(x, x);
+    vec_bend b = vec_bend_of(vec_mul(x, vec_fma(square, a, c)), coarse);
+    vec inner = vec_mul(x, vec_fma(square, vec_mul(vec_set(3), a), c));
+    return vec_fma(inner, b.slope, b.s);
+}
+ALWAYS_INLINE vec vec_gelu_slope(vec x, bool coarse) {
+    x = vec_min(vec_set(16), vec_max(vec_set(-16), x));
+    vec p =
+        vec_fma(vec_erf(vec_mul(x, vec_set(0x1.6a09e6p-1f)), coarse), vec_set(0.5f), vec_set(0.5f));
+    vec bell = vec_exp(vec_mul(vec_mul(x, x), vec_set(-0.5f)));
+    return vec_fma(vec_mul(x, bell), vec_set(0x1.988454p-2f), p);
+}
+
 #endif

@@ -1,5 +1,7 @@
 /* Activations, each beside its slope. */
 #include "ops/kit/act.h"
+#include "ops/binary.h"
+#include "ops/scale.h"
 #include "ops/unary.h"
 #include <math.h>
 
@@ -35,8 +37,11 @@ double act_at(int32_t act, double x) {
     return NAN;
 }
 
+/* The slope at an infinity is the limit. */
 double act_slope_at(int32_t act, double x) {
     double s;
+    bool bends = act == ACT_SILU || act == ACT_GELU || act == ACT_GELU_TANH;
+    if (bends && isinf(x)) return x > 0;
     switch ((matmul_act)act) {
     case ACT_NONE:
         return 1;
@@ -80,8 +85,35 @@ value build_act(graph *g, int32_t act, value x) {
     return graph_add(g, act_ops[act], NULL, 1, &x);
 }
 
+/* y' = s + y (1 - s), with s = sigmoid(x). */
+static value silu_back(graph *g, value x, value dy) {
+    value s = build_sigmoid(g, x), y = build_mul(g, x, s);
+    return build_mul(g, dy, build_add(g, s, build_sub(g, y, build_mul(g, y, s))));
+}
+
+/* y' = P(x) + x p(x), with the normal distribution P and its density p. */
+static value gelu_back(graph *g, value x, value dy) {
+    value bell = build_exp(g, build_scale(g, build_square(g, x), -0.5, 0));
+    value density = build_scale(g, bell, 0.39894228040143268, 0); /* 1 / sqrt(2 pi) */
+    value erf_part = build_erf(g, build_scale(g, x, 0.70710678118654752, 0));
+    value below = build_scale(g, erf_part, 0.5, 0.5);
+    return build_mul(g, dy, build_add(g, below, build_mul(g, x, density)));
+}
+
+static value gelu_tanh_back(graph *g, value x, value dy) {
+    value square = build_square(g, x);
+    value inner = build_mul(g, x, build_scale(g, square, ACT_GELU_C * ACT_GELU_A, ACT_GELU_C));
+    value t = build_tanh(g, inner);
+    value inner_slope = build_scale(g, square, 3 * ACT_GELU_C * ACT_GELU_A, ACT_GELU_C);
+    value bend = build_mul(g, build_scale(g, build_square(g, t), -0.5, 0.5), inner_slope);
+    return build_mul(g, dy, build_add(g, build_scale(g, t, 0.5, 0.5), build_mul(g, x, bend)));
+}
+
 value build_act_back(graph *g, int32_t act, value x, value dy) {
     if (act == ACT_NONE) return dy;
+    if (act == ACT_SILU) return silu_back(g, x, dy);
+    if (act == ACT_GELU) return gelu_back(g, x, dy);
+    if (act == ACT_GELU_TANH) return gelu_tanh_back(g, x, dy);
     value y = build_act(g, act, x), dx = NO_VALUE;
     if (!value_absent(y)) act_ops[act]->gradient(g, y, &dy, 1, &dx);
     return dx;

@@ -15,7 +15,7 @@ double act_slope_at(int32_t act, double x);
 double act_flops(int32_t act);
 /* x itself for ACT_NONE. */
 value build_act(graph *g, int32_t act, value x);
-/* dy times the slope at x, by the activation's own gradient. */
+/* dy times the slope at x, in plain ops. */
 value build_act_back(graph *g, int32_t act, value x, value dy);
 
 #endif

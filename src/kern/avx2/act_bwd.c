@@ -1,0 +1,2 @@
+/* The slopes of activations. */
+#include "kern/kit/act_bwd.h"
