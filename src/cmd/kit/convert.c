@@ -1,11 +1,8 @@
 #include "cmd/kit/convert.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/progress.h"
+#include "infer/model_words.h"
 #include "model/kit/gguf_names.h"
-#include "text/tokenizer_config.h"
-#include "text/tokenizer_gguf_write.h"
-#include "text/tokenizer_json_write.h"
 #include <string.h>
 
 #define LEAVE_OUT "the tokenizer, which --without-tokenizer leaves out"
@@ -73,118 +70,17 @@ static const num_format *format_of(void *user, const char *name, int32_t rank) {
     return t->format;
 }
 
-/* A GGUF file's own pairs of its tokenizer. */
-static status copy_pairs(converting *w, gguf_pair *pairs, int64_t most, int64_t *count) {
-    const gguf *g = &w->m->file.gguf;
-    for (int64_t i = 0; i < g->n_pairs; i++) {
-        if (strncmp(g->pairs[i].key, "tokenizer.", 10) != 0) continue;
-        if (*count == most)
-            FAIL(w->cx, STATUS_UNSUPPORTED, "more than %lld keys of a tokenizer", (long long)most);
-        pairs[(*count)++] = g->pairs[i];
-    }
-    return STATUS_OK;
-}
-
-/* What begins and ends a text, and pads: as the configuration says, else as the tokenizer's does. */
-static status add_ids(converting *w, const tokenizer_config *said, gguf_pair *pairs,
-                      int64_t *count) {
-    static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                                       "tokenizer.ggml.eom_token_id"};
-    const model_config *c = &w->m->config;
-    const char *const *token = said->token;
-    int64_t begin = tokenizer_before(w->tokenizer), pad = c->pad_token, named = 0;
-    int64_t end[COUNT_OF(ends)] = {tokenizer_after(w->tokenizer), -1, -1};
-    if (begin < 0) begin = c->begin_token;
-    if (begin < 0 && token[TOKEN_BOS]) begin = tokenizer_find(w->tokenizer, token[TOKEN_BOS]);
-    if (pad < 0 && token[TOKEN_PAD]) pad = tokenizer_find(w->tokenizer, token[TOKEN_PAD]);
-    named = end[0] >= 0;
-    for (int64_t i = 0; i < c->end_token_count; i++) {
-        if (c->end_tokens[i] == end[0]) continue;
-        if (named == COUNT_OF(ends))
-            log_warning("GGUF has no place for a fourth token that ends texts, %lld",
-                        (long long)c->end_tokens[i]);
-        else
-            end[named++] = c->end_tokens[i];
-    }
-    if (!named && token[TOKEN_EOS]) end[0] = tokenizer_find(w->tokenizer, token[TOKEN_EOS]);
-    const gguf_pair ids[] = {
-        {"tokenizer.ggml.bos_token_id", {.type = GGUF_U32, .integer = begin}},
-        {ends[0], {.type = GGUF_U32, .integer = end[0]}},
-        {ends[1], {.type = GGUF_U32, .integer = end[1]}},
-        {ends[2], {.type = GGUF_U32, .integer = end[2]}},
-        {"tokenizer.ggml.padding_token_id", {.type = GGUF_U32, .integer = pad}}};
-    for (int64_t i = 0; i < COUNT_OF(ids); i++)
-        if (ids[i].value.integer >= 0) pairs[(*count)++] = ids[i];
-    return STATUS_OK;
-}
-
-/* tokenizer.chat_template is the one that is taken; the others have keys of their names, and a list names them. */
-static status add_templates(converting *w, const tokenizer_config *said, gguf_pair *pairs,
-                            int64_t most, int64_t *count) {
-    const named_template *taken = tokenizer_config_template(said);
-    gguf_string *names = ARENA_NEW(w->memory, gguf_string, most);
-    int64_t n = 0;
-    if (!names) return STATUS_NO_MEMORY;
-    for (const named_template *t = said->templates; t; t = t->next) {
-        const char *key = "tokenizer.chat_template";
-        if (*count + 1 >= most)
-            FAIL(w->cx, STATUS_UNSUPPORTED, "more chat templates than there is room for");
-        if (t != taken) {
-            names[n++] = (gguf_string){t->name, (int64_t)strlen(t->name)};
-            key = arena_printf(w->memory, "%s.%s", key, t->name);
-            if (!key) return STATUS_NO_MEMORY;
-        }
-        pairs[(*count)++] = (gguf_pair){key, {.type = GGUF_STRING, .text = {t->text, t->length}}};
-    }
-    if (n)
-        pairs[(*count)++] =
-            (gguf_pair){"tokenizer.chat_templates",
-                        {.type = GGUF_ARRAY, .item_type = GGUF_STRING, .count = n, .texts = names}};
-    return STATUS_OK;
-}
-
-/* The tokenizer's pairs and the chat templates, of a GGUF file or made from a folder's. */
-static status tokenizer_pairs(converting *w, gguf_pair *pairs, int64_t most, int64_t *count) {
-    tokenizer_config said;
-    *count = 0;
-    if (w->how->without_tokenizer) return STATUS_OK;
-    if (w->m->file.kind == MODELFILE_GGUF) return copy_pairs(w, pairs, most, count);
-    TRY_NOTE(w->cx, tokenizer_open(w->cx, w->how->in, &w->tokenizer), LEAVE_OUT);
-    TRY_NOTE(w->cx,
-             tokenizer_gguf_pairs(w->tokenizer, w->m->config.vocabulary, w->memory, pairs, count),
-             LEAVE_OUT);
-    TRY(tokenizer_config_read(w->cx, w->memory, w->how->in, &said));
-    TRY(add_ids(w, &said, pairs, count));
-    return add_templates(w, &said, pairs, most, count);
-}
-
 static status to_gguf(converting *w) {
-    enum { MOST = 48 };
-    gguf_pair pairs[MOST];
-    int64_t count;
-    TRY(tokenizer_pairs(w, pairs, MOST, &count));
+    gguf_pair pairs[MODEL_WORDS_PAIRS];
+    int64_t count = 0;
+    if (!w->how->without_tokenizer)
+        TRY_NOTE(w->cx, model_words_pairs(w->m, w->memory, &w->tokenizer, pairs, &count),
+                 LEAVE_OUT);
     gguf_saving how = {.format = format_of, .user = w, .pairs = pairs, .n_pairs = count};
     return model_save_gguf(w->cx, w->how->out, &w->m->config, w->store, &how);
 }
 
 /* ---- to a folder ---- */
-
-/* tokenizer.json and tokenizer_config.json of what a GGUF file says. */
-static status write_tokenizer(converting *w) {
-    const gguf *g = &w->m->file.gguf;
-    const char *out = w->how->out, *path = arena_printf(w->memory, "%s/tokenizer.json", out);
-    tokenizer_config said;
-    if (!path) return STATUS_NO_MEMORY;
-    TRY_NOTE(w->cx, tokenizer_open_gguf(w->cx, g, &w->tokenizer), LEAVE_OUT);
-    text_buffer text = {.cx = w->cx};
-    status st = tokenizer_to_json(w->tokenizer, &text);
-    if (st == STATUS_OK) st = file_write_whole(w->cx, path, text.bytes, text.length);
-    text_free(&text);
-    TRY(st);
-    TRY(tokenizer_config_of_gguf(w->cx, w->memory, w->how->in, g, w->tokenizer, &said));
-    said.positions = w->m->config.positions;
-    return tokenizer_config_write(w->cx, out, &said);
-}
 
 static status check_plain(const converting *w) {
     for (int32_t i = 0; i < states_count(w->store) && !w->how->format; i++) {
@@ -199,14 +95,11 @@ static status check_plain(const converting *w) {
 }
 
 static status to_folder(converting *w) {
-    const char *name;
-    bool configured;
     TRY(check_plain(w));
     TRY(model_save(w->cx, w->how->out, &w->m->config, w->store, w->how->format));
     if (w->how->without_tokenizer) return STATUS_OK;
-    if (w->m->file.kind == MODELFILE_GGUF) return write_tokenizer(w);
-    TRY_NOTE(w->cx, tokenizer_copy(w->cx, w->how->in, w->how->out, &name), LEAVE_OUT);
-    return tokenizer_config_copy(w->cx, w->memory, w->how->in, w->how->out, &configured);
+    TRY_NOTE(w->cx, model_words_folder(w->m, w->memory, w->how->out), LEAVE_OUT);
+    return STATUS_OK;
 }
 
 static status run(converting *w) {

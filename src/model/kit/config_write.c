@@ -3,6 +3,7 @@
  * tokens of -1) is left out. */
 #include "base/json_write.h"
 #include "model/kit/model.h"
+#include "store/packed_write.h"
 #include <string.h>
 
 static const char *const activations[] = {[MODEL_SILU] = "silu",
@@ -159,5 +160,9 @@ void model_config_write(json_writer *w, const model_config *config, const char *
     write_end_tokens(w, &c);
     if (def->turns) write_rope(w, &c);
     write_layers(w, &c);
+    if (c.packed.method != PACKED_NONE && c.packed.method != PACKED_MXFP4) {
+        json_write_key(w, "quantization_config");
+        packed_write_config(w, &c.packed);
+    }
     json_write_object_end(w);
 }

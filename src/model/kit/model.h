@@ -89,7 +89,7 @@ const num_format *model_stored_format(void *m, const char *name, int32_t rank);
 status model_load(model *m, states *s, const graph *g) MUST_USE;
 
 /* Writes a Hugging Face folder: config.json and the store's parameters in a float format
- * ("f32", "bf16", "f16"; NULL: each as it is stored). */
+ * ("f32", "bf16", "f16"; NULL: each as it is stored, matrices of codes as config->packed tells them). */
 status model_save(context *cx, const char *folder, const model_config *config, const states *s,
                   const char *format) MUST_USE;
 

@@ -1,6 +1,7 @@
 /* States to a Hugging Face folder. */
 #include "base/json_write.h"
 #include "model/kit/model.h"
+#include "store/packed_write.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,10 +16,13 @@ static int64_t dtype_of(const char *format) {
     return -1;
 }
 
-/* A tensor of the folder: a state, or one expert of a state whose name has a star. */
+/* A tensor of the folder: a state, one expert of a state whose name has a star, or a part of what holds codes. */
 typedef struct saved {
     const char *name;
     tensor t;
+    bool packed;
+    int32_t part;
+    packed_part how;
 } saved;
 
 typedef struct saving {
@@ -27,11 +31,16 @@ typedef struct saving {
     saved *items;
     int64_t count, capacity;
     const num_format *format; /* NULL: each its own */
+    const packed_recipe *packed;
 } saving;
 
 static status produce(void *user, int64_t index, file_writer *out) {
     const saving *w = user;
-    const tensor *t = &w->items[index].t;
+    const saved *item = &w->items[index];
+    const tensor *t = &item->t;
+    if (item->packed)
+        return packed_write_part(w->cx, w->packed, t->format, t->data, t->dim[0], t->dim[1],
+                                 item->part, out);
     tensor to = *t;
     to.format = w->format ? w->format : t->format;
     int64_t size_bytes = tensor_bytes(&to);
@@ -51,7 +60,31 @@ static status produce(void *user, int64_t index, file_writer *out) {
     return st;
 }
 
+/* NAME.weight as the tensors of the recipe. */
+static status add_packed(saving *w, const state *item) {
+    packed_part parts[PACKED_PARTS];
+    int32_t n = packed_write_parts(w->packed, item->t.dim[0], item->t.dim[1], parts);
+    int length = (int)(strlen(item->name) - strlen("weight"));
+    for (int32_t i = 0; i < n; i++) {
+        if (w->count == w->capacity) return STATUS_BUG;
+        const char *name =
+            arena_printf(w->memory, "%.*s%s", length, item->name, parts[i].suffix);
+        if (!name) return STATUS_NO_MEMORY;
+        w->items[w->count++] = (saved){
+            .name = name, .t = item->t, .packed = true, .part = i, .how = parts[i]};
+    }
+    return STATUS_OK;
+}
+
+static bool is_packed(const saving *w, const state *item) {
+    size_t n = strlen(item->name), tail = strlen(".weight");
+    return w->packed->method != PACKED_NONE && !w->format && item->t.rank == 2 &&
+           item->t.format->kind == NUM_BLOCK && n > tail &&
+           !strcmp(item->name + n - tail, ".weight");
+}
+
 static status add_state(saving *w, const state *item) {
+    if (is_packed(w, item)) return add_packed(w, item);
     const char *star = strchr(item->name, '*');
     int64_t experts = star ? item->t.dim[0] : 1;
     for (int64_t e = 0; e < experts; e++) {
@@ -70,11 +103,12 @@ static status add_state(saving *w, const state *item) {
 }
 
 static status save_tensors(context *cx, arena *mem, const char *folder, const states *s,
-                           const num_format *format) {
-    saving w = {.cx = cx, .memory = mem, .format = format};
+                           const packed_recipe *packed, const num_format *format) {
+    saving w = {.cx = cx, .memory = mem, .format = format, .packed = packed};
     for (int32_t i = 0; i < states_count(s); i++) {
         const state *item = states_at(s, i);
-        if (item->tag == TAG_PARAMETER) w.capacity += strchr(item->name, '*') ? item->t.dim[0] : 1;
+        if (item->tag == TAG_PARAMETER)
+            w.capacity += strchr(item->name, '*') ? item->t.dim[0] : PACKED_PARTS;
     }
     w.items = ARENA_NEW(mem, saved, w.capacity + 1);
     safetensors_source *sources = ARENA_NEW(mem, safetensors_source, w.capacity + 1);
@@ -83,6 +117,12 @@ static status save_tensors(context *cx, arena *mem, const char *folder, const st
         if (states_at(s, i)->tag == TAG_PARAMETER) TRY(add_state(&w, states_at(s, i)));
     for (int64_t i = 0; i < w.count; i++) {
         const saved *item = &w.items[i];
+        if (item->packed) {
+            sources[i] = (safetensors_source){
+                .name = item->name, .dtype = item->how.dtype, .n_dims = item->how.n_dims};
+            memcpy(sources[i].shape, item->how.shape, sizeof item->how.shape);
+            continue;
+        }
         int64_t dtype = dtype_of(format ? format->name : item->t.format->name);
         if (dtype < 0)
             FAIL(cx, STATUS_UNSUPPORTED,
@@ -123,6 +163,14 @@ static status check_turned(context *cx, const model_config *config, const states
     return STATUS_OK;
 }
 
+static bool holds_codes(const states *s) {
+    for (int32_t i = 0; i < states_count(s); i++) {
+        const state *item = states_at(s, i);
+        if (item->tag == TAG_PARAMETER && item->t.format->kind == NUM_BLOCK) return true;
+    }
+    return false;
+}
+
 status model_save(context *cx, const char *folder, const model_config *config, const states *s,
                   const char *format) {
     int64_t dtype = dtype_of(format ? format : "f32");
@@ -132,9 +180,12 @@ status model_save(context *cx, const char *folder, const model_config *config, c
     if (mkdir(folder, 0777) && errno != EEXIST)
         FAIL(cx, STATUS_IO, "making the folder '%s': %s", folder, strerror(errno));
     arena mem = arena_make(cx);
-    status st = save_tensors(cx, &mem, folder, s, format ? num_find(format) : NULL);
+    const num_format *as = format ? num_find(format) : NULL;
+    model_config said = *config;
+    if (format || !holds_codes(s)) said.packed.method = PACKED_NONE;
+    status st = save_tensors(cx, &mem, folder, s, &said.packed, as);
     if (st == STATUS_OK)
-        st = save_config(cx, &mem, folder, config, format ? dtypes[dtype].torch : NULL);
+        st = save_config(cx, &mem, folder, &said, format ? dtypes[dtype].torch : NULL);
     arena_free(&mem);
     return st == STATUS_OK ? st : context_note(cx, st, "saving the model '%s'", folder);
 }

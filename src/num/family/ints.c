@@ -224,3 +224,21 @@ void ints_store(const num_format *f, int64_t count, const uint8_t *codes, const 
         }
     }
 }
+
+void ints_take(const num_format *f, int64_t count, const void *row, uint8_t *codes, float *scales,
+               uint8_t *zeros) {
+    const ints_layout as = families[f - formats_ints]->as;
+    int64_t group = as.group ? as.group : round_up(count, 8);
+    const uint8_t *at = row;
+    for (int64_t i = 0, g = 0; i < count; i += group, g++) {
+        memcpy(&scales[g], at, 4);
+        at += 4;
+        zeros[g] = as.affine ? *at++ : (uint8_t)(1 << (as.bits - 1));
+        for (int64_t from = i; from < i + group; from += 8, at += as.bits) {
+            uint64_t word = 0;
+            memcpy(&word, at, (size_t)as.bits);
+            for (int k = 0; k < 8 && from + k < count; k++)
+                codes[from + k] = (uint8_t)(word >> k * as.bits & ((1u << as.bits) - 1));
+        }
+    }
+}

@@ -19,5 +19,8 @@ const num_format *ints_format(ints_layout layout);
 /* A row from its codes and, for each group, its scale and (where the format is affine) the code of zero. */
 void ints_store(const num_format *f, int64_t count, const uint8_t *codes, const float *scales,
                 const uint8_t *zeros, void *row);
+/* The other way; zeros are the middle where the format is symmetric. */
+void ints_take(const num_format *f, int64_t count, const void *row, uint8_t *codes, float *scales,
+               uint8_t *zeros);
 
 #endif

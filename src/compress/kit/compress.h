@@ -1,0 +1,133 @@
+/* Making a model lighter. A method is one file, compress/NAME.c, with `const compress_method compress_NAME`; a recipe
+ * (kit/recipe.h) is a chain of them. The model lies in memory as its configuration and its weights, each in the format
+ * that it has now: as the parent stores it (mapped, not copied), as values that a method changed, or as the codes that
+ * a method chose, which are then final. A method takes the weights as the one before left them; what stands at the end
+ * is written once (kit/save.h).
+ *
+ * Before any work starts every method is asked whether it fits the model, what came before it, and the calibration
+ * text; then whether the file can hold what comes out. */
+#ifndef COMPRESS_KIT_COMPRESS_H
+#define COMPRESS_KIT_COMPRESS_H
+
+#include "base/options.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "model/kit/model.h"
+#include "text/tokenizer.h"
+
+typedef struct compress compress;
+typedef struct compress_method compress_method;
+
+/* What is known of the model at a point of the chain. */
+enum {
+    COMPRESS_CODED = 1, /* the layers' products are codes, which no later method can change */
+    COMPRESS_SPARSE = 2,
+    COMPRESS_FOLDED = 4
+};
+
+struct compress_method {
+    const char *name, *help;
+    const option_def
+        *options; /* its arguments; those without a key come in this order. NULL: none */
+    size_t options_bytes;
+    bool calibrates;           /* runs the model over --calib */
+    uint32_t forbids, ensures; /* COMPRESS_... */
+    /* Before any work; also sets c->coded where the method chooses one format for all products. May be NULL. */
+    status (*check)(compress *c, const void *options);
+    status (*apply)(compress *c, const void *options);
+};
+extern const compress_method *const registry_compress[];
+
+typedef struct weight {
+    const char *name;
+    tensor t;
+    bool owned; /* t.data was taken here; else it is the parent's */
+} weight;
+
+/* What scales of a product's inputs can be folded into, so that the model computes the same. */
+typedef enum fold_kind {
+    FOLD_NONE,
+    FOLD_NORM, /* the norm before it, whose rows no one else reads */
+    FOLD_ROWS  /* the rows of another product, which reach it one to one */
+} fold_kind;
+
+/* The rows that one or several products read. */
+typedef struct product_input {
+    int64_t layer, k;
+    fold_kind fold;
+    weight *gain,
+        *bias; /* FOLD_NORM: the norm's, bias maybe NULL; FOLD_ROWS: the product's matrix and bias */
+    bool gain_plus_one; /* stored less 1 */
+} product_input;
+
+/* A linear layer within the model's layers. */
+typedef struct product {
+    weight *w;
+    int64_t layer, n, k; /* outputs, inputs */
+    bool across;         /* stored [k, n] */
+    int32_t input;       /* which of the inputs */
+} product;
+
+/* Sequences of ids, all of `length`. */
+typedef struct calibration {
+    const char *path;
+    int32_t *ids;
+    int64_t sequences, length;
+} calibration;
+
+struct compress {
+    context *cx;
+    arena *memory;
+    pool *workers;
+    model *parent;
+    tokenizer *words; /* the parent's */
+    states *store;    /* the parent's weights */
+    model_config config;
+    const model_def *def;
+    weight *weights;
+    int64_t n_weights;
+    product *products; /* in the order of the model */
+    int64_t n_products;
+    product_input *inputs;
+    int64_t n_inputs;
+    bool experts; /* there are products of experts, which are not in the list */
+    calibration text;
+    uint64_t seed;
+    uint32_t facts;
+    const num_format
+        *coded; /* what the products will be, as far as the checks know; NULL: floats, or several */
+    double flops;
+    progress progress;
+};
+
+/* NULL: there is none. */
+const compress_method *compress_find(const char *name, const compress_method *const *more);
+
+/* ---- weights ---- */
+/* Opens the parent and lists its weights. */
+status weights_open(compress *c, const char *path) MUST_USE;
+void weights_close(compress *c);
+weight *weights_find(const compress *c, const char *name); /* NULL: none */
+/* The format of a weight as it is now, for a builder (model_build.format, the user is the compress). */
+const num_format *weights_format(void *c, const char *name, int32_t rank);
+/* Rows [from, to) along the innermost axis in floats. */
+void weights_rows(const weight *w, int64_t from, int64_t to, float *out);
+/* All values; `out` holds tensor_elems. */
+void weights_values(const weight *w, float *out);
+/* Takes over `data` (context_alloc) as the contents in `format`, of the same shape. */
+void weights_replace(compress *c, weight *w, const num_format *format, void *data);
+/* The values in the float format that the weight has, or in f32. */
+status weights_set_values(compress *c, weight *w, const float *values) MUST_USE;
+/* Another shape, with new values in the weight's float format. */
+status weights_reshape(compress *c, weight *w, const int64_t *dim, const float *values) MUST_USE;
+/* Finds the products, as the configuration is now. */
+status products_find(compress *c) MUST_USE;
+/* The values as [n, k], whichever way they are stored; `out` holds n * k. */
+status product_values(compress *c, const product *p, float *out) MUST_USE;
+status product_set_values(compress *c, const product *p, const float *values) MUST_USE;
+/* All parameters bound to a new store under the graph's names: `c` must outlive it. */
+status weights_bind(compress *c, const graph *g, states *out) MUST_USE;
+/* The graph of the whole model as it is now, unmarked inputs of one row: what there is to save. */
+status weights_graph(compress *c, graph **out) MUST_USE;
+
+#endif

@@ -1,0 +1,95 @@
+/* The lineage of a compressed model (store/lineage.h) with all that repeats the work to the bit: the parent and the
+ * calibration text with their SHA-256, the recipe, seed and container, and the hash of the tensors that come out. */
+#include "base/file.h"
+#include "base/hash.h"
+#include "compress/kit/run.h"
+#include "store/lineage.h"
+#include <stdio.h>
+#include <string.h>
+
+static status hash_file(context *cx, const char *path, char out[SHA256_TEXT_BYTES]) {
+    file_map map;
+    uint8_t digest[SHA256_BYTES];
+    TRY(file_map_open(cx, path, &map));
+    hash_sha256(map.bytes, (size_t)map.size_bytes, digest);
+    hash_sha256_text(digest, out);
+    file_map_close(&map);
+    return STATUS_OK;
+}
+
+static status write_calibration(json_writer *w, compress *c) {
+    char hash[SHA256_TEXT_BYTES];
+    if (!c->text.path) return STATUS_OK;
+    TRY(hash_file(c->cx, c->text.path, hash));
+    json_write_key(w, "calibration");
+    json_write_object(w);
+    json_write_string_field(w, "path", c->text.path);
+    json_write_string_field(w, "sha256", hash);
+    json_write_integer_field(w, "sequences", c->text.sequences);
+    json_write_integer_field(w, "length", c->text.length);
+    json_write_object_end(w);
+    return STATUS_OK;
+}
+
+static status write_object(json_writer *w, compress *c, const compress_options *o,
+                           const compress_result *r) {
+    static const char *const containers[] = {COMPRESS_CONTAINERS};
+    char hash[SHA256_TEXT_BYTES];
+    lineage parent;
+    json_write_object(w);
+    json_write_string_field(w, "recipe", o->recipe);
+    json_write_integer_field(w, "seed", o->seed);
+    json_write_string_field(w, "container", containers[o->container]);
+    TRY(write_calibration(w, c));
+    json_write_string_field(w, "tensors_sha256", r->sha256);
+    json_write_number_field(w, "bits_per_weight", r->bits_per_weight);
+    json_write_number_field(w, "cost_flops", r->flops);
+    json_write_number_field(w, "cost_seconds", r->seconds);
+    json_write_integer_field(w, "peak_bytes", r->peak_bytes);
+    TRY(lineage_hash(c->cx, o->model, hash));
+    json_write_key(w, "made_from");
+    json_write_object(w);
+    json_write_string_field(w, "path", o->model);
+    json_write_string_field(w, "sha256", hash);
+    json_write_object_end(w);
+    TRY(lineage_of_parent(c->memory, o->model, &parent));
+    json_write_key(w, "parents");
+    json_write_array(w);
+    lineage_json(w, &parent);
+    json_write_array_end(w);
+    json_write_object_end(w);
+    return STATUS_OK;
+}
+
+status provenance_check(compress *c, const compress_options *o) {
+    char hash[SHA256_TEXT_BYTES];
+    if (!o->repeats) return STATUS_OK;
+    TRY(lineage_hash(c->cx, o->model, hash));
+    if (strcmp(hash, o->repeats_parent) != 0)
+        FAIL(c->cx, STATUS_BAD_DATA, "'%s' is not the parent any more: its SHA-256 was %s, not %s",
+             o->model, o->repeats_parent, hash);
+    if (!o->calib) return STATUS_OK;
+    TRY(hash_file(c->cx, o->calib, hash));
+    if (strcmp(hash, o->repeats_calib) != 0)
+        FAIL(c->cx, STATUS_BAD_DATA,
+             "'%s' is not the calibration text any more: its SHA-256 was %s, not %s", o->calib,
+             o->repeats_calib, hash);
+    return STATUS_OK;
+}
+
+status provenance_text(compress *c, const compress_options *o, const compress_result *r,
+                       const char **out) {
+    *out = o->repeats;
+    if (o->repeats && strcmp(o->repeats_tensors, r->sha256) != 0)
+        FAIL(c->cx, STATUS_BAD_DATA,
+             "the weights came out otherwise: their SHA-256 was %s, not %s (another build of Hone, "
+             "or another instruction set)",
+             o->repeats_tensors, r->sha256);
+    if (o->repeats) return STATUS_OK;
+    json_writer w = json_writer_to_buffer(c->cx, 2);
+    status st = write_object(&w, c, o, r);
+    if (st == STATUS_OK) st = json_writer_finish(&w);
+    *out = st == STATUS_OK ? arena_strndup(c->memory, w.bytes, (size_t)w.size) : NULL;
+    json_writer_free(&w);
+    return st == STATUS_OK && !*out ? STATUS_NO_MEMORY : st;
+}

@@ -1,0 +1,142 @@
+/* A recipe from text to file: bound, checked, applied, counted (kit/run.h). */
+#include "compress/kit/run.h"
+#include "base/file.h"
+#include "base/time.h"
+#include "compress/kit/recipe.h"
+#include <string.h>
+#include <sys/resource.h>
+
+const compress_method *compress_find(const char *name, const compress_method *const *more) {
+    for (int64_t i = 0; more && more[i]; i++)
+        if (!strcmp(more[i]->name, name)) return more[i];
+    for (int64_t i = 0; registry_compress[i]; i++)
+        if (!strcmp(registry_compress[i]->name, name)) return registry_compress[i];
+    return NULL;
+}
+
+typedef struct chain {
+    recipe r;
+    const compress_method **methods; /* by step */
+    const void **options;
+    bool calibrates;
+} chain;
+
+static status no_method(context *cx, const recipe_step *s) {
+    enum { MOST_NAMES = 128 };
+    const char *names[MOST_NAMES];
+    int64_t n = 0;
+    for (; registry_compress[n] && n < MOST_NAMES; n++) names[n] = registry_compress[n]->name;
+    const char *near = options_nearest(s->name, names, n);
+    FAIL(cx, STATUS_BAD_ARGUMENT, "--do, column %lld: there is no method '%s'%s%s%s",
+         (long long)s->column, s->name, near ? "; did you mean '" : "", near ? near : "",
+         near ? "'?" : "");
+}
+
+static status bind(arena *mem, const compress_options *o, chain *out) {
+    TRY(recipe_parse(mem, o->recipe, &out->r));
+    out->methods = ARENA_NEW(mem, const compress_method *, out->r.count);
+    out->options = ARENA_NEW(mem, const void *, out->r.count);
+    if (!out->methods || !out->options) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < out->r.count; i++) {
+        const recipe_step *s = &out->r.steps[i];
+        const compress_method *m = out->methods[i] = compress_find(s->name, o->methods);
+        if (!m) return no_method(mem->cx, s);
+        TRY(recipe_bind(mem, s, m->options, m->options_bytes, &out->options[i]));
+        out->calibrates |= m->calibrates;
+    }
+    return STATUS_OK;
+}
+
+static status check_paths(context *cx, const compress_options *o) {
+    if (!file_exists(o->model))
+        FAIL(cx, STATUS_IO, "the model '%s' is not there: give a model's folder or GGUF file",
+             o->model);
+    if (file_exists(o->out)) FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already", o->out);
+    return STATUS_OK;
+}
+
+static status check_step(compress *c, const compress_method *m, const void *options) {
+    if (c->facts & m->forbids & COMPRESS_CODED)
+        FAIL(
+            c->cx, STATUS_BAD_ARGUMENT,
+            "the weights are codes already, which it cannot change: put it before what chose them");
+    if (c->facts & m->forbids)
+        FAIL(c->cx, STATUS_BAD_ARGUMENT, "it does not go with what was done before it");
+    if (m->check) TRY(m->check(c, options));
+    c->facts |= m->ensures;
+    return STATUS_OK;
+}
+
+/* Everything that can be known before work starts. */
+static status check_all(compress *c, const compress_options *o, const chain *k) {
+    for (int64_t i = 0; i < c->n_products; i++)
+        if (c->products[i].w->t.format->kind == NUM_BLOCK) c->facts |= COMPRESS_CODED;
+    for (int64_t i = 0; i < k->r.count; i++) {
+        const recipe_step *s = &k->r.steps[i];
+        if (k->methods[i]->calibrates && !o->calib)
+            return recipe_note(c->cx,
+                               context_fail(c->cx, STATUS_BAD_ARGUMENT,
+                                            "it looks at activations: give a text by --calib"),
+                               s);
+        if (k->methods[i]->calibrates && !c->def->logits)
+            return recipe_note(c->cx,
+                               context_fail(c->cx, STATUS_UNSUPPORTED,
+                                            "'%s' is an encoder, which predicts no text", o->model),
+                               s);
+        TRY(recipe_note(c->cx, check_step(c, k->methods[i], k->options[i]), s));
+    }
+    return save_check(c, o);
+}
+
+static status apply_all(compress *c, const chain *k) {
+    for (int64_t i = 0; i < k->r.count; i++) {
+        const compress_method *m = k->methods[i];
+        progress_begin(&c->progress, m->name, c->config.layers);
+        status st = m->apply(c, k->options[i]);
+        progress_end(&c->progress);
+        TRY(recipe_note(c->cx, st, &k->r.steps[i]));
+        TRY(products_find(c));
+    }
+    return STATUS_OK;
+}
+
+static void count_weights(const compress *c, compress_result *r) {
+    for (int64_t i = 0; i < c->n_weights; i++) {
+        r->parameters += tensor_elems(&c->weights[i].t);
+        r->bytes += tensor_bytes(&c->weights[i].t);
+    }
+    r->bits_per_weight = 8.0 * (double)r->bytes / (double)MAX_OF(r->parameters, 1);
+}
+
+static status work(compress *c, const compress_options *o, compress_result *r) {
+    chain k = {0};
+    double began = time_seconds();
+    TRY(bind(c->memory, o, &k));
+    TRY(weights_open(c, o->model));
+    TRY(products_find(c));
+    if (k.calibrates && o->calib && c->def->logits) TRY(calibrate_open(c, o));
+    TRY(check_all(c, o, &k));
+    TRY(provenance_check(c, o));
+    TRY(pool_new(c->cx, o->threads, &c->workers));
+    TRY(apply_all(c, &k));
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    *r = (compress_result){.flops = c->flops,
+                           .seconds = time_seconds() - began,
+                           .peak_bytes = (int64_t)used.ru_maxrss * 1024};
+    count_weights(c, r);
+    return save_model(c, o, r);
+}
+
+status compress_run(context *cx, const compress_options *o, compress_result *out) {
+    arena memory = arena_make(cx);
+    compress c = {.cx = cx, .memory = &memory, .seed = (uint64_t)o->seed};
+    *out = (compress_result){0};
+    status st = check_paths(cx, o);
+    if (st == STATUS_OK) st = work(&c, o, out);
+    weights_close(&c);
+    tokenizer_free(c.words);
+    pool_free(c.workers);
+    arena_free(&memory);
+    return st == STATUS_OK ? st : context_note(cx, st, "compressing '%s'", o->model);
+}

@@ -1,0 +1,182 @@
+#include "compress/kit/stream.h"
+#include "compress/kit/stage.h"
+#include <math.h>
+#include <string.h>
+
+enum { ROWS_AT_ONCE = 2048 };
+
+typedef struct stream {
+    compress *c;
+    int64_t at_once; /* sequences in a run */
+    float *rows;     /* [sequences, length, hidden] */
+    int32_t *positions, *offsets, *targets;
+    input_stats *stats; /* by input */
+    arena mem, layer_mem;
+    double loss;
+    int64_t losses;
+} stream;
+
+static status open_stream(compress *c, stream *s) {
+    const calibration *t = &c->text;
+    *s = (stream){.c = c, .mem = arena_make(c->cx), .layer_mem = arena_make(c->cx)};
+    s->at_once = MIN_OF(MAX_OF(ROWS_AT_ONCE / t->length, 1), t->sequences);
+    s->rows = context_alloc(c->cx, (size_t)(t->sequences * t->length * c->config.hidden) *
+                                       sizeof *s->rows);
+    s->positions = ARENA_NEW(&s->mem, int32_t, s->at_once * t->length);
+    s->targets = ARENA_NEW(&s->mem, int32_t, s->at_once * t->length);
+    s->offsets = ARENA_NEW(&s->mem, int32_t, s->at_once + 1);
+    s->stats = ARENA_NEW(&s->mem, input_stats, c->n_inputs + 1);
+    if (!s->rows || !s->positions || !s->targets || !s->offsets || !s->stats)
+        return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < s->at_once * t->length; i++) s->positions[i] = (int32_t)(i % t->length);
+    for (int64_t i = 0; i <= s->at_once; i++) s->offsets[i] = (int32_t)(i * t->length);
+    return STATUS_OK;
+}
+
+static void close_stream(stream *s) {
+    context_release(s->c->cx, s->rows);
+    arena_free(&s->layer_mem);
+    arena_free(&s->mem);
+}
+
+/* ---- statistics ---- */
+
+static status begin_stats(stream *s, int64_t layer, bool gram) {
+    compress *c = s->c;
+    arena_reset(&s->layer_mem);
+    for (int64_t i = 0; i < c->n_inputs; i++) {
+        const product_input *in = &c->inputs[i];
+        input_stats *to = &s->stats[i];
+        if (in->layer != layer) continue;
+        *to = (input_stats){.sum_abs = ARENA_NEW(&s->layer_mem, double, in->k),
+                            .sum_sq = ARENA_NEW(&s->layer_mem, double, in->k),
+                            .max_abs = ARENA_NEW(&s->layer_mem, float, in->k)};
+        if (gram) to->gram = ARENA_NEW(&s->layer_mem, float, in->k * in->k);
+        if (!to->sum_abs || !to->sum_sq || !to->max_abs || (gram && !to->gram))
+            return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+VECTOR_CLONES
+static void add_rows(input_stats *to, const float *rows, int64_t n, int64_t k) {
+    for (int64_t r = 0; r < n; r++, rows += k)
+        for (int64_t j = 0; j < k; j++) {
+            float x = fabsf(rows[j]);
+            to->sum_abs[j] += (double)x;
+            to->sum_sq[j] += (double)x * (double)x;
+            to->max_abs[j] = MAX_OF(to->max_abs[j], x);
+        }
+    to->rows += n;
+}
+
+static void add_stats(stream *s, const stage *g, int64_t layer, int64_t tokens) {
+    compress *c = s->c;
+    for (int64_t i = 0; i < c->n_inputs; i++) {
+        const product_input *in = &c->inputs[i];
+        input_stats *to = &s->stats[i];
+        if (in->layer != layer) continue;
+        add_rows(to, stage_rows(g, (int32_t)i), tokens, in->k);
+        if (!to->gram) continue;
+        const float *gram = stage_gram(g, (int32_t)i);
+        for (int64_t j = 0; j < in->k * in->k; j++) to->gram[j] += gram[j];
+    }
+}
+
+/* ---- passes ---- */
+
+static void set_targets(stream *s, int64_t from, int64_t sequences) {
+    const calibration *t = &s->c->text;
+    for (int64_t q = 0; q < sequences; q++)
+        for (int64_t i = 0; i < t->length; i++)
+            s->targets[q * t->length + i] =
+                i + 1 < t->length ? t->ids[(from + q) * t->length + i + 1] : -1;
+}
+
+static void add_losses(stream *s, const float *each, int64_t tokens) {
+    for (int64_t i = 0; i < tokens; i++) {
+        if (s->targets[i] < 0) continue;
+        s->loss += (double)each[i];
+        s->losses++;
+    }
+}
+
+/* One stage over all sequences. With `stats` its products' rows are counted; with `keep` what it makes takes the place
+ * of the rows. */
+static status pass(stream *s, const stage_options *o, bool keep) {
+    compress *c = s->c;
+    const calibration *t = &c->text;
+    stage g;
+    stage_options bounds = *o;
+    bounds.tokens = s->at_once * t->length;
+    bounds.sequences = s->at_once;
+    TRY(stage_open(c, &bounds, &g));
+    status st = STATUS_OK;
+    for (int64_t q = 0; q < t->sequences && st == STATUS_OK; q += s->at_once) {
+        int64_t n = MIN_OF(s->at_once, t->sequences - q), tokens = n * t->length;
+        float *rows = s->rows + q * t->length * c->config.hidden;
+        const float *out;
+        if (o->which == STAGE_AFTER) set_targets(s, q, n);
+        stage_batch b = {.ids = t->ids + q * t->length,
+                         .targets = s->targets,
+                         .positions = s->positions,
+                         .offsets = s->offsets,
+                         .tokens = tokens,
+                         .sequences = n,
+                         .rows = rows};
+        st = stage_run(&g, &b, &out);
+        if (st != STATUS_OK) break;
+        if (o->capture) add_stats(s, &g, o->which, tokens);
+        if (o->which == STAGE_AFTER) add_losses(s, out, tokens);
+        if (keep) memcpy(rows, out, (size_t)(tokens * c->config.hidden) * sizeof *rows);
+    }
+    stage_close(&g);
+    return st;
+}
+
+static status visit(stream *s, const stream_options *o, int64_t layer) {
+    compress *c = s->c;
+    arena mem = arena_make(c->cx);
+    stream_layer l = {.layer = layer, .stats = s->stats, .mem = &mem};
+    for (int64_t i = 0; i < c->n_products; i++) {
+        if (c->products[i].layer != layer) continue;
+        if (!l.n_products++) l.products = &c->products[i];
+    }
+    status st = o->visit(c, &l, o->user);
+    arena_free(&mem);
+    return st == STATUS_OK ? st : context_note(c->cx, st, "layer %lld", (long long)layer);
+}
+
+static status run(stream *s, const stream_options *o) {
+    compress *c = s->c;
+    TRY(pass(s, &(stage_options){.which = STAGE_BEFORE}, true));
+    for (int64_t layer = 0; layer < c->config.layers; layer++) {
+        progress_show(&c->progress, layer, NULL);
+        TRY(begin_stats(s, layer, o->gram));
+        TRY(pass(s, &(stage_options){.which = layer, .capture = true, .gram = o->gram}, false));
+        TRY(visit(s, o, layer));
+        bool last = layer + 1 == c->config.layers;
+        if (!last) TRY(pass(s, &(stage_options){.which = layer}, true));
+    }
+    return STATUS_OK;
+}
+
+status stream_run(compress *c, const stream_options *o) {
+    stream s;
+    status st = open_stream(c, &s);
+    if (st == STATUS_OK) st = run(&s, o);
+    close_stream(&s);
+    return st;
+}
+
+status stream_loss(compress *c, double *out) {
+    stream s;
+    status st = open_stream(c, &s);
+    if (st == STATUS_OK) st = pass(&s, &(stage_options){.which = STAGE_BEFORE}, true);
+    for (int64_t i = 0; i < c->config.layers && st == STATUS_OK; i++)
+        st = pass(&s, &(stage_options){.which = i}, true);
+    if (st == STATUS_OK) st = pass(&s, &(stage_options){.which = STAGE_AFTER}, false);
+    *out = s.losses ? s.loss / (double)s.losses : 0;
+    close_stream(&s);
+    return st;
+}

@@ -1,0 +1,36 @@
+/* Layer by layer over the calibration text: each layer runs over all sequences, a method looks at what its products
+ * read and changes them, and the next layer sees what the changed layer makes of it. Only the rows of all sequences
+ * between two layers are kept, and the statistics of one layer. */
+#ifndef COMPRESS_KIT_STREAM_H
+#define COMPRESS_KIT_STREAM_H
+
+#include "compress/kit/compress.h"
+
+/* Of the rows that products read, over all calibration tokens. */
+typedef struct input_stats {
+    int64_t rows;
+    double *sum_abs, *sum_sq; /* [k] */
+    float *max_abs;           /* [k] */
+    float *gram;              /* [k, k], sums of x x^T; where asked for */
+} input_stats;
+
+typedef struct stream_layer {
+    int64_t layer;
+    const product *products; /* of this layer */
+    int64_t n_products;
+    const input_stats *stats; /* by number of input (c->inputs) */
+    arena *mem;               /* until the visit is over */
+} stream_layer;
+
+typedef struct stream_options {
+    bool gram;
+    status (*visit)(compress *c, const stream_layer *l, void *user);
+    void *user;
+} stream_options;
+
+status stream_run(compress *c, const stream_options *o) MUST_USE;
+
+/* Mean loss of the calibration text, in nats a token, of the model as it is now. */
+status stream_loss(compress *c, double *out) MUST_USE;
+
+#endif
