@@ -218,7 +218,7 @@ static void refusals(test *t) {
     CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_UNSUPPORTED,
                 "GGUF has no format for int3_g32");
     o.model = "nowhere";
-    CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_IO, "'nowhere' is not there");
+    CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_IO, "'nowhere'");
     o = compress_case_options(&k, "round(4, group=32)", k.text);
     CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_BAD_ARGUMENT, "is there already");
     compress_case_close(t, &k);

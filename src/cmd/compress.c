@@ -1,4 +1,5 @@
 /* `hone compress`: a model made lighter by a chain of methods. */
+#include "base/file.h"
 #include "base/json_write.h"
 #include "base/options.h"
 #include "base/log.h"
@@ -110,6 +111,9 @@ static status run(const verb_call *call) {
     if (o->rerun) TRY(compress_rerun_read(call->memory, o->rerun, &how));
     if (!how.model)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "name the model: hone compress MODEL -o OUT");
+    if (!file_exists(how.model))
+        FAIL(call->cx, STATUS_IO, "the model '%s' is not there: give a model's folder or GGUF file",
+             how.model);
     if (!how.out) FAIL(call->cx, STATUS_BAD_ARGUMENT, "-o OUT says where the model goes");
     if (!how.recipe)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--do \"RECIPE\" says what to do; --list shows what");
@@ -129,6 +133,7 @@ const verb_def verb_compress = {
     .positional = "MODEL",
     .min_args = 0,
     .max_args = 1,
+    .example = "hone compress model -o lighter --do \"round(4, group=32)\"",
     .job_file = true,
     .options_bytes = sizeof(compress_verb),
     .options = options,

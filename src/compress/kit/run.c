@@ -48,9 +48,6 @@ static status bind(arena *mem, const compress_options *o, chain *out) {
 }
 
 static status check_paths(context *cx, const compress_options *o) {
-    if (!file_exists(o->model))
-        FAIL(cx, STATUS_IO, "the model '%s' is not there: give a model's folder or GGUF file",
-             o->model);
     if (file_exists(o->out)) FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already", o->out);
     return STATUS_OK;
 }
