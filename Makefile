@@ -24,10 +24,9 @@ test: build ## everything that must always hold
 slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
 	HONE_KILLS=50 $(B)/hone_test train_run.kills
 
-demo: build ## the examples, from beginning to end
-	@for example in $(B)/example/*; do \
-	    if [ -x "$$example" ] && [ -f "$$example" ]; then echo "$$example"; "$$example" || exit 1; fi; \
-	done
+demo: build ## the whole life of a small model, from nothing to a server, in a few minutes
+	@tool/install-dependencies curl
+	@tool/demo
 
 bench: build ## speed of the ops beside this machine's own roofs
 	$(B)/hone bench ops

@@ -133,6 +133,7 @@ status run_once(run_session *s, const char *text, int64_t length) {
         st = write_json(&a, false);
     else
         fputc('\n', s->call->out);
+    fflush(s->call->out); /* before the words about it */
     say_full(&a);
     run_say_speed(&a);
 done:
