@@ -22,6 +22,7 @@ test: build ## everything that must always hold
 	$(B)/hone_test
 
 slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
+	HONE_ARRIVALS=100000 $(B)/hone_test schedule.random_traffic
 	HONE_KILLS=50 $(B)/hone_test train_run.kills
 
 demo: build ## the whole life of a small model, from nothing to a server, in a few minutes

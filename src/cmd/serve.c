@@ -15,7 +15,7 @@ typedef struct serve_options {
     const char *host, *name, *keys, *certificate, *key, *cors, *policy, *tools;
     int64_t port, context, sequences, step_tokens, kv_tokens, page, threads;
     int64_t most_requests, most_connections, most_body;
-    double timeout, idle;
+    double timeout, idle, step_time;
     int kv_format, act;
     bool prefix_cache, embed;
     guess_options guess;
@@ -47,7 +47,12 @@ static const option_def options[] = {
     OPTION(serve_options, prefix_cache, OPTION_BOOL, .initial = "true",
            .help = "keep keys and values of what was answered, for requests that begin alike"),
     OPTION(serve_options, policy, OPTION_STRING, .initial = "first_come",
-           .help = "who goes first among those that wait"),
+           .help = "who goes first among those that wait: first_come; priority, the smallest of "
+                   "their requests first; fair, the user who was served least, by key or else by "
+                   "the field user"),
+    OPTION(serve_options, step_time, OPTION_DURATION, .initial = "0", RANGE(0, 3600),
+           .help = "prompts are cut so that answers under way wait for no step longer than this; "
+                   "0: --step-tokens alone counts"),
     GUESS_OPTIONS(serve_options),
     OPTION(serve_options, embed, OPTION_BOOL,
            .help = "make vectors of texts (/v1/embeddings) with a model that could write too"),
@@ -162,6 +167,7 @@ static status open_model(serving *s) {
                         .kv_format = run_kv_formats[o->kv_format],
                         .act = run_acts[o->act],
                         .policy = o->policy,
+                        .step_seconds = o->step_time,
                         .forgets_prefixes = !o->prefix_cache,
                         .threads = o->threads};
     TRY(engine_fill_memory(call->cx, &m, &e));

@@ -126,6 +126,7 @@ static status make_voice(engine *e, request *r, int32_t number) {
                       .rows_from = ask->n_prompt - 1,
                       .pages = ARENA_NEW(&r->mem, int32_t, e->schedule.limits.table + 1),
                       .priority = ask->priority,
+                      .client = ask->client,
                       .tokens = v->tokens,
                       .salt = ask->salt ? hash_xxh64(ask->salt, strlen(ask->salt), 1) : 0,
                       .owner = v};

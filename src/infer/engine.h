@@ -51,6 +51,8 @@ typedef struct engine_options {
     int64_t kv_tokens;     /* slots in all; a context for each sequence, within memory */
     const char *kv_format; /* bf16 */
     const char *policy;    /* first_come */
+    double
+        step_seconds; /* while others decode, prompts are cut so that a step takes this; 0: no matter */
     const char *act;       /* what meets quantised weights: bf16, or int8 (the default) */
     bool forgets_prefixes; /* pages are not kept for requests that begin alike */
     const char *speculate; /* who guesses ahead (infer/speculate.h); NULL: nobody */
@@ -112,7 +114,8 @@ typedef struct engine_request {
     bool logprobs, prompt_logprobs;
     int32_t likely;     /* how many likely tokens beside each, with logprobs */
     bool wants_chances; /* events tell the distribution that a token was drawn from */
-    int64_t priority;
+    int64_t priority;   /* smaller goes first, under the policy `priority` */
+    uint64_t client;    /* whose it is, for the policy `fair` */
     const char
         *salt; /* requests of different salts never share keys and values; NULL counts as one */
     void (*tell)(void *user, const engine_event *event);

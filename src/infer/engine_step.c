@@ -3,6 +3,8 @@
 #include "infer/engine_parts.h"
 #include <math.h>
 
+enum { LEAST_CHUNK = 8 }; /* of a prompt beside decodes, whatever it takes */
+
 /* Pages about to be written that others hold: their contents move to a page of the writer's own. */
 static void copy_pages(engine *e) {
     for (int32_t i = 0; i < e->schedule.n_copies; i++)
@@ -261,10 +263,23 @@ static status settle(engine *e) {
     return STATUS_OK;
 }
 
+/* How many tokens a step may have: while somebody decodes, as many as keep it within the target. */
+static int64_t budget_of(const engine *e) {
+    const engine_options *o = &e->options;
+    int64_t decoding = 0, tokens = o->tokens;
+    for (int32_t i = 0; i < e->schedule.n_running; i++)
+        decoding += e->schedule.running[i]->n_tokens - e->schedule.running[i]->n_cached == 1;
+    if (!(o->step_seconds > 0) || !decoding) return tokens;
+    while (tokens > decoding + LEAST_CHUNK && pace_seconds(&e->pace, tokens) > o->step_seconds)
+        tokens -= MAX_OF(tokens / 8, 1);
+    return MAX_OF(tokens, MIN_OF(decoding + LEAST_CHUNK, o->tokens));
+}
+
 status engine_step(engine *e) {
     engine_sweep(e);
     if (e->guessing.def) TRY(engine_guess(e));
     double begin = time_seconds();
+    e->schedule.limits.tokens = budget_of(e);
     schedule_step(&e->schedule);
     if (!e->schedule.n_entries) return STATUS_OK;
     copy_pages(e);

@@ -16,16 +16,35 @@ status schedule_make(arena *mem, const schedule_limits *limits, const policy_def
     out->running = ARENA_NEW(mem, sequence *, limits->sequences + 1);
     out->entries = ARENA_NEW(mem, schedule_entry, limits->sequences + 1);
     out->copies = ARENA_NEW(mem, page_copy, limits->sequences + 1);
-    if (!out->waiting || !out->running || !out->entries || !out->copies) return STATUS_NO_MEMORY;
+    out->accounts = ARENA_NEW(mem, account, limits->queue + 1);
+    if (!out->waiting || !out->running || !out->entries || !out->copies || !out->accounts)
+        return STATUS_NO_MEMORY;
     TRY(pages_make(mem, n_pages, &out->pages));
     return limits->keeps_prefixes ? prefix_make(mem, &out->pages, limits->page, &out->prefix)
                                   : STATUS_OK;
+}
+
+/* The account of a client, who may be new here: then it begins where the least served stands. */
+static account *open_account(schedule *x, uint64_t client) {
+    account *free = NULL;
+    int64_t least = INT64_MAX;
+    for (int32_t i = 0; i < x->n_accounts; i++) {
+        account *a = &x->accounts[i];
+        if (a->here && a->client == client) return a;
+        if (!a->here) free = a;
+        if (a->here) least = MIN_OF(least, a->served);
+    }
+    if (!free) free = &x->accounts[x->n_accounts++];
+    *free = (account){.client = client, .served = least < INT64_MAX ? least : 0};
+    return free;
 }
 
 bool schedule_add(schedule *x, sequence *s) {
     if (x->n_waiting + x->n_running >= x->limits.queue) return false;
     s->arrived = x->arrivals++;
     s->state = SEQUENCE_WAITS;
+    s->account = open_account(x, s->client);
+    s->account->here++;
     x->waiting[x->n_waiting++] = s;
     return true;
 }
@@ -47,6 +66,7 @@ void schedule_remove(schedule *x, sequence *s) {
     if (s->state == SEQUENCE_WAITS) take_out(x->waiting, &x->n_waiting, s);
     if (s->state == SEQUENCE_RUNS) take_out(x->running, &x->n_running, s);
     give_back(x, s);
+    if (s->state != SEQUENCE_NEW) s->account->here--;
     s->state = SEQUENCE_NEW;
 }
 
@@ -87,6 +107,7 @@ static void keep_prefix(schedule *x, sequence *s) {
 
 void schedule_computed(schedule *x, sequence *s, int64_t tokens) {
     s->n_cached += tokens;
+    s->account->served += tokens + (s->n_cached == s->n_tokens);
     if (x->prefix && s->tokens) keep_prefix(x, s);
 }
 
@@ -154,17 +175,21 @@ static bool unshare(schedule *x, const sequence *s) {
     return false;
 }
 
+static void send_back(schedule *x, sequence *s) {
+    take_out(x->running, &x->n_running, s);
+    give_back(x, s);
+    s->state = SEQUENCE_WAITS;
+    x->waiting[x->n_waiting++] = s;
+    x->sent_back++;
+}
+
 /* Frees pages for `s`, which runs and is not in this step yet; false: it was sent back itself. */
 static bool make_room(schedule *x, const sequence *s) {
     if (unshare(x, s)) return true;
     int32_t i = x->n_running - 1;
     while (x->running[i]->step == x->step) i--;
     sequence *last = x->running[i];
-    take_out(x->running, &x->n_running, last);
-    give_back(x, last);
-    last->state = SEQUENCE_WAITS;
-    x->waiting[x->n_waiting++] = last;
-    x->sent_back++;
+    send_back(x, last);
     return last != s;
 }
 
@@ -253,11 +278,36 @@ static void drop_guessed(schedule *x) {
     }
 }
 
+/* By insertion: between two steps hardly anything changes. */
+static void order_running(schedule *x) {
+    for (int32_t i = 1; i < x->n_running; i++) {
+        sequence *s = x->running[i];
+        int32_t at = i;
+        for (; at > 0 && x->policy->before(s, x->running[at - 1]); at--)
+            x->running[at] = x->running[at - 1];
+        x->running[at] = s;
+    }
+}
+
+/* Those who wait send back whom the policy lets them, last ones first, until the first of them fits. */
+static void displace(schedule *x) {
+    while (x->policy->displaces && x->n_running) {
+        const sequence *s = first_waiting(x);
+        sequence *last = x->running[x->n_running - 1];
+        if (!s || !x->policy->displaces(s, last)) return;
+        int64_t needed = pages_missing(x, s, s->n_tokens + 1) + pages_promised(x);
+        if (x->n_running < x->limits.sequences && needed <= schedule_room(x)) return;
+        send_back(x, last);
+    }
+}
+
 void schedule_step(schedule *x) {
     budget b = {x->limits.tokens, x->limits.rows};
     x->step++;
     x->n_entries = x->n_copies = 0;
     drop_guessed(x);
+    order_running(x);
+    displace(x);
     enter_decodes(x, &b);
     enter_prompts(x, &b);
     admit(x, &b);

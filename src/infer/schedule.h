@@ -1,12 +1,12 @@
 /* What each step holds. Sequences wait until their tokens fit into free pages, then run; a step takes one token of
  * every sequence that decodes and fills what is left of its budget with chunks of prompts:
  *
- *   step = decodes, oldest first  +  prompts that have begun, oldest first  +  prompts admitted now, in the
- *          order of the policy  +  guesses behind the decodes, in what is left (infer/speculate.h)
+ *   step = decodes  +  prompts that have begun  +  prompts admitted now  +  guesses behind the decodes
+ *          (infer/speculate.h), each in the order of the policy, in what those before it leave
  *
- * When a decode finds no free page, the sequence that was admitted last gives its pages back and waits
- * again at the front: its tokens are kept and computed anew, which gives the same bits. So the oldest one
- * always goes on, and everybody finishes. (Yu et al., "Orca", 2022; Agrawal et al., "Sarathi-Serve", 2024.)
+ * When a decode finds no free page, the sequence that the policy puts last gives its pages back and waits
+ * again: its tokens are kept and computed anew, which gives the same bits. So the first one always goes
+ * on, and everybody finishes. (Yu et al., "Orca", 2022; Agrawal et al., "Sarathi-Serve", 2024.)
  *
  * Nothing here knows of models: a caller runs what `entries` says and then moves each sequence on. */
 #ifndef INFER_SCHEDULE_H
@@ -15,6 +15,13 @@
 #include "infer/prefix.h"
 
 typedef enum sequence_state { SEQUENCE_NEW, SEQUENCE_WAITS, SEQUENCE_RUNS } sequence_state;
+
+/* A client, while any sequence of theirs is here. */
+typedef struct account {
+    uint64_t client;
+    int64_t served; /* tokens computed, and once more those drawn */
+    int32_t here;
+} account;
 
 typedef struct sequence {
     int64_t n_tokens;  /* known so far */
@@ -27,15 +34,19 @@ typedef struct sequence {
     uint64_t salt;
     int64_t arrived;  /* counts up; kept when a sequence is sent back */
     int64_t priority; /* smaller goes first, where the policy asks */
+    uint64_t client;  /* whose it is, where the policy asks */
+    account *account; /* while it waits or runs */
     sequence_state state;
     int32_t step; /* the last step it was in */
     void *owner;
 } sequence;
 
-/* Which of two waiting sequences goes first. */
+/* Which of two sequences goes first: an order, which may change from step to step. */
 typedef struct policy_def {
     const char *name, *help;
     bool (*before)(const sequence *a, const sequence *b);
+    /* Whether `a`, which waits, sends `b` back where there is no room; never both ways. NULL: nobody does. */
+    bool (*displaces)(const sequence *a, const sequence *b);
 } policy_def;
 extern const policy_def *const registry_policy[];
 const policy_def *policy_find(const char *name);
@@ -64,7 +75,9 @@ typedef struct schedule {
     pages pages;
     prefix *prefix;                /* NULL: prefixes are not kept */
     int64_t asked, found;          /* tokens looked for in the tree, and those that were there */
-    sequence **waiting, **running; /* running: in the order of admission */
+    sequence **waiting, **running; /* running: in the order of the policy when a step begins */
+    account *accounts;
+    int32_t n_accounts;
     int32_t n_waiting, n_running, step;
     int64_t arrivals, sent_back; /* so far */
     schedule_entry *entries;

@@ -304,7 +304,7 @@ static const field fields[] = {
     OWN("prediction", API_CHAT, read_unsupported),
     {"dimensions", API_EMBEDDINGS, FIELD_INTEGER, AT(dimensions), 1, 1 << 20, NULL},
     OWN("modalities", API_CHAT, read_modalities),
-    {"user", ALL, FIELD_IGNORED, 0, 0, 0, NULL},
+    {"user", ALL, FIELD_TEXT, AT(user), 0, 0, NULL},
     {"metadata", ALL, FIELD_IGNORED, 0, 0, 0, NULL},
     {"store", ALL, FIELD_IGNORED, 0, 0, 0, NULL},
     {"service_tier", ALL, FIELD_IGNORED, 0, 0, 0, NULL},

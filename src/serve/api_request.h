@@ -2,7 +2,7 @@
  *
  * The body becomes a tree in the request's arena; one table of fields says which member each key sets,
  * within which range, and for which endpoint. A key that is in no table, has the wrong type or lies out
- * of range is refused by its name; keys that only describe the caller (user, metadata ...) are taken and
+ * of range is refused by its name; keys that only describe the caller (metadata, store ...) are taken and
  * not used; keys that ask for what this server does not do are refused unless their value asks for
  * nothing. */
 #ifndef SERVE_API_REQUEST_H
@@ -33,6 +33,7 @@ typedef struct api_prompt {
 typedef struct api_request {
     api_endpoint endpoint;
     const char *model; /* NULL: not said */
+    const char *user;  /* NULL: not said */
     /* completions, embeddings, tokenize, detokenize */
     const api_prompt *prompts;
     int64_t n_prompts;

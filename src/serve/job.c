@@ -164,6 +164,8 @@ static bool fill(job *j, const job_encoders *encoders, const api_defaults *defau
         return bad(&j->mem, problem, 400, "dimensions", text);
     }
     make_id(j);
+    const char *key = r->authorization, *user = j->world->asks_for_keys ? key : j->q.user;
+    j->client = user ? hash_xxh64(user, strlen(user), 0) : 0;
     j->n_prompts = (int32_t)MAX_OF(j->q.n_prompts, 1);
     j->prompts = ARENA_NEW(&j->mem, job_prompt, j->n_prompts);
     if (!j->prompts) return bad(&j->mem, problem, 503, NULL, "not enough memory for this request");
@@ -240,6 +242,7 @@ static engine_request request_of(job *j, job_prompt *p) {
                         .prompt_logprobs = q->echo && q->logprobs >= 0,
                         .likely = (int32_t)MAX_OF(q->logprobs, 0),
                         .priority = q->priority,
+                        .client = j->client,
                         .salt = q->cache_salt,
                         .tell = job_tell,
                         .user = p};

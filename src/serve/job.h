@@ -20,6 +20,7 @@ typedef struct job_world {
     const answer_dialect *dialect;
     metrics *metrics;
     int64_t most_context;
+    bool asks_for_keys;
     int64_t width;      /* of the vectors it makes; 0: it writes text */
     context *engine_cx; /* where the engine says what went wrong; on its thread only */
 } job_world;
@@ -65,13 +66,14 @@ typedef struct job {
     http_exchange *x; /* held */
     api_request q;
     char id[48];
+    uint64_t client; /* whose it is: by key, else as the request says */
     int64_t created;
     job_prompt *prompts;
     job_choice *choices;
     int32_t n_prompts, samples, n_choices, n_done;
     int64_t prompt_tokens;
     double arrived, submitted, first, last; /* seconds */
-    bool cancelled, failed; /* failed: it was answered with an error, and counted */
+    bool cancelled, failed;                 /* failed: it was answered with an error, and counted */
     struct job *next;
 } job;
 

@@ -309,6 +309,7 @@ static status set_up(server *s) {
                            .dialect = s->options.dialect ? answer_dialect_named(s->options.dialect)
                                                          : answer_dialect_of(s->model.chat->source),
                            .metrics = &s->metrics,
+                           .asks_for_keys = s->keys != NULL,
                            .most_context = s->model.engine ? engine_context(s->model.engine)
                                                            : embedder_longest(s->model.embedder),
                            .width = s->model.engine ? 0 : embedder_width(s->model.embedder),

@@ -69,6 +69,7 @@ static status open_draft(context *cx, const speculate_options *o, void **state) 
     own.page = PAGE;
     own.policy = own.speculate = NULL;
     own.draft = NULL;
+    own.step_seconds = 0;
     own.rejects = false;
     own.forgets_prefixes = false;
     draft *d = context_zalloc(cx, sizeof *d);
