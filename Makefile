@@ -23,6 +23,7 @@ test: build ## everything that must always hold
 
 slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
 	HONE_ARRIVALS=100000 $(B)/hone_test schedule.random_traffic
+	HONE_MALFORMED=100000 build-sanitize/hone_test serve_rough.malformed
 	HONE_KILLS=50 $(B)/hone_test train_run.kills
 
 demo: build ## the whole life of a small model, from nothing to a server, in a few minutes

@@ -1,4 +1,5 @@
 /* The HTTP thread: libwebsockets' callbacks for one connection after another. */
+#include "base/file.h"
 #include "serve/http_queue.h"
 #include <libwebsockets.h>
 #include <stdatomic.h>
@@ -251,7 +252,18 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- the server ---- */
 
+static status check_readable(context *cx, const char *path) {
+    file_map map;
+    TRY(file_map_open(cx, path, &map));
+    file_map_close(&map);
+    return STATUS_OK;
+}
+
 status http_open(context *cx, const http_options *options, http_server **out) {
+    if (options->certificate) {
+        TRY(check_readable(cx, options->certificate));
+        TRY(check_readable(cx, options->key));
+    }
     http_server *s = context_zalloc(cx, sizeof *s);
     if (!s) return STATUS_NO_MEMORY;
     s->cx = cx;
@@ -281,10 +293,15 @@ status http_open(context *cx, const http_options *options, http_server **out) {
                                                .keepalive_timeout = options->idle_seconds};
     s->vhost = s->lws ? lws_create_vhost(s->lws, &listen) : NULL;
     if (!s->vhost || lws_get_vhost_listen_port(s->vhost) <= 0) {
+        const char *host = options->host ? options->host : "any address";
         http_close(s);
-        FAIL(cx, STATUS_IO, "cannot listen on %s port %d%s: is the port in use%s?",
-             options->host ? options->host : "any address,", options->port, tls ? " with TLS" : "",
-             tls ? ", and are certificate and key readable PEM files that belong together" : "");
+        if (!tls)
+            FAIL(cx, STATUS_IO, "cannot listen on %s, port %d: is the port in use?", host,
+                 options->port);
+        FAIL(cx, STATUS_IO,
+             "cannot listen on %s, port %d with TLS: is the port in use, and are '%s' and '%s' a "
+             "certificate and its key, as PEM?",
+             host, options->port, options->certificate, options->key);
     }
     *out = s;
     return STATUS_OK;
