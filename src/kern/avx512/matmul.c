@@ -75,6 +75,8 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
     case rows * 2 + 1:                                                                             \
         tile_of(kind, rows, 4, MOST_LINES, t);                                                     \
         return;
+/* Groups of a block: an eighth above a power of two, so that a K just above one is not cut in two. */
+enum { BLOCK_GROUPS = 1152 };
 #define FAMILY(name, KIND)                                                                         \
     static void name##_tile(const matmul_tile *t, void *state) {                                   \
         (void)state;                                                                               \
@@ -91,7 +93,7 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
                                        .strip = STRIP,                                             \
                                        .even = true,                                               \
                                        .block_rows = 516,                                          \
-                                       .block_groups = 1024,                                       \
+                                       .block_groups = BLOCK_GROUPS,                               \
                                        .unit_groups = UNROLL,                                      \
                                        .max_chunk = 1,                                             \
                                        .tile = name##_tile};

@@ -49,27 +49,8 @@ ALWAYS_INLINE __m512i load_along(source s, const char *row, int64_t g, int64_t k
     }
 }
 
-/* Bytes at..at+15 of rows k..k+3 as groups of four; rows behind K read as zeros. */
-ALWAYS_INLINE __m512i load_across_bytes(const matmul_view *v, int64_t k, int64_t at) {
-    const __m512i rows_together =
-        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    const __m128i order = _mm_set_epi8(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    __mmask16 keep = (__mmask16)lanes(v->outer - at, 16);
-    __m128i r[4];
-    for (int i = 0; i < 4; i++)
-        r[i] = k + i < v->k
-                   ? _mm_maskz_loadu_epi8(keep, v->data + (k + i) * v->stride + INT8_ROW_HEAD + at)
-                   : _mm_setzero_si128();
-    __m512i all = _mm512_castsi128_si512(r[0]);
-    all = _mm512_inserti32x4(all, r[1], 1);
-    all = _mm512_inserti32x4(all, r[2], 2);
-    all = _mm512_permutexvar_epi32(rows_together, _mm512_inserti32x4(all, r[3], 3));
-    return _mm512_shuffle_epi8(all, _mm512_broadcast_i32x4(order));
-}
-
-/* Group g of neighbours at..at+15. */
+/* Group g of neighbours at..at+15, from f32, or to f32. */
 ALWAYS_INLINE __m512i load_across(source s, const matmul_view *v, int64_t g, int64_t at) {
-    if (s == INT8_INT8) return load_across_bytes(v, 4 * g, at);
     int64_t left = v->outer - at, k = s == F32_F32 || s == BF16_F32 ? g : 2 * g;
     if (k >= v->k) return _mm512_setzero_si512();
     const char *row = v->data + k * v->stride, *next = row + v->stride;
@@ -80,9 +61,6 @@ ALWAYS_INLINE __m512i load_across(source s, const matmul_view *v, int64_t g, int
         return load_f32(row + 4 * at, left);
     case BF16_F32:
         return _mm512_slli_epi32(load_half(row + 2 * at, left), 16);
-    case BF16_BF16:
-        return _mm512_or_si512(load_half(row + 2 * at, left),
-                               _mm512_slli_epi32(load_half(next + 2 * at, left_next), 16));
     default: {
         const __m512i interleave =
             _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
@@ -174,20 +152,45 @@ ALWAYS_INLINE void bytes_across(const matmul_view *v, int64_t g, int64_t n0, __m
     out[3] = _mm512_shuffle_i32x4(high, high2, 0xdd);
 }
 
-ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int64_t from,
-                                 int64_t to, char *out) {
+/* The same from bf16, two rows interleaved. */
+ALWAYS_INLINE void words_across(const matmul_view *v, int64_t g, int64_t n0, __m512i out[4]) {
+    const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40,
+                                         8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
+    const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    const char *row = v->data + 2 * g * v->stride + 2 * n0;
+    for (int i = 0; i < 4; i += 2) {
+        __mmask32 keep = (__mmask32)lanes(v->outer - n0 - 16 * i, 32);
+        __m512i r[2];
+        for (int k = 0; k < 2; k++)
+            r[k] = 2 * g + k < v->k ? _mm512_maskz_loadu_epi16(keep, row + k * v->stride + 32 * i)
+                                    : _mm512_setzero_si512();
+        out[i] = _mm512_permutex2var_epi16(r[0], low, r[1]);
+        out[i + 1] = _mm512_permutex2var_epi16(r[0], high, r[1]);
+    }
+}
+
+/* Group g of 64 neighbours; asks for what comes AHEAD_ACROSS groups later. */
+ALWAYS_INLINE void all_across(source s, const matmul_view *v, int64_t g, int64_t n0,
+                              __m512i out[4]) {
     const int64_t each = s == INT8_INT8 ? 4 : s == F32_BF16 || s == BF16_BF16 ? 2 : 1;
     const int64_t bytes = s == INT8_INT8 ? 1 : s == F32_F32 || s == F32_BF16 ? 4 : 2;
-    const int64_t head = s == INT8_INT8 ? INT8_ROW_HEAD : 0;
+    const char *ahead = v->data + (g + AHEAD_ACROSS) * each * v->stride + n0 * bytes;
+    const int64_t span = PANEL * bytes + (v->stride % CACHE_LINE ? CACHE_LINE : 0);
+    for (int64_t i = 0; i < each; i++, ahead += v->stride)
+        for (int64_t at = 0; at < span; at += CACHE_LINE) PREFETCH(ahead + at);
+    if (s == INT8_INT8)
+        bytes_across(v, g, n0, out);
+    else if (s == BF16_BF16)
+        words_across(v, g, n0, out);
+    else
+        for (int q = 0; q < 4; q++) out[q] = load_across(s, v, g, n0 + q * 16);
+}
+
+ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int64_t from,
+                                 int64_t to, char *out) {
     for (int64_t g = from; g < to; g++) {
-        const char *ahead = v->data + (g + AHEAD_ACROSS) * each * v->stride + n0 * bytes;
-        for (int64_t i = 0; i < each; i++, ahead += v->stride)
-            for (int64_t at = 0; at < PANEL * bytes + head; at += CACHE_LINE) PREFETCH(ahead + at);
         __m512i all[4];
-        if (s == INT8_INT8)
-            bytes_across(v, g, n0, all);
-        else
-            for (int q = 0; q < 4; q++) all[q] = load_across(s, v, g, n0 + q * 16);
+        all_across(s, v, g, n0, all);
         for (int q = 0; q < 4; q++)
             _mm512_storeu_si512(out + (g - from) * GROUP_BYTES + q * 64, stored(s, all[q]));
     }
@@ -234,12 +237,16 @@ ALWAYS_INLINE void rows_along(source s, const matmul_view *v, int64_t from, int6
 ALWAYS_INLINE void rows_across(source s, const matmul_view *v, int64_t from, int64_t to,
                                int64_t stride, int64_t filled, char *out) {
     for (int64_t g = 0; g < filled; g += 16)
-        for (int64_t m = from; m < to; m += 16) {
-            __m512i r[16];
-            for (int i = 0; i < 16; i++) r[i] = load_across(s, v, g + i, m);
-            transpose(r);
-            for (int i = 0; i < 16 && m + i < to; i++)
-                _mm512_storeu_si512(out + (m + i) * stride + g * 4, r[i]);
+        for (int64_t m = from; m < to; m += PANEL) {
+            __m512i all[16][4];
+            for (int i = 0; i < 16; i++) all_across(s, v, g + i, m, all[i]);
+            for (int q = 0; q < 4; q++) {
+                __m512i r[16];
+                for (int i = 0; i < 16; i++) r[i] = all[i][q];
+                transpose(r);
+                for (int i = 0; i < 16 && m + q * 16 + i < to; i++)
+                    _mm512_storeu_si512(out + (m + q * 16 + i) * stride + g * 4, r[i]);
+            }
         }
 }
 
