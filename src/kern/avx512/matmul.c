@@ -41,6 +41,7 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
     }
     const int64_t stride = t->a_stride, ahead = t->next_a - t->a;
     const char *b = t->b, *a = t->a, *a3 = a + 3 * stride, *next = t->next;
+    int64_t line = t->line;
     for (const char *end = b + t->groups * GROUP_BYTES; b < end; b += UNROLL * GROUP_BYTES) {
         for (int g = 0; g < UNROLL; g++) {
             __m512 x[4];
@@ -56,6 +57,10 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
             PREFETCH((r < 3 ? a + r * stride : a3 + (r - 3) * stride) + ahead);
         for (int i = 0; i < lines; i++) PREFETCH(next + i * CACHE_LINE);
         next += lines * CACHE_LINE;
+        if (lines == 1 && ++line == t->lines) {
+            next += t->jump;
+            line = 0;
+        }
         a += UNROLL * 4;
         a3 += UNROLL * 4;
     }

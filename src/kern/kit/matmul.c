@@ -388,6 +388,27 @@ static void finish_strip(const walk *w, matmul_epilogue e, int64_t panel, int64_
     matmul_finish(&e, acc, rows, MIN_OF(w->x->n - n, PANEL));
 }
 
+/* What the block after this one is packed from: the same panel's further groups, or the next panel's first. Shared
+ * out over the strips by lines, row after row. */
+typedef struct plain_next {
+    const char *at;
+    int64_t stride, lines, rows;
+} plain_next;
+
+static plain_next next_of_plain(const walk *w, int64_t panel, int64_t g, int64_t groups) {
+    const matmul_view *v = &w->plain;
+    int64_t each = per_group(w->x->f->kind), elem = v->f32 ? 4 : each == 4 ? 1 : 2;
+    int64_t column = (w->panel + panel) * PANEL, k = g * each, ks = groups * each;
+    if (g >= w->x->groups) column += PANEL, k = 0;
+    ks = MIN_OF(ks, v->k - k);
+    bool across = v->across;
+    return (plain_next){.at = v->data + (across ? k : column) * v->stride +
+                              (across ? column : k) * elem,
+                        .stride = v->stride,
+                        .lines = div_up((across ? PANEL : ks) * elem, CACHE_LINE),
+                        .rows = across ? ks : PANEL};
+}
+
 static void walk_block(const walk *w, const matmul_epilogue *e, int64_t panel, int64_t g0,
                        int64_t groups) {
     const matmul_plan *x = w->x;
@@ -409,6 +430,9 @@ static void walk_block(const walk *w, const matmul_epilogue *e, int64_t panel, i
                                                          : t.b + x->panel_bytes;
         t.next_bytes = groups * GROUP_BYTES / strips;
     }
+    plain_next plain = w->b ? (plain_next){0} : next_of_plain(w, panel, g0 + groups, groups);
+    t.lines = plain.lines;
+    t.jump = plain.stride - plain.lines * CACHE_LINE;
     for (int64_t s = 0, row = 0; s < strips; s++) {
         t.rows = (int32_t)MIN_OF(low + (s < high), w->rows - row);
         t.a = w->a + row * x->a_stride + g0 * 4;
@@ -417,6 +441,11 @@ static void walk_block(const walk *w, const matmul_epilogue *e, int64_t panel, i
                                   : w->a + (g0 + groups) * 4;
         t.c = w->acc + panel * w->acc_panel + row * w->acc_row;
         t.next = next + s * t.next_bytes;
+        if (!w->b) {
+            int64_t share = s * plain.rows * plain.lines / strips;
+            t.line = share % plain.lines;
+            t.next = plain.at + share / plain.lines * plain.stride + t.line * CACHE_LINE;
+        }
         x->f->tile(&t, w->state);
         if (last) finish_strip(w, *e, panel, row, t.rows, t.c);
         row += t.rows;

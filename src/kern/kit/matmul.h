@@ -34,11 +34,13 @@ enum { INT8_ROW_HEAD = 4 };
 
 typedef enum matmul_kind { MATMUL_F32, MATMUL_BF16, MATMUL_INT8 } matmul_kind;
 
-/* One strip against one block of a panel: c[row * 64 + column] += ..., starting from zero if `first`. */
+/* One strip against one block of a panel: c[row * 64 + column] += ..., starting from zero if `first`. `next` is this
+ * strip's share of what comes next of b: next_bytes of it where b is packed; 0 where it is packed on the way, then
+ * `next` is line number `line` in a row of `lines`, and the row below begins `jump` bytes behind the last. */
 typedef struct matmul_tile {
-    const char *a, *b;  /* at the block's first group */
-    const char *next;   /* what of b comes next, this strip's share, */
-    int64_t next_bytes; /* of this many bytes */
+    const char *a, *b; /* at the block's first group */
+    const char *next;
+    int64_t next_bytes, line, lines, jump;
     const char *next_a; /* the strip that comes next */
     int64_t a_stride, groups;
     float *c;              /* or int32_t, for int8 */
