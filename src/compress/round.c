@@ -27,56 +27,12 @@ static status check(compress *c, const void *options_) {
     return grid_check(c, &g);
 }
 
-typedef struct rounding {
-    const product *p;
-    const grid *g;
-    const float *values;
-    const grid_scale *shared; /* NULL: each group its own */
-    uint8_t *codes;
-    grid_scale *scales;
-} rounding;
-
-static void round_rows(void *arg, int64_t from, int64_t to, int thread) {
-    const rounding *w = arg;
-    int64_t k = w->p->k, groups = grid_groups(w->g, k);
-    (void)thread;
-    for (int64_t r = from; r < to; r++) {
-        const float *x = w->values + r * k;
-        uint8_t *codes = w->codes + r * k;
-        grid_scale *scales = w->scales + r * groups;
-        if (!w->shared) {
-            grid_round_row(w->g, x, k, NULL, codes, scales);
-            continue;
-        }
-        scales[0] = *w->shared;
-        for (int64_t i = 0; i < k; i++) codes[i] = (uint8_t)grid_code(w->g, scales[0], x[i]);
-    }
-}
-
-static status round_product(compress *c, const product *p, const grid *g, bool tensor) {
-    int64_t cells = p->n * p->k, groups = p->n * grid_groups(g, p->k);
-    float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
-    uint8_t *codes = context_alloc(c->cx, (size_t)cells);
-    grid_scale *scales = context_alloc(c->cx, (size_t)groups * sizeof *scales);
-    status st = values && codes && scales ? product_values(c, p, values) : STATUS_NO_MEMORY;
-    if (st == STATUS_OK) {
-        grid_scale shared = tensor ? grid_fit(g, values, cells, NULL) : (grid_scale){0};
-        rounding w = {p, g, values, tensor ? &shared : NULL, codes, scales};
-        pool_run(c->workers, round_rows, &w, p->n);
-        st = grid_store(c, p, g, codes, scales);
-    }
-    context_release(c->cx, scales);
-    context_release(c->cx, codes);
-    context_release(c->cx, values);
-    return st;
-}
-
 static status apply(compress *c, const void *options_) {
     const round_options *o = options_;
     grid g = grid_of(o);
     for (int64_t i = 0; i < c->n_products; i++) {
         progress_show(&c->progress, c->products[i].layer, NULL);
-        TRY(round_product(c, &c->products[i], &g, o->tensor));
+        TRY(grid_round_product(c, &c->products[i], &g, o->tensor));
     }
     return STATUS_OK;
 }

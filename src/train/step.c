@@ -15,9 +15,10 @@ void step_free(step *s) {
     context_release(s->cx, s);
 }
 
-static status make(step *s, const step_model *model) {
+static status make(step *s) {
+    const step_model *model = &s->model;
     plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = s->options.dry_run};
-    TRY(step_build(s, model));
+    TRY(step_build(s));
     /* The updating graph first: what it writes must be the store's own memory. */
     bool fills = model->fill && !s->options.dry_run;
     if (fills && s->update_graph) TRY(model->fill(model->user, s->store, s->update_graph));
@@ -33,8 +34,13 @@ status step_new(context *cx, const step_model *model, const step_options *o, sta
     *out = NULL;
     step *s = context_zalloc(cx, sizeof *s);
     if (!s) return STATUS_NO_MEMORY;
-    *s = (step){.cx = cx, .options = *o, .store = store, .workers = workers, .mem = arena_make(cx)};
-    status st = make(s, model);
+    *s = (step){.cx = cx,
+                .model = *model,
+                .options = *o,
+                .store = store,
+                .workers = workers,
+                .mem = arena_make(cx)};
+    status st = make(s);
     if (st != STATUS_OK)
         step_free(s);
     else
@@ -94,6 +100,7 @@ status step_run(step *s, const step_batch *batches, int64_t n, double lr, int64_
         loss += (double)*scalar(s->learn, "nll");
     }
     if (s->update) {
+        if (s->model.between) s->model.between(s->model.user, s->store);
         if (!s->update->loaded) TRY(plan_load(s->update));
         plan_run(s->update, seed_of(s, number, n));
     }

@@ -22,6 +22,11 @@ typedef struct step_model {
     /* Gives the states that a graph asks for and the store lacks their first contents. NULL: they
      * are zeroed. */
     status (*fill)(void *user, states *store, const graph *g);
+    /* What is learned from instead of the cross-entropy `each`, a loss for each token; NULL: that. */
+    value (*loss)(void *user, graph *g, value logits, value each);
+    /* Between gradients and update of a step that gathers: another point for the gradient than for the update, as
+     * straight-through estimators have it. May be NULL. */
+    void (*between)(void *user, states *store);
     void *user;
 } step_model;
 
@@ -57,6 +62,7 @@ typedef struct step_result {
 
 typedef struct step {
     context *cx;
+    step_model model;
     step_options options;
     pool *workers;
     states *store;
@@ -92,6 +98,6 @@ void step_average_begin(const step *s);
 void step_average_exchange(const step *s);
 
 /* ---- inside ---- */
-status step_build(step *s, const step_model *model);
+status step_build(step *s);
 
 #endif

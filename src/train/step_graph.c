@@ -49,8 +49,9 @@ static bool is_hidden(const hidden_set *h, const char *name) {
     return false;
 }
 
-static status build_loss(step *s, const step_model *model, graph *g, hidden_set *hidden) {
+static status build_loss(step *s, graph *g, hidden_set *hidden) {
     const step_options *o = &s->options;
+    const step_model *model = &s->model;
     score_inputs in = score_build_inputs(g, o->tokens, o->sequences);
     value logits = model->logits(model->user, g, in.ids, in.positions, in.offsets, o->dropout);
     TRY(graph_status(g));
@@ -63,6 +64,7 @@ static status build_loss(step *s, const step_model *model, graph *g, hidden_set 
         value extra = build_scale(g, build_square(g, lse), -o->z, 0);
         plain = build_add(g, each, build_mul(g, asked, extra));
     }
+    if (model->loss) each = model->loss(model->user, g, logits, each);
     graph_mark(g, MARK_LOSS, "loss", build_sum(g, each, 1, true), NO_VALUE);
     graph_mark(g, MARK_OUTPUT, "nll", build_sum(g, plain, 1, true), NO_VALUE);
     return graph_status(g);
@@ -170,14 +172,14 @@ static status build_gathering(step *s, graph *g, const mark *gradients, int32_t 
     return build_update(s, s->update_graph, sums, n, hidden);
 }
 
-status step_build(step *s, const step_model *model) {
+status step_build(step *s) {
     uint32_t facts = 0;
     hidden_set hidden = {0};
     mark *gradients;
     int32_t n;
     s->learn_graph = graph_new(s->cx);
     if (!s->learn_graph) return STATUS_NO_MEMORY;
-    TRY(build_loss(s, model, s->learn_graph, &hidden));
+    TRY(build_loss(s, s->learn_graph, &hidden));
     TRY(score_narrow(s->options.precision, &facts, &s->learn_graph));
     TRY(score_rewrite(&rewrite_autodiff, NULL, &facts, &s->learn_graph));
     TRY(score_rewrite(&rewrite_fuse, NULL, &facts, &s->learn_graph));

@@ -23,21 +23,26 @@ static status take(compress *c, const token_list *ids, const compress_options *o
     return STATUS_OK;
 }
 
-status calibrate_open(compress *c, const compress_options *o) {
+status calibrate_ids(compress *c, const char *path, token_list *out) {
     file_map map;
     encoder *e = NULL;
+    TRY_NOTE(c->cx, file_map_open(c->cx, path, &map), "the calibration text");
+    status st = encoder_new(c->cx, c->words, &e);
+    if (st == STATUS_OK) st = encoder_run(e, map.bytes, map.size_bytes, (encode_options){0}, out);
+    encoder_free(e);
+    file_map_close(&map);
+    return st;
+}
+
+status calibrate_open(compress *c, const compress_options *o) {
     token_list ids = {.cx = c->cx};
     TRY_NOTE(c->cx, tokenizer_open(c->cx, o->model, &c->words), "calibrating");
     if (tokenizer_size(c->words) > c->config.vocabulary)
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "the tokenizer has %d ids, but the model knows only %lld",
              tokenizer_size(c->words), (long long)c->config.vocabulary);
-    TRY_NOTE(c->cx, file_map_open(c->cx, o->calib, &map), "the calibration text");
-    status st = encoder_new(c->cx, c->words, &e);
-    if (st == STATUS_OK) st = encoder_run(e, map.bytes, map.size_bytes, (encode_options){0}, &ids);
+    status st = calibrate_ids(c, o->calib, &ids);
     if (st == STATUS_OK) st = take(c, &ids, o);
     token_free(&ids);
-    encoder_free(e);
-    file_map_close(&map);
     c->text.path = o->calib;
     return st;
 }

@@ -103,10 +103,16 @@ struct compress {
 /* NULL: there is none. */
 const compress_method *compress_find(const char *name, const compress_method *const *more);
 
+/* The ids of a text, by the parent's tokenizer (methods that calibrate). */
+status calibrate_ids(compress *c, const char *path, token_list *out) MUST_USE;
+
 /* ---- weights ---- */
 /* Opens the parent and lists its weights. */
 status weights_open(compress *c, const char *path) MUST_USE;
 void weights_close(compress *c);
+/* Instead of all weights, those of a new model of that preset, drawn by the seed: the parent's vocabulary, special
+ * tokens and number format. */
+status weights_restart(compress *c, const char *preset) MUST_USE;
 weight *weights_find(const compress *c, const char *name); /* NULL: none */
 /* The format of a weight as it is now, for a builder (model_build.format, the user is the compress). */
 const num_format *weights_format(void *c, const char *name, int32_t rank);

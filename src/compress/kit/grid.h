@@ -56,5 +56,7 @@ void grid_round_row(const grid *g, const float *x, int64_t k, const float *impor
 /* The product's matrix becomes these codes [n, k] under these scales [n, groups]. */
 status grid_store(compress *c, const product *p, const grid *g, const uint8_t *codes,
                   const grid_scale *scales) MUST_USE;
+/* The product's values to their nearest codes; `tensor`: under one scale for the whole matrix. */
+status grid_round_product(compress *c, const product *p, const grid *g, bool tensor) MUST_USE;
 
 #endif

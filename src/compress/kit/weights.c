@@ -3,14 +3,13 @@
 #include "infer/weights.h"
 #include <string.h>
 
-status weights_graph(compress *c, graph **out) {
+typedef const num_format *format_of(void *user, const char *name, int32_t rank);
+
+static status build(compress *c, format_of *format, void *user, graph **out) {
     *out = graph_new(c->cx);
     if (!*out) return STATUS_NO_MEMORY;
-    model_build b = {.g = *out,
-                     .config = &c->config,
-                     .def = c->def,
-                     .format = c->weights ? weights_format : model_stored_format,
-                     .user = c->weights ? (void *)c : (void *)c->parent};
+    model_build b = {
+        .g = *out, .config = &c->config, .def = c->def, .format = format, .user = user};
     value y = model_hidden(&b, model_build_inputs(*out, 1, 1));
     if (c->def->logits) y = model_logits(&b, y);
     graph_mark(*out, MARK_OUTPUT, "y", y, NO_VALUE);
@@ -19,6 +18,10 @@ status weights_graph(compress *c, graph **out) {
     graph_free(*out);
     *out = NULL;
     return st;
+}
+
+status weights_graph(compress *c, graph **out) {
+    return build(c, weights_format, c, out);
 }
 
 static status list_weights(compress *c) {
@@ -39,20 +42,60 @@ status weights_open(compress *c, const char *path) {
     c->def = c->parent->def;
     c->store = states_new(c->cx);
     if (!c->store) return STATUS_NO_MEMORY;
-    TRY(weights_graph(c, &g));
+    TRY(build(c, model_stored_format, c->parent, &g));
     status st = model_load(c->parent, c->store, g);
     graph_free(g);
     return st == STATUS_OK ? list_weights(c) : st;
 }
 
-void weights_close(compress *c) {
+static void forget(compress *c) {
     for (int64_t i = 0; i < c->n_weights; i++)
         if (c->weights[i].owned) context_release(c->cx, c->weights[i].t.data);
     c->n_weights = 0;
     states_free(c->store);
-    model_close(c->parent);
     c->store = NULL;
+}
+
+void weights_close(compress *c) {
+    forget(c);
+    model_close(c->parent);
     c->parent = NULL;
+}
+
+/* What the parent's matrices are stored in where that is a float, else bf16; vectors are f32. */
+static const num_format *student_format(void *user, const char *name, int32_t rank) {
+    (void)name;
+    return rank > 1 ? user : num_find("f32");
+}
+
+static const num_format *parent_float(const compress *c) {
+    for (int64_t i = 0; i < c->n_weights; i++)
+        if (c->weights[i].t.rank > 1 && c->weights[i].t.format->kind == NUM_FLOAT)
+            return c->weights[i].t.format;
+    return num_find("bf16");
+}
+
+status weights_restart(compress *c, const char *preset) {
+    const model_config *parent = &c->parent->config;
+    const num_format *format = parent_float(c);
+    model_config config;
+    graph *g;
+    TRY(model_preset(c->cx, preset, &config));
+    config.vocabulary = parent->vocabulary;
+    config.begin_token = parent->begin_token;
+    config.pad_token = parent->pad_token;
+    config.end_token_count = parent->end_token_count;
+    memcpy(config.end_tokens, parent->end_tokens, sizeof config.end_tokens);
+    forget(c);
+    c->config = config;
+    c->def = model_find(config.model_type, NULL);
+    c->store = states_new(c->cx);
+    if (!c->store) return STATUS_NO_MEMORY;
+    TRY(build(c, student_format, (void *)format, &g));
+    status st = model_init(&c->config, c->store, g, c->seed);
+    graph_free(g);
+    if (st == STATUS_OK) st = list_weights(c);
+    return st == STATUS_OK ? products_find(c) : st;
 }
 
 weight *weights_find(const compress *c, const char *name) {
