@@ -2,12 +2,8 @@
  * denser near zero; byte i holds code i below and code i + 16 above. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
-    float d = quant_load_f16(b);
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)quant_iq4_values[b[2 + i] & 15];
-        out[i + 16] = d * (float)quant_iq4_values[b[2 + i] >> 4];
-    }
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
+    quant_unpack_table(quant_iq4_values, quant_load_f16(b), b + 2, out);
 }
 
 static void pack_block(const float *x, uint8_t *b) {

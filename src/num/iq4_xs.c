@@ -4,18 +4,13 @@
  * of value 32 j + i below and of value 32 j + 16 + i above. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b);
     uint16_t high;
     memcpy(&high, b + 2, 2);
     for (int j = 0; j < 8; j++) {
         int scale = ((b[4 + j / 2] >> (j % 2 * 4) & 15) | (high >> (2 * j) & 3) << 4) - 32;
-        float step = d * (float)scale;
-        const uint8_t *code = b + 8 + 16 * j;
-        for (int i = 0; i < 16; i++) {
-            out[32 * j + i] = step * (float)quant_iq4_values[code[i] & 15];
-            out[32 * j + 16 + i] = step * (float)quant_iq4_values[code[i] >> 4];
-        }
+        quant_unpack_table(quant_iq4_values, d * (float)scale, b + 8 + 16 * j, out + 32 * j);
     }
 }
 

@@ -7,12 +7,8 @@
 
 const int8_t quant_mxfp4_values[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
-    float d = quant_scale_mx(b[0]);
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)quant_mxfp4_values[b[1 + i] & 15];
-        out[i + 16] = d * (float)quant_mxfp4_values[b[1 + i] >> 4];
-    }
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
+    quant_unpack_table(quant_mxfp4_values, quant_scale_mx(b[0]), b + 1, out);
 }
 
 static int nearest(float x, float d) {

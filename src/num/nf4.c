@@ -23,7 +23,7 @@ const float quant_nf4_values[16] = {
     1.0f,
 };
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float scale;
     memcpy(&scale, b, 4);
     for (int i = 0; i < 32; i++) {

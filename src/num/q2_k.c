@@ -3,7 +3,7 @@
  * dmin * minimum. Value 128 h + 32 s + i has its code at bits 2 s of byte 32 h + i. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b + 80), dmin = quant_load_f16(b + 82);
     for (int g = 0; g < 16; g++) {
         float step = d * (float)(b[g] & 15), low = dmin * (float)(b[g] >> 4);

@@ -11,7 +11,7 @@ static void store_scale(uint8_t *packed, int g, int scale) {
     packed[8 + g % 4] |= (uint8_t)(code >> 4 << (g / 4 * 2));
 }
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b + 108);
     for (int g = 0; g < 16; g++) {
         float step = d * (float)quant_scale_k3(b + 96, g);

@@ -3,7 +3,7 @@
  * trunc(x / d + 8.5), which rounds halves up; the far end of the other side is cut to 7 d. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b);
     for (int i = 0; i < 16; i++) out[i] = d * (float)((b[2 + i] & 15) - 8);
     for (int i = 0; i < 16; i++) out[i + 16] = d * (float)((b[2 + i] >> 4) - 8);

@@ -3,7 +3,7 @@
  * 0.5). */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b), m = quant_load_f16(b + 2);
     for (int i = 0; i < 16; i++) out[i] = d * (float)(b[4 + i] & 15) + m;
     for (int i = 0; i < 16; i++) out[i + 16] = d * (float)(b[4 + i] >> 4) + m;

@@ -3,7 +3,7 @@
  * minimum. Byte 32 p + i holds the code of value 64 p + i below and of value 64 p + 32 + i above. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b), dmin = quant_load_f16(b + 2);
     uint8_t scale[8], minimum[8];
     quant_unpack_k4(b + 4, scale, minimum);

@@ -3,7 +3,7 @@
  * as in Q4_0 with 16 for 8. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b);
     uint32_t high;
     memcpy(&high, b + 2, 4);

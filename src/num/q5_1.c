@@ -3,7 +3,7 @@
  * Packing as in Q4_1 with 31 for 15. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b), m = quant_load_f16(b + 2);
     uint32_t high;
     memcpy(&high, b + 4, 4);

@@ -2,7 +2,7 @@
  * of low bits]. As Q4_K, with bit j of high byte i for the fifth bit of value 32 j + i. */
 #include "num/kit/quant.h"
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b), dmin = quant_load_f16(b + 2);
     uint8_t scale[8], minimum[8];
     quant_unpack_k4(b + 4, scale, minimum);

@@ -16,7 +16,7 @@ ALWAYS_INLINE void unpack_quarter(const uint8_t *low, const uint8_t *high, int l
     }
 }
 
-static void unpack_block(const uint8_t *restrict b, float *restrict out) {
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b + 208);
     for (int h = 0; h < 2; h++) {
         const uint8_t *low = b + 64 * h, *high = b + 128 + 32 * h, *scale = b + 192 + 8 * h;

@@ -38,7 +38,9 @@ status tokenizer_json_added(tokenizer *t, const tree *list) {
 static status append_id(tokenizer *t, bool before, double id) {
     int64_t *count = before ? &t->before_count : &t->after_count, most = 64;
     int32_t **ids = before ? &t->before : &t->after;
-    if (!(id >= 0 && id < t->names.size) || *count >= most)
+    int64_t length;
+    bool is_token = id >= 0 && id < t->names.size && vocab_text(&t->names, (int32_t)id, &length);
+    if (!is_token || *count >= most)
         FAIL(t->cx, STATUS_BAD_DATA, "post_processor: id %g is no token, or one of over %lld", id,
              (long long)most);
     if (!*ids) *ids = ARENA_NEW(&t->mem, int32_t, most);

@@ -65,6 +65,7 @@ status vocab_add(vocab *v, const char *text, int64_t length, int64_t id) {
         FAIL(v->cx, STATUS_BAD_DATA, "token id %lld is given twice", (long long)id);
     TRY(grow_entries(v, (int32_t)id));
     TRY(grow_slots(v));
+    if (!length) text = "";
     uint64_t hash = text_hash(text, length);
     int64_t at = v->blob.length;
     TRY(text_reserve(&v->blob, length + 1)); /* a blob also for an empty text */
@@ -79,6 +80,7 @@ status vocab_add(vocab *v, const char *text, int64_t length, int64_t id) {
 }
 
 int32_t vocab_find(const vocab *v, const char *text, int64_t length) {
+    if (!length) text = "";
     if (!v->slot_count || length > v->longest_bytes) return -1;
     return v->slots[slot_of(v, text, length, text_hash(text, length))] - 1;
 }

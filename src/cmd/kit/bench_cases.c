@@ -135,6 +135,9 @@ static void cast_to_bf16(graph *g, const bench_case *c) {
 static void cast_to_f32(graph *g, const bench_case *c) {
     output(g, build_cast(g, input(g, "x", c->format, c->m, c->n), num_find("f32")));
 }
+static void unpack(graph *g, const bench_case *c) {
+    output(g, build_dequantise(g, input(g, "x", c->format, c->m, c->n), num_find("f32")));
+}
 static void gated_mlp(graph *g, const bench_case *c) {
     value gate = input(g, "gate", c->format, c->m, c->n),
           up = input(g, "up", c->format, c->m, c->n);
@@ -261,6 +264,8 @@ static status time_plan(bench *b, const bench_case *c, bench_result *out) {
                                                                .grows = true                       \
     }
 
+#define UNPACK(f) MEMORY("unpack", 16384, 8192, f, unpack)
+
 const bench_case bench_cases[] = {
     MATMULS("f32", "f32", ROOF_F32),
     MATMULS("bf16", "bf16", ROOF_BF16),
@@ -290,6 +295,22 @@ const bench_case bench_cases[] = {
     MEMORY("silu", 16384, 8192, "bf16", silu),
     MEMORY("cast.to_bf16", 16384, 8192, "f32", cast_to_bf16),
     MEMORY("cast.to_f32", 16384, 8192, "bf16", cast_to_f32),
+    UNPACK("q4_0"),
+    UNPACK("q4_1"),
+    UNPACK("q5_0"),
+    UNPACK("q5_1"),
+    UNPACK("q8_0"),
+    UNPACK("q2_k"),
+    UNPACK("q3_k"),
+    UNPACK("q4_k"),
+    UNPACK("q5_k"),
+    UNPACK("q6_k"),
+    UNPACK("iq4_nl"),
+    UNPACK("iq4_xs"),
+    UNPACK("mxfp4"),
+    UNPACK("nf4"),
+    UNPACK("int4_g128"),
+    UNPACK("int8_g128"),
     MEMORY("gated_mlp", 16384, 4096, "f32", gated_mlp),
     MEMORY("gated_mlp", 16384, 8192, "bf16", gated_mlp),
     MEMORY("gated_mlp.bwd", 16384, 4096, "bf16", gated_mlp_back),

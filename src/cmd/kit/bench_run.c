@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_SAMPLES = 41, LEAST_SAMPLES = 7, PATTERN = 1 << 16 };
+enum { MOST_SAMPLES = 41, LEAST_SAMPLES = 7, PATTERN = 1 << 16, DISTINCT_ROWS = 64 };
 static const double SPEND_SECONDS = 0.6, SAMPLE_SECONDS = 2e-3;
 
 void bench_case_text(const bench_case *c, char *text, size_t size) {
@@ -22,14 +22,16 @@ const char *bench_case_unit(const bench_case *c) {
     return c->measure || c->roof == ROOF_NONE ? "us" : c->is_bytes ? "GB/s" : "GFLOP/s";
 }
 
-/* Numbers near 1 in size, repeating after PATTERN of them. */
+/* Numbers near 1 in size, repeating after PATTERN of them and after DISTINCT_ROWS rows: some formats are slow to pack. */
 static void fill_floats(const tensor *t, const float *pattern) {
     int64_t columns = t->rank ? t->dim[t->rank - 1] : 1,
             rows = tensor_elems(t) / MAX_OF(1, columns);
     int64_t row_bytes = num_row_bytes(t->format, columns);
     for (int64_t r = 0; r < rows; r++) {
         char *row = (char *)t->data + r * row_bytes;
-        if (columns <= PATTERN / 2)
+        if (r >= DISTINCT_ROWS && columns <= PATTERN / 2)
+            memcpy(row, row - DISTINCT_ROWS * row_bytes, (size_t)row_bytes);
+        else if (columns <= PATTERN / 2)
             t->format->pack(pattern + (r * 61) % (PATTERN / 2), columns, row);
         else if (!t->format->row_head_bytes && t->format->block_elems == 1)
             for (int64_t i = 0; i < columns; i += PATTERN)

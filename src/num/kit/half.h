@@ -7,12 +7,12 @@
 #include "base/compiler.h"
 #include <string.h>
 
-static inline uint32_t half_bits(float x) {
+ALWAYS_INLINE uint32_t half_bits(float x) {
     uint32_t u;
     memcpy(&u, &x, 4);
     return u;
 }
-static inline float half_float(uint32_t u) {
+ALWAYS_INLINE float half_float(uint32_t u) {
     float x;
     memcpy(&x, &u, 4);
     return x;
@@ -30,7 +30,7 @@ static inline uint16_t half_to_bf16(float x) {
 }
 
 /* f16: 1 sign, 5 exponent (bias 15), 10 mantissa. */
-static inline float half_from_f16(uint16_t h) {
+ALWAYS_INLINE float half_from_f16(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, mantissa = h & 0x3ff;
     if (exponent == 31) return half_float(sign | 0x7f800000 | mantissa << 13);
     if (exponent) return half_float(sign | (exponent + 112) << 23 | mantissa << 13);

@@ -14,7 +14,7 @@
 
 #define QUANT_NAN_F16 0x7e00
 
-static inline float quant_load_f16(const uint8_t *p) {
+ALWAYS_INLINE float quant_load_f16(const uint8_t *p) {
     uint16_t h;
     memcpy(&h, p, 2);
     return half_from_f16(h);
@@ -79,8 +79,14 @@ extern const int8_t quant_iq4_values[16];
 extern const float quant_nf4_values[16];
 /* MXFP4: twice the values of E2M1; 2^(e - 128), the two lowest being denormal. */
 extern const int8_t quant_mxfp4_values[16];
-static inline float quant_scale_mx(uint8_t e) {
+ALWAYS_INLINE float quant_scale_mx(uint8_t e) {
     return half_float(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
+}
+/* out[i] = d * values[low half of code i], out[16 + i] with the high half. */
+ALWAYS_INLINE void quant_unpack_table(const int8_t *values, float d, const uint8_t *restrict code,
+                                      float *restrict out) {
+    lookup_16(values, code, 0, d, out);
+    lookup_16(values, code, 4, d, out + 16);
 }
 /* Codes of the nearest values to x * inverse; n <= 32. */
 void quant_iq4_codes(const float *x, int n, float inverse, int32_t *code);
@@ -94,7 +100,7 @@ float quant_fit_iq4(const float *x, int n);
 void quant_unpack_k4(const uint8_t packed[12], uint8_t scale[8], uint8_t minimum[8]);
 void quant_pack_k4(const uint8_t scale[8], const uint8_t minimum[8], uint8_t packed[12]);
 /* The scale of group g of Q3_K, from its 12 bytes (num/q3_k.c). */
-static inline int quant_scale_k3(const uint8_t *packed, int g) {
+ALWAYS_INLINE int quant_scale_k3(const uint8_t *packed, int g) {
     int low = packed[g % 8] >> (g / 8 * 4) & 15, high = packed[8 + g % 4] >> (g / 4 * 2) & 3;
     return (low | high << 4) - 32;
 }
@@ -103,6 +109,7 @@ static inline int quant_scale_k3(const uint8_t *packed, int g) {
 void quant_pack_affine_k(const float *x, int top, uint8_t *head, uint8_t *code);
 
 #define QUANT_FORMAT(NAME, ELEMS, BYTES, ERROR, LARGEST)                                           \
+    VECTOR_CLONES                                                                                  \
     static void unpack(const void *row, int64_t first, int64_t count, float *out) {                \
         const uint8_t *b = (const uint8_t *)row + first / (ELEMS) * (BYTES);                       \
         int64_t i = 0;                                                                             \
