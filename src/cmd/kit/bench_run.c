@@ -22,7 +22,7 @@ const char *bench_case_unit(const bench_case *c) {
     return c->measure || c->roof == ROOF_NONE ? "us" : c->is_bytes ? "GB/s" : "GFLOP/s";
 }
 
-/* Numbers near 1 in size, repeating after PATTERN of them and after DISTINCT_ROWS rows: some formats are slow to pack. */
+/* Numbers near 1, repeating after PATTERN of them and after DISTINCT_ROWS rows: some formats are slow to pack. */
 static void fill_floats(const tensor *t, const float *pattern) {
     int64_t columns = t->rank ? t->dim[t->rank - 1] : 1,
             rows = tensor_elems(t) / MAX_OF(1, columns);
