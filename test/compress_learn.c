@@ -2,33 +2,15 @@
  * pruned model stay; a repeated run has the same bits. */
 #include "base/file.h"
 #include "compress/kit/learn.h"
-#include "eval/perplexity.h"
 #include "kit/compress_case.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Mean nats a token of the case's text under a model. */
-static status nats(compress_case *k, const char *folder, double *out) {
-    likelihood l;
-    file_map text;
-    perplexity_result r = {0};
-    likelihood_options how = {.context = 64, .threads = 2};
-    TRY(likelihood_open(k->cx, folder, NULL, &how, &l));
-    status st = file_map_open(k->cx, k->text, &text);
-    if (st == STATUS_OK) {
-        st = perplexity_run(&l, text.bytes, text.size_bytes, &(perplexity_options){0}, &r);
-        file_map_close(&text);
-    }
-    likelihood_close(&l);
-    *out = r.nats;
-    return st;
-}
 
 #define LEARNS "batch=4, length=32, lr=0.003"
 
 static status after(compress_case *k, const char *recipe, double *out) {
     TRY(compress_case_run(k, recipe, NULL, NULL));
-    return nats(k, k->out, out);
+    return compress_case_nats(k, k->out, out);
 }
 
 static void recovery(test *t) {
@@ -36,7 +18,7 @@ static void recovery(test *t) {
     compress_result a, b;
     CHECK_OK(t, k.cx, compress_case_open(t, &k));
     double before, learned;
-    CHECK_OK(t, k.cx, nats(&k, k.model, &before));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, &before));
     CHECK_OK(t, k.cx, after(&k, "finetune(60, " LEARNS ")", &learned));
     CHECK(t, learned < before - 1, "%.3f nats, %.3f before", learned, before);
     CHECK_OK(t, k.cx, compress_case_run(&k, "finetune(5, " LEARNS ")", NULL, &a));
@@ -70,8 +52,8 @@ static void distillation(test *t) {
     snprintf(teacher, sizeof teacher, "%s/teacher", test_folder(t));
     CHECK_OK(t, k.cx, compress_case_run(&k, "finetune(80, " LEARNS ")", teacher, NULL));
     double known, before, taught, fresh;
-    CHECK_OK(t, k.cx, nats(&k, teacher, &known));
-    CHECK_OK(t, k.cx, nats(&k, k.model, &before));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, teacher, &known));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, &before));
     snprintf(recipe, sizeof recipe, "distill(\"%s\", 40, share=1, hidden=0.1, " LEARNS ")",
              teacher);
     CHECK_OK(t, k.cx, after(&k, recipe, &taught));

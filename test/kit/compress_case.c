@@ -1,5 +1,6 @@
 #include "compress_case.h"
 #include "base/file.h"
+#include "eval/perplexity.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -90,4 +91,20 @@ status compress_case_run(compress_case *k, const char *recipe, const char *out,
     compress_options o = compress_case_options(k, recipe, out);
     compress_case_remove(o.out);
     return compress_run(k->cx, &o, r ? r : &own);
+}
+
+status compress_case_nats(compress_case *k, const char *model, double *out) {
+    likelihood l;
+    file_map text;
+    perplexity_result r = {0};
+    TRY(likelihood_open(k->cx, model, NULL, &(likelihood_options){.context = 64, .threads = 2},
+                        &l));
+    status st = file_map_open(k->cx, k->text, &text);
+    if (st == STATUS_OK) {
+        st = perplexity_run(&l, text.bytes, text.size_bytes, &(perplexity_options){0}, &r);
+        file_map_close(&text);
+    }
+    likelihood_close(&l);
+    *out = r.nats;
+    return st;
 }

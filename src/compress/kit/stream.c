@@ -12,6 +12,7 @@ typedef struct stream {
     int32_t *positions, *offsets, *targets;
     input_stats *stats; /* by input */
     arena mem, layer_mem;
+    double turned; /* of the layer, summed over rows */
     double loss;
     int64_t losses;
 } stream;
@@ -44,6 +45,7 @@ static void close_stream(stream *s) {
 static status begin_stats(stream *s, int64_t layer, bool gram) {
     compress *c = s->c;
     arena_reset(&s->layer_mem);
+    s->turned = 0;
     for (int64_t i = 0; i < c->n_inputs; i++) {
         const product_input *in = &c->inputs[i];
         input_stats *to = &s->stats[i];
@@ -81,6 +83,21 @@ static void add_stats(stream *s, const stage *g, int64_t layer, int64_t tokens) 
         const float *gram = stage_gram(g, (int32_t)i);
         for (int64_t j = 0; j < in->k * in->k; j++) to->gram[j] += gram[j];
     }
+}
+
+static double cosine(const float *x, const float *y, int64_t n) {
+    double xy = 0, xx = 0, yy = 0;
+    for (int64_t i = 0; i < n; i++) {
+        xy += (double)x[i] * (double)y[i];
+        xx += (double)x[i] * (double)x[i];
+        yy += (double)y[i] * (double)y[i];
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 1;
+}
+
+static void add_turned(stream *s, const float *in, const float *out, int64_t tokens) {
+    int64_t n = s->c->config.hidden;
+    for (int64_t r = 0; r < tokens; r++) s->turned += 1 - cosine(in + r * n, out + r * n, n);
 }
 
 /* ---- passes ---- */
@@ -126,7 +143,10 @@ static status pass(stream *s, const stage_options *o, bool keep) {
                          .rows = rows};
         st = stage_run(&g, &b, &out);
         if (st != STATUS_OK) break;
-        if (o->capture) add_stats(s, &g, o->which, tokens);
+        if (o->capture) {
+            add_stats(s, &g, o->which, tokens);
+            add_turned(s, rows, out, tokens);
+        }
         if (o->which == STAGE_AFTER) add_losses(s, out, tokens);
         if (keep) memcpy(rows, out, (size_t)(tokens * c->config.hidden) * sizeof *rows);
     }
@@ -137,7 +157,11 @@ static status pass(stream *s, const stage_options *o, bool keep) {
 static status visit(stream *s, const stream_options *o, int64_t layer) {
     compress *c = s->c;
     arena mem = arena_make(c->cx);
-    stream_layer l = {.layer = layer, .stats = s->stats, .mem = &mem};
+    const calibration *t = &c->text;
+    stream_layer l = {.layer = layer,
+                      .stats = s->stats,
+                      .turned = s->turned / (double)(t->sequences * t->length),
+                      .mem = &mem};
     for (int64_t i = 0; i < c->n_products; i++) {
         if (c->products[i].layer != layer) continue;
         if (!l.n_products++) l.products = &c->products[i];

@@ -19,7 +19,8 @@ typedef struct stream_layer {
     const product *products; /* of this layer */
     int64_t n_products;
     const input_stats *stats; /* by number of input (c->inputs) */
-    arena *mem;               /* until the visit is over */
+    double turned; /* 1 - cos between a row that comes in and what comes out, in the mean */
+    arena *mem;    /* until the visit is over */
 } stream_layer;
 
 typedef struct stream_options {
