@@ -128,12 +128,12 @@ const verb_def verb_compress = {
     .help = "RECIPE is a chain: name(argument, key=value, ...) > name(...). --list shows the "
             "methods.\n"
             "The whole chain is checked before work starts; OUT appears when it is complete, and "
-            "holds its lineage:\n"
+            "holds its lineage: "
             "parents, hashes, recipe, seed, and what it cost. Calibration goes layer by layer.",
     .positional = "MODEL",
     .min_args = 0,
     .max_args = 1,
-    .example = "hone compress model -o lighter --do \"round(4, group=32)\"",
+    .example = "hone compress storyteller --out storyteller-w4 --do \"round(4, group=32)\"",
     .job_file = true,
     .options_bytes = sizeof(compress_verb),
     .options = options,

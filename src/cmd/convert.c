@@ -39,9 +39,9 @@ const verb_def verb_convert = {
         "IN is a model folder or a GGUF file. OUT is a GGUF file if its name ends in .gguf, else a "
         "folder.\n"
         "Values are rounded as the formats of `hone inspect` say, vectors are kept in f32. Files "
-        "are mapped and\n"
+        "are mapped and "
         "written aside, so that memory stays small and OUT appears only when it is complete. The "
-        "tokenizer and\n"
+        "tokenizer and "
         "the chat templates go along; what the other kind of file cannot say of them is refused.",
     .positional = "IN OUT",
     .min_args = 2,

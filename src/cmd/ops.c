@@ -114,7 +114,7 @@ const verb_def verb_ops = {
     .summary = "list the ops: gradient, and kernels for each instruction set",
     .example = "hone ops matmul",
     .help = "Every op also runs through its scalar reference. With the name of an op: its "
-            "equation, operands,\n"
+            "equation, operands, "
             "parameters and kernels.",
     .positional = "[OP]",
     .max_args = 1,
