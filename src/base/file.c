@@ -33,6 +33,12 @@ status file_map_open(context *cx, const char *path, file_map *out) {
     return st;
 }
 
+void file_map_release(const file_map *map, int64_t at, int64_t size_bytes) {
+    int64_t page = sysconf(_SC_PAGESIZE), from = round_up(at, page);
+    int64_t to = (at + size_bytes) / page * page;
+    if (to > from) (void)madvise((void *)(map->bytes + from), (size_t)(to - from), MADV_DONTNEED);
+}
+
 void file_map_close(file_map *map) {
     if (map->size_bytes > 0) munmap((void *)(uintptr_t)map->bytes, (size_t)map->size_bytes);
     *map = (file_map){.bytes = ""};

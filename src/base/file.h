@@ -17,6 +17,8 @@ typedef struct file_map {
 /* Maps a regular file read-only. */
 status file_map_open(context *cx, const char *path, file_map *out) MUST_USE;
 void file_map_close(file_map *map);
+/* Lets go of the whole pages of [at, at + size_bytes): they are read again where they are wanted again. */
+void file_map_release(const file_map *map, int64_t at, int64_t size_bytes);
 
 typedef struct file_writer {
     context *cx;

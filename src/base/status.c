@@ -85,10 +85,10 @@ const char *status_name(status code) {
 static void *allocate(size_t size_bytes) {
     if (size_bytes < (size_t)FROM_PAGES * LARGE_PAGE)
         return aligned_alloc(CACHE_LINE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
-    size_t whole = (size_t)round_up((int64_t)size_bytes, LARGE_PAGE);
-    void *memory = aligned_alloc(LARGE_PAGE, whole);
+    void *memory = aligned_alloc(LARGE_PAGE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
 #ifdef MADV_HUGEPAGE
-    if (memory) (void)madvise(memory, whole, MADV_HUGEPAGE); /* a wish */
+    /* A wish, but for the end, which would take a whole page for a part of one. */
+    if (memory) (void)madvise(memory, size_bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
     return memory;
 }

@@ -1,4 +1,5 @@
 /* `hone bench model`: a whole model with random weights, prefill and decode beside this machine's roofs. */
+#include "base/footprint.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/kit/bench_model.h"
@@ -50,7 +51,7 @@ static status put(measuring *k, const char *name, const char *unit, bench_result
 static status measure_opening(measuring *k, int64_t before) {
     const plan *p = engine_plan(k->x.e);
     double needed = (double)(p->peak_bytes[TAG_PARAMETER] + p->peak_bytes[TAG_KV]) / (1 << 20);
-    double resident = (double)(speed_resident_bytes() - before) / (1 << 20);
+    double resident = (double)(footprint_bytes() - before) / (1 << 20);
     TRY(put(k, "model.resident", "MiB", (bench_result){resident, needed, needed / resident, 1}));
     double first = k->x.opened_seconds;
     TRY(bench_model_open(&k->x));
@@ -90,7 +91,7 @@ static status run_on(measuring *k, bench *b) {
     snprintf(k->text, sizeof k->text, "%s %s", o->preset, o->format);
     TRY(bench_model_folder(k->call->cx, k->call->memory, o->preset, &folder));
     TRY(model_open(k->call->cx, folder, &k->x.m));
-    int64_t before = speed_resident_bytes();
+    int64_t before = footprint_bytes();
     TRY(bench_model_open(&k->x));
     TRY(measure(k));
     return measure_opening(k, before);

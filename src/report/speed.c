@@ -1,8 +1,8 @@
 #include "report/speed.h"
+#include "base/footprint.h"
 #include "base/sort.h"
 #include "base/time.h"
 #include "infer/engine.h"
-#include <stdio.h>
 
 enum { MOST_PROMPT = 2048 };
 
@@ -60,32 +60,6 @@ status speed_decode(engine *e, int64_t vocabulary, int64_t sequences, int64_t pr
     return STATUS_OK;
 }
 
-/* A line "NAME: N kB" of a file of /proc, in bytes. */
-static int64_t read_line(const char *path, const char *form) {
-    char line[256];
-    double kib = 0;
-    FILE *in = fopen(path, "r");
-    while (in && fgets(line, sizeof line, in))
-        if (sscanf(line, form, &kib) == 1) break;
-    if (in) fclose(in);
-    return (int64_t)(kib * 1024);
-}
-
-int64_t speed_resident_bytes(void) {
-    return read_line("/proc/self/smaps_rollup", "Pss: %lf");
-}
-
-int64_t speed_peak_bytes(void) {
-    return read_line("/proc/self/status", "VmHWM: %lf");
-}
-
-void speed_forget_peak(void) {
-    FILE *to = fopen("/proc/self/clear_refs", "w");
-    if (!to) return;
-    fputs("5", to); /* proc(5): the peak begins anew */
-    fclose(to);
-}
-
 /* ---- a model ---- */
 
 static status time_engine(engine *e, int64_t vocabulary, speed_figures *out) {
@@ -109,13 +83,13 @@ status speed_measure(model *m, bool act_bf16, int threads, speed_figures *out) {
                           .threads = threads};
     engine_model what = engine_model_of(m, NULL);
     engine *e;
-    int64_t before = speed_resident_bytes();
-    speed_forget_peak();
-    int64_t peak_before = speed_peak_bytes();
+    int64_t before = footprint_bytes();
+    footprint_forget_peak();
+    int64_t peak_before = footprint_peak_bytes();
     TRY(engine_open(m->cx, &what, &how, &e));
-    out->resident_bytes = MAX_OF(speed_resident_bytes() - before, 0);
+    out->resident_bytes = MAX_OF(footprint_bytes() - before, 0);
     status st = time_engine(e, m->config.vocabulary, out);
-    if (peak_before) out->peak_bytes = MAX_OF(speed_peak_bytes() - peak_before, 0);
+    if (peak_before) out->peak_bytes = MAX_OF(footprint_peak_bytes() - peak_before, 0);
     engine_close(e);
     return st;
 }

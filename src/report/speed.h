@@ -40,10 +40,4 @@ typedef struct speed_figures {
 /* Opens an engine for a model and closes it: prompts of up to 512 tokens, and a sequence that decodes. */
 status speed_measure(model *m, bool act_bf16, int threads, speed_figures *out) MUST_USE;
 
-/* Bytes that only this process would give back, shared pages by their share; 0: cannot be told. */
-int64_t speed_resident_bytes(void);
-/* The most memory since it was last asked to forget; 0: cannot be told. */
-int64_t speed_peak_bytes(void);
-void speed_forget_peak(void);
-
 #endif

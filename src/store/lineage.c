@@ -191,6 +191,16 @@ status lineage_write(context *cx, const char *folder, const lineage *l) {
     return st;
 }
 
+/* What has been read is let go of: mapped pages count as memory too. */
+static void add_file(hash_sha256_state *h, const file_map *map) {
+    enum { PIECE_BYTES = 1 << 20 };
+    for (int64_t at = 0; at < map->size_bytes; at += PIECE_BYTES) {
+        int64_t n = MIN_OF(PIECE_BYTES, map->size_bytes - at);
+        hash_sha256_add(h, map->bytes + at, (size_t)n);
+        file_map_release(map, at, n);
+    }
+}
+
 status lineage_hash(context *cx, const char *model, char out[SHA256_TEXT_BYTES]) {
     modelfile m = {0};
     hash_sha256_state h;
@@ -198,8 +208,9 @@ status lineage_hash(context *cx, const char *model, char out[SHA256_TEXT_BYTES])
     TRY(modelfile_open(cx, model, &m));
     hash_sha256_begin(&h);
     for (int64_t i = 0; i < m.n_files; i++) {
-        file_map map = m.kind == MODELFILE_GGUF ? m.gguf.files[i].map : m.safetensors.files[i].map;
-        hash_sha256_add(&h, map.bytes, (size_t)map.size_bytes);
+        const file_map *map =
+            m.kind == MODELFILE_GGUF ? &m.gguf.files[i].map : &m.safetensors.files[i].map;
+        add_file(&h, map);
     }
     hash_sha256_value(&h, digest);
     hash_sha256_text(digest, out);

@@ -1,5 +1,6 @@
 #include "train/job.h"
 #include "base/cpu.h"
+#include "base/footprint.h"
 #include "base/log.h"
 #include "store/lineage.h"
 #include "train/result.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -120,6 +120,7 @@ static status build(job *j) {
         (language){.config = &j->options.config, .from = j->from, .seed = j->options.step.seed};
     step_model m = language_model(&j->language);
     TRY(pool_new(j->cx, j->options.threads, &j->workers));
+    footprint_forget_peak();
     TRY(job_check_memory(j, cpu_get()->memory_bytes));
     j->store = states_new(j->cx);
     if (!j->store) return STATUS_NO_MEMORY;
@@ -193,9 +194,7 @@ static status write_result(job *j) {
 }
 
 static void summarise(job *j) {
-    struct rusage used;
     job_result *r = &j->result;
-    getrusage(RUSAGE_SELF, &used);
     r->steps = j->t.at.step;
     r->tokens = j->t.at.tokens;
     r->train_loss = j->t.at.train_loss;
@@ -204,7 +203,7 @@ static void summarise(job *j) {
     r->seconds = j->t.at.seconds;
     r->token_rate = r->seconds > 0 ? (double)r->tokens / r->seconds : 0;
     r->flop_rate = j->t.sitting_seconds > 0 ? j->t.sitting_flops / j->t.sitting_seconds : 0;
-    r->peak_bytes = (int64_t)used.ru_maxrss * 1024;
+    r->peak_bytes = footprint_peak_bytes();
     r->stopped = j->t.stopped;
 }
 

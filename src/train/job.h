@@ -26,6 +26,7 @@ typedef struct job_options {
     bool resume, best;        /* best: the result is the best checkpoint, not the last */
     const char *format;       /* of the result: f32, bf16, f16 */
     int threads;
+    int64_t beside_bytes;  /* memory that the job's maker takes while it runs */
     const char *described; /* lines "key=value" of what must not change, for the checkpoint */
 } job_options;
 

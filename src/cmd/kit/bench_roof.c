@@ -75,7 +75,7 @@ static void sample_part(void *arg, int64_t from, int64_t to, int thread) {
 double bench_roof_sample(bench *b, const roof_def *def, int64_t rounds) {
     int64_t pieces = MIN_OF(b->threads * PIECES, MOST_PIECES);
     sampling s = {.def = def, .rounds = rounds};
-    s.bytes = WINDOW_BYTES / pieces / PIECE_BYTES * PIECE_BYTES;
+    s.bytes = MIN_OF(WINDOW_BYTES, b->memory_bytes) / pieces / PIECE_BYTES * PIECE_BYTES;
     s.memory = b->memory + b->window * WINDOW_BYTES;
     if (roof_is_memory(def->kind))
         b->window = (b->window + 1) % b->windows;

@@ -1,6 +1,7 @@
 /* A run while it goes: one live line on a terminal, metrics.jsonl, TensorBoard's events, and its row in the run
  * store. Only the first two are the run's own: where the store cannot be written, the run goes on and says so. */
 #include "base/cpu.h"
+#include "base/footprint.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "cmd/kit/train.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 /* Set by the signals that ask a run to stop; a second one ends the process. */
 static volatile sig_atomic_t stop_asked;
@@ -47,10 +47,11 @@ static void sample_roof(train_view *v) {
 }
 
 static void open_roof(train_view *v) {
-    enum { ROOF_BYTES = 128 << 20 };
+    enum { ROOF_BYTES = 1 << 20 }; /* for a thread, of which loops that only count touch a few pages */
     v->machine = (bench){.cx = v->call->cx, .workers = v->j->workers, .windows = 1};
     v->machine.threads = pool_threads(v->j->workers);
-    v->machine.memory = context_alloc(v->call->cx, ROOF_BYTES); /* touched by a page or two a piece */
+    v->machine.memory_bytes = (int64_t)ROOF_BYTES * v->machine.threads;
+    v->machine.memory = context_alloc(v->call->cx, (size_t)v->machine.memory_bytes);
     v->roof_seconds = -HUGE_VAL;
     sample_roof(v);
 }
@@ -109,19 +110,13 @@ static status open_row(train_view *v) {
     return STATUS_OK;
 }
 
-static int64_t peak_bytes(void) {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    return (int64_t)used.ru_maxrss * 1024;
-}
-
 static void note_report(train_view *v, const train_report *r) {
     v->row.step = r->step;
     v->row.tokens = r->tokens;
     v->row.train_loss = r->loss;
     v->row.seconds = r->seconds;
     v->row.token_rate = r->seconds > 0 ? (double)r->tokens / r->seconds : 0;
-    v->row.peak_bytes = peak_bytes();
+    v->row.peak_bytes = footprint_peak_bytes();
     v->row.share = train_share(v, r->flop_rate);
     if (!isfinite(r->validation)) return;
     v->row.validation_loss = r->validation;
@@ -144,7 +139,7 @@ static void show(train_view *v, const train_report *r) {
         snprintf(share, sizeof share, "  %.0f%% of roof", 100 * v->row.share);
     snprintf(note, sizeof note, "step %lld  loss %.4f%s  %.0f tokens/s%s  %lld MiB",
              (long long)r->step, r->loss, held_out, r->token_rate, share,
-             (long long)(peak_bytes() >> 20));
+             (long long)(footprint_peak_bytes() >> 20));
     progress_show(&v->line, r->step - v->first_step, note);
 }
 
