@@ -8,7 +8,7 @@
 #include "ops/norm.h"
 #include "ops/unary.h"
 #include "test.h"
-#include "train/schedule.h"
+#include "train/lr_schedule.h"
 #include "train/score.h"
 #include <math.h>
 #include <stdio.h>
@@ -292,7 +292,7 @@ static void blame(test *t) {
 
 static void schedules(test *t) {
     static const struct corner {
-        schedule s;
+        lr_schedule s;
         int64_t step;
         double want;
     } corners[] = {
@@ -308,7 +308,7 @@ static void schedules(test *t) {
         {{SCHEDULE_CONSTANT, 4, 100, 0, 0}, 1, 0.25},
     };
     for (int64_t i = 0; i < COUNT_OF(corners); i++) {
-        double got = schedule_at(&corners[i].s, corners[i].step);
+        double got = lr_schedule_at(&corners[i].s, corners[i].step);
         CHECK(t, fabs(got - corners[i].want) < 1e-12, "%d: %g", (int)i, got);
     }
 }

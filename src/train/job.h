@@ -15,6 +15,8 @@ typedef struct job_options {
     const char *data, *folder; /* token set; result */
     /* Makes the data, once the folder is this job's alone; gives its place. NULL: it is there. */
     status (*prepare)(void *user, const char **data);
+    /* Memory that the job's maker takes while it runs, once the model is known. NULL: none. */
+    status (*beside)(void *user, const model_config *config, int64_t *bytes);
     void *user;
     const char *from;         /* a saved model to go on from; NULL: drawn from the seed */
     model_config config;      /* where nothing is given; its vocabulary becomes the data's, */
@@ -26,7 +28,6 @@ typedef struct job_options {
     bool resume, best;        /* best: the result is the best checkpoint, not the last */
     const char *format;       /* of the result: f32, bf16, f16 */
     int threads;
-    int64_t beside_bytes;  /* memory that the job's maker takes while it runs */
     const char *described; /* lines "key=value" of what must not change, for the checkpoint */
 } job_options;
 

@@ -28,7 +28,7 @@ static status count(job *j, int64_t batch, int64_t *bytes) {
     o.gathers |= batch != j->options.batch;
     TRY(step_new(j->cx, &m, &o, NULL, j->workers, &s));
     status st = j->has_validation ? score_new(j->cx, &m, &o, NULL, j->workers, &judge) : STATUS_OK;
-    *bytes = step_planned_bytes(s) + step_state_bytes(s) + j->options.beside_bytes;
+    *bytes = step_planned_bytes(s) + step_state_bytes(s);
     if (judge) *bytes += judge->p->planned_bytes + judge->p->packed_bytes + judge->p->scratch_bytes;
     score_free(judge);
     step_free(s);
@@ -45,7 +45,9 @@ static int64_t shard_bytes(const job *j) {
 }
 
 status job_check_memory(job *j, int64_t limit_bytes) {
-    int64_t bytes, less, held = footprint_peak_bytes();
+    int64_t bytes, less, beside = 0, held = footprint_peak_bytes();
+    if (j->options.beside) TRY(j->options.beside(j->options.user, &j->options.config, &beside));
+    held += beside;
     TRY(count(j, j->options.batch, &bytes));
     bytes += held;
     j->result.planned_bytes = bytes + shard_bytes(j);

@@ -226,7 +226,7 @@ static void count_window(trainer *t, const step_result *r, double seconds) {
 static status one_step(trainer *t) {
     step_result r;
     int64_t number = t->at.step + 1;
-    double begin = time_seconds(), lr = t->options.lr * schedule_at(&t->options.rate, number);
+    double begin = time_seconds(), lr = t->options.lr * lr_schedule_at(&t->options.rate, number);
     TRY(fetch(t));
     TRY(step_run(t->s, t->batches, t->options.parts, lr, number, &r));
     double seconds = time_seconds() - begin;

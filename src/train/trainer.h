@@ -9,7 +9,7 @@
 #define TRAIN_TRAINER_H
 
 #include "train/checkpoint.h"
-#include "train/schedule.h"
+#include "train/lr_schedule.h"
 #include "train/score.h"
 
 /* Where micro-batches come from. */
@@ -45,7 +45,7 @@ typedef struct train_watch {
 typedef struct trainer_options {
     const char *folder;
     const char *job; /* see progress_state */
-    schedule rate;   /* with the number of steps */
+    lr_schedule rate;   /* with the number of steps */
     double lr;
     int64_t parts;                            /* micro-batches a step */
     int64_t evaluate_every, evaluate_batches; /* 0: never; 0: the whole split */

@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/progress.h"
 #include "cmd/kit/bench.h"
+#include "infer/engine.h"
 #include "store/runs.h"
 #include "store/tfevents.h"
 #include "train/job.h"
@@ -23,7 +24,8 @@ typedef struct train_options {
         z_loss, ema;
     int64_t warmup;
     int precision, recompute;
-    int64_t evaluate_every, evaluate_batches, save_every;
+    int64_t evaluate_every, evaluate_batches, save_every, sample_every, sample_tokens;
+    string_list prompt;
     double save_interval, spike, held_out;
     int64_t rewinds;
     bool resume, best, tensorboard, record, json;
@@ -39,6 +41,24 @@ status train_make_job(verb_call *call, job_options *out) MUST_USE;
 /* Prepares --text into the run's folder, unless that was done already. */
 status train_prepare(void *call, const char **data) MUST_USE;
 
+/* Samples while the model learns (train_sample.c); of a job that asks for none, nothing. */
+typedef struct train_samples {
+    const verb_call *call;
+    job *j;
+    tokenizer *tokens;
+    encoder *encoder;
+    engine *e;
+    FILE *out;
+} train_samples;
+
+status train_samples_check(const verb_call *call) MUST_USE;
+/* As job_options.beside. */
+status train_samples_need(void *call, const model_config *config, int64_t *bytes) MUST_USE;
+status train_samples_open(const verb_call *call, job *j, train_samples *out) MUST_USE;
+/* Nothing else may use the job's threads meanwhile. */
+status train_samples_draw(train_samples *s, int64_t step) MUST_USE;
+void train_samples_close(train_samples *s); /* fine on a zeroed one */
+
 /* How a run is seen. */
 typedef struct train_view {
     const verb_call *call;
@@ -49,6 +69,7 @@ typedef struct train_view {
     run_row row;
     progress line;
     bool shows; /* a live line */
+    train_samples samples;
     bench machine;
     double roof_seconds; /* when the roof was measured last */
     double roof;         /* operations a second, 0: not known */

@@ -82,6 +82,12 @@ const option_def train_option_table[] = {
            .help = "steps between evaluations, 0 for none, -1 for a tenth of the steps"),
     OPTION(T, evaluate_batches, OPTION_INT, .initial = "0", RANGE(0, 1e12),
            .help = "batches an evaluation reads, 0 for the whole held-out split"),
+    OPTION(T, sample_every, OPTION_INT, .initial = "0", RANGE(0, 1e12),
+           .help = "steps between samples of what the model writes, 0 for none"),
+    OPTION(T, prompt, OPTION_STRINGS, .value = "TEXT",
+           .help = "where samples begin; repeated, several side by side"),
+    OPTION(T, sample_tokens, OPTION_INT, .initial = "64", RANGE(1, 1e6),
+           .help = "tokens of a sample, at most"),
     OPTION(T, save_every, OPTION_INT, .initial = "0", RANGE(0, 1e12),
            .help = "steps between checkpoints, besides those of evaluations and of time"),
     OPTION(T, save_interval, OPTION_DURATION, .initial = "5m", RANGE_ABOVE(0, 1e9),
@@ -135,7 +141,7 @@ static status check_options(const verb_call *call) {
     if (o->warmup > o->steps)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--warmup is %lld, but there are only %lld steps",
              (long long)o->warmup, (long long)o->steps);
-    return STATUS_OK;
+    return train_samples_check(call);
 }
 
 static status make_config(const verb_call *call, model_config *out) {
@@ -168,12 +174,13 @@ static status make_config(const verb_call *call, model_config *out) {
 
 /* ---- what must not change ---- */
 
-static const char *const may_change[] = {"text",    "data",    "tokenizer",      "held_out",
-                                         "out",     "name",    "save_every",     "save_interval",
-                                         "spike",   "best",    "tensorboard",    "record",
-                                         "rewinds", "resume",  "format",         "trace",
-                                         "json",    "threads", "evaluate_every", "evaluate_batches",
-                                         NULL};
+static const char *const may_change[] = {
+    "text",         "data",          "tokenizer",      "held_out",
+    "out",          "name",          "save_every",     "save_interval",
+    "spike",        "best",          "tensorboard",    "record",
+    "rewinds",      "resume",        "format",         "trace",
+    "json",         "threads",       "evaluate_every", "evaluate_batches",
+    "sample_every", "sample_tokens", "prompt",         NULL};
 
 static bool is_fixed(const char *name) {
     for (int64_t i = 0; may_change[i]; i++)
@@ -232,7 +239,7 @@ static step_options make_step(const train_options *o, const optimiser_def *optim
 
 static trainer_options make_trainer(const train_options *o, const optimiser_def *optimiser) {
     int64_t every = o->evaluate_every;
-    return (trainer_options){.rate = {.kind = (schedule_kind)o->schedule,
+    return (trainer_options){.rate = {.kind = (lr_schedule_kind)o->schedule,
                                       .warmup = o->warmup,
                                       .steps = o->steps,
                                       .final = o->lr_final,
@@ -253,6 +260,7 @@ status train_make_job(verb_call *call, job_options *out) {
     const optimiser_def *optimiser = optimiser_find(optimisers[o->optimiser]);
     *out = (job_options){.data = o->data,
                          .prepare = o->text ? train_prepare : NULL,
+                         .beside = train_samples_need,
                          .user = call,
                          .folder = o->out,
                          .from = o->model,

@@ -159,6 +159,8 @@ static status report(void *user, const train_report *r) {
     if (isfinite(r->validation)) sample_roof(v);
     note_report(v, r);
     if (v->shows) show(v, r);
+    int64_t every = ((const train_options *)v->call->options)->sample_every;
+    if (every && r->step % every == 0) TRY(train_samples_draw(&v->samples, r->step));
     TRY(record_write(&v->record, r, v->row.share));
     return v->events.file ? write_events(v, r) : STATUS_OK;
 }
@@ -173,6 +175,7 @@ status train_view_open(const verb_call *call, job *j, int64_t first_step, train_
     *out = (train_view){.call = call, .j = j, .first_step = first_step, .last_validation = NAN};
     listen();
     open_roof(out);
+    TRY(train_samples_open(call, j, &out->samples));
     TRY(record_open(call->cx, o->out, first_step, &out->record));
     if (o->tensorboard) TRY(tfevents_open(call->cx, o->out, &out->events));
     progress_begin(&out->line, "training", o->steps - first_step);
@@ -194,6 +197,7 @@ void train_view_close(train_view *v, const char *state) {
     if (v->j->result.weights_sha256[0]) v->row.weights_sha256 = v->j->result.weights_sha256;
     put_row(v);
     runs_close(v->store);
+    train_samples_close(&v->samples);
     context_release(v->call->cx, v->machine.memory);
     *v = (train_view){0};
 }

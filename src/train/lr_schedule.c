@@ -1,4 +1,4 @@
-#include "train/schedule.h"
+#include "train/lr_schedule.h"
 #include "base/compiler.h"
 #include <math.h>
 
@@ -9,7 +9,7 @@ static double way(int64_t at, int64_t from, int64_t to) {
     return to > from ? MAX_OF(0.0, MIN_OF(1.0, (double)(at - from) / (double)(to - from))) : 1;
 }
 
-double schedule_at(const schedule *s, int64_t step) {
+double lr_schedule_at(const lr_schedule *s, int64_t step) {
     if (step <= s->warmup) return (double)step / (double)s->warmup;
     double t = way(step, s->warmup, s->steps), down = 1 - s->final;
     int64_t stable = s->steps - (int64_t)(s->decay * (double)s->steps);
