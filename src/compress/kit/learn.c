@@ -1,6 +1,6 @@
 #include "compress/kit/learn.h"
 #include "base/rng.h"
-#include "train/schedule.h"
+#include "train/lr_schedule.h"
 #include "train/score.h"
 #include <stdio.h>
 #include <string.h>
@@ -164,7 +164,7 @@ static step_batch draw(learner *l, rng *r) {
 static status take_steps(learner *l) {
     const learn_options *o = &l->options;
     const learn_way *way = l->way;
-    schedule rate = {SCHEDULE_COSINE, div_up(o->steps, 10), o->steps, .final = 0.1};
+    lr_schedule rate = {SCHEDULE_COSINE, div_up(o->steps, 10), o->steps, .final = 0.1};
     rng r = rng_make(l->c->seed, rng_stream("learn"));
     char note[48];
     progress_end(&l->c->progress);
@@ -178,7 +178,7 @@ static status take_steps(learner *l) {
             TRY(way->fill(way->user, l->s->learn, &w));
         }
         if (way->before) way->before(way->user, l->store);
-        TRY(step_run(l->s, &b, 1, o->lr * schedule_at(&rate, i), i, &result));
+        TRY(step_run(l->s, &b, 1, o->lr * lr_schedule_at(&rate, i), i, &result));
         apply_masks(l);
         l->c->flops += step_flops(l->s);
         if (!(result.loss < 1e30))
