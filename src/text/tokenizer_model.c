@@ -195,7 +195,7 @@ static status set_steps(reader *r) {
     if (r->map_bytes) {
         const char *copy = arena_strndup(&t->mem, r->map, (size_t)r->map_bytes);
         if (!copy) return context_status(r->cx);
-        TRY(normal_check_charsmap(r->cx, copy, r->map_bytes));
+        TRY_NOTE(r->cx, normal_check_charsmap(r->cx, copy, r->map_bytes), "'%s'", r->name);
         t->normals[t->normal_count++] =
             (normal){.kind = NORMAL_CHARSMAP, .text = copy, .length = r->map_bytes};
     }
