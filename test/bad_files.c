@@ -1,6 +1,7 @@
 /* A folder of bad files, made here, and the exact error of each: what was wrong, of which file, tensor or key, and what
  * was found. None may take long or much memory, and none may leave anything behind. */
 #include "cmd/kit/convert.h"
+#include "kit/model_case.h"
 #include "store/modelfile.h"
 #include "test.h"
 #include "text/template.h"
@@ -277,4 +278,112 @@ static void alone(test *t) {
     }
 }
 
-const test_case suite_bad_files[] = {{"alone", alone}, {0}};
+#define LOADING "converting '%d/model': '%d/model': "
+#define READING "converting '%d/model': opening the model '%d/model': model configuration '%s': "
+
+/* Models whose config.json says something else than their tensors, or what no model can be. */
+static const struct {
+    const char *from, *to, *error;
+} configs[] = {
+    {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
+     LOADING "there is no tensor for 'model.layers.2.input_layernorm.weight'"},
+    {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1",
+     LOADING "a model of type 'llama' as Hone builds it has no tensor "
+             "'model.layers.1.input_layernorm.weight'"},
+    {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": -1",
+     READING
+     "'num_hidden_layers': '%s' at byte 379, line 1: expected an integer in 1..512, found -1"},
+    {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1e18",
+     READING
+     "'num_hidden_layers': '%s' at byte 379, line 1: expected an integer in 1..512, found 1e18"},
+    {"\"hidden_size\": 48", "\"hidden_size\": 64",
+     LOADING "tensor 'model.embed_tokens.weight' is [96, 48], but the configuration says [96, 64]"},
+    {"\"hidden_size\": 48", "\"hidden_size\": 9223372036854775807",
+     READING "'hidden_size': '%s' at byte 202, line 1: expected an integer in 1..1048576, found "
+             "9223372036854775807"},
+    {"\"hidden_size\": 48", "\"hidden_size\": 0",
+     READING "'hidden_size': '%s' at byte 202, line 1: expected an integer in 1..1048576, found 0"},
+    {"\"hidden_size\": 48", "\"hidden_size\": \"48\"",
+     READING "'hidden_size': '%s' at byte 202, line 1: expected a number, found a string"},
+    {"\"vocab_size\": 96", "\"vocab_size\": 97",
+     LOADING "tensor 'model.embed_tokens.weight' is [96, 48], but the configuration says [97, 48]"},
+    {"\"vocab_size\": 96", "\"vocab_size\": 4294967296",
+     READING "'vocab_size': '%s' at byte 634, line 1: expected an integer in 1..268435456, found "
+             "4294967296"},
+    {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3",
+     READING "4 heads do not divide by 3 of keys"},
+    {"\"num_attention_heads\": 4", "\"num_attention_heads\": 0",
+     READING
+     "'num_attention_heads': '%s' at byte 355, line 1: expected an integer in 1..65536, found 0"},
+    {"\"head_dim\": 16", "\"head_dim\": 15",
+     LOADING "tensor 'model.layers.0.self_attn.q_proj.weight' is [64, 48], but the configuration "
+             "says [60, 48]"},
+    {"\"model_type\": \"llama\"", "\"model_type\": \"lama\"",
+     READING "the architecture 'lama' is not supported"},
+    {"\"hidden_act\": \"silu\"", "\"hidden_act\": \"swish2\"",
+     READING "'hidden_act': '%s' at byte 179, line 1: the activation 'swish2' is not supported"},
+    {"\"rope_type\": \"default\"", "\"rope_type\": \"spiral\"",
+     READING "'rope_parameters': 'rope_type': '%s' at byte 525, line 1: the rope type 'spiral' is "
+             "not supported"},
+    {"\"rms_norm_eps\": 0.02", "\"rms_norm_eps\": -1",
+     READING "'rms_norm_eps': '%s' at byte 464, line 1: expected a number in 0..1, found -1"},
+    {"\"mlp_bias\": false", "\"mlp_bias\": false,\"layer_share\": 2",
+     READING "'%s' at byte 308, line 1: the key 'layer_share' is not known"},
+    {"\"mlp_bias\": false", "\"mlp_bias\": true",
+     LOADING "there is no tensor for 'model.layers.0.mlp.gate_proj.bias'"},
+    {"\"tie_word_embeddings\": false", "\"tie_word_embeddings\": 1",
+     READING
+     "'tie_word_embeddings': '%s' at byte 560, line 1: expected true or false, found a number"},
+    {"\"max_position_embeddings\": 128", "\"max_position_embeddings\": -5",
+     READING "'max_position_embeddings': '%s' at byte 285, line 1: expected an integer in "
+             "1..1073741824, found -5"},
+    {"}", "", READING "'%s' at byte 636, line 1: the text ends too early"},
+};
+
+static status put_config(context *cx, const char *path, const char *good, const char *from,
+                         const char *to) {
+    text_buffer text = {.cx = cx};
+    const char *at = strstr(good, from);
+    if (!at) return context_fail(cx, STATUS_BUG, "'%s' is not in the good file", from);
+    status st = text_append(&text, good, at - good);
+    if (st == STATUS_OK) st = text_append(&text, to, (int64_t)strlen(to));
+    at += strlen(from);
+    if (st == STATUS_OK) st = text_append(&text, at, (int64_t)strlen(at));
+    if (st == STATUS_OK) st = file_write_whole(cx, path, text.bytes, text.length);
+    text_free(&text);
+    return st;
+}
+
+static void models(test *t) {
+    context *cx = context_new();
+    arena memory = arena_make(cx);
+    model_case c;
+    char folder[300], path[400], out[400], want[1200];
+    snprintf(folder, sizeof folder, "%s/model", test_folder(t));
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    snprintf(out, sizeof out, "%s/out.gguf", test_folder(t));
+    CHECK_OK(t, cx, model_case_read(cx, "test/golden/models/llama.json", &c));
+    CHECK_OK(t, cx, model_case_folder(cx, &c, folder));
+    model_case_free(&c);
+    file_map good;
+    CHECK_OK(t, cx, file_map_open(cx, path, &good));
+    const char *text = arena_strndup(&memory, good.bytes, (size_t)good.size_bytes);
+    file_map_close(&good);
+    const conversion how = {.in = folder, .out = out, .without_tokenizer = true};
+    for (int64_t i = 0; i < COUNT_OF(configs); i++) {
+        CHECK_OK(t, cx, put_config(cx, path, text, configs[i].from, configs[i].to));
+        status st = convert(cx, &memory, &how);
+        expected(t, configs[i].error, path, want, sizeof want);
+        CHECK(t, st != STATUS_OK && !strcmp(context_error(cx), want),
+              "%s: %s\n  %s\nexpected\n  %s", configs[i].to, status_name(st), context_error(cx),
+              want);
+        context_clear(cx);
+    }
+    CHECK_OK(t, cx, put_config(cx, path, text, "", ""));
+    CHECK_OK(t, cx, convert(cx, &memory, &how)); /* the control */
+    arena_free(&memory);
+    CHECK(t, context_live_allocations(cx) == 0, "leak");
+    context_free(cx);
+}
+
+const test_case suite_bad_files[] = {{"alone", alone}, {"models", models}, {0}};
