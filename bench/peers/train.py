@@ -10,6 +10,10 @@ shakespeare  nanoGPT's small recipe whole (example/shakespeare.yaml): seconds of
 gpt2         GPT-2 124M, 4 x 256 tokens a step, AdamW and clipping: tokens a second
 character    nanoGPT's model of 10.7M parameters, 64 x 256 characters a step: tokens a second
 
+The first three steps of either side do not count: plans, packed weights and compiled code come to be in them. With
+--steps the seconds of Shakespeare are those of so many steps, which 2,000 are a multiple of. Models of this size are
+written to a temporary folder twice; TMPDIR=/dev/shm keeps the disk out of it.
+
 PyTorch gets what it does best with: the threads, glibc's allocator without mmap and trim, fused attention and AdamW,
 its own batches in memory. --compile takes torch.compile instead of eager mode; try both, the better one counts."""
 import argparse
@@ -22,7 +26,9 @@ import sys
 import tempfile
 import time
 
+WARM = 3
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
+RECIPE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../example/shakespeare.yaml")
 JOBS = {  # layers, heads, width, context, batch, steps that are timed, vocabulary (0: characters)
     "shakespeare": (4, 4, 128, 64, 12, 2000, 0),
     "gpt2": (12, 12, 768, 256, 4, 6, 50257),
@@ -74,6 +80,7 @@ def torch_run(job, text, o):
     torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
     layers, heads, width, context, batch, steps, vocabulary = JOBS[job]
+    steps = o.steps or steps
     data = open(text, encoding="utf-8").read()
     letters = {c: i for i, c in enumerate(sorted(set(data)))}
     ids = torch.tensor([letters[c] for c in data])
@@ -100,11 +107,10 @@ def torch_run(job, text, o):
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
-    if job != "shakespeare":
-        for number in range(1, 4):
-            step(number)
+    for number in range(1, 1 + WARM):
+        step(number)
     start = time.perf_counter()
-    for number in range(1, steps + 1):
+    for number in range(1 + WARM, 1 + WARM + steps):
         step(number)
     seconds = time.perf_counter() - start
     held_out, total, count = ids[cut:], 0.0, 0
@@ -120,6 +126,7 @@ def torch_run(job, text, o):
 def torch_apart(job, text, o, seed):
     words = [sys.executable, __file__, job, o.hone, text, "--peer", "--threads", str(o.threads), "--seed", str(seed),
              "--precision", o.precision] + (["--compile"] if o.compile else [])
+    words += ["--steps", str(o.steps)] if o.steps else []
     env = dict(os.environ, OMP_NUM_THREADS=str(o.threads), **ALLOCATOR)
     out = subprocess.run(words, env=env, check=True, capture_output=True, text=True).stdout
     return json.loads(out.splitlines()[-1])
@@ -127,19 +134,25 @@ def torch_apart(job, text, o, seed):
 
 def hone_run(job, text, o, seed):
     layers, heads, width, context, batch, steps, vocabulary = JOBS[job]
+    steps = (o.steps or steps) + WARM
     with tempfile.TemporaryDirectory() as folder:
         words = [o.hone, "train"]
         if job == "shakespeare":
-            words += ["example/shakespeare.yaml", "--evaluate-every", str(steps)]
+            words += [RECIPE, "--evaluate-every", str(steps), "--steps", str(steps), "--warmup", str(min(100, steps))]
         else:
-            words += ["--tokenizer", "characters", "--order", "windows", "--steps", str(steps + 3), "--evaluate-every",
+            words += ["--tokenizer", "characters", "--order", "windows", "--steps", str(steps), "--evaluate-every",
                       "0", "--batch", str(batch), "--context", str(context), "--precision", o.precision]
             words += (["--preset", "gpt2-124m", "--table", str(vocabulary)] if job == "gpt2" else
                       ["--architecture", "gpt2", "--layers", str(layers), "--heads", str(heads), "--width", str(width)])
         words += ["--text", text, "--out", folder + "/run", "--seed", str(seed), "--threads", str(o.threads),
                   "--no-record", "--json"]
         out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        return json.loads(out.splitlines()[-1])
+        result = json.loads(out.splitlines()[-1])
+        with open(folder + "/run/metrics.jsonl", encoding="utf-8") as lines:
+            seconds = [json.loads(line)["seconds"] for line in lines]
+        result["seconds"] = seconds[-1] - seconds[WARM - 1]
+        result["tokens_per_second"] = (steps - WARM) * batch * context / result["seconds"]
+        return result
 
 
 def main():
@@ -149,6 +162,7 @@ def main():
     p.add_argument("text")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--pairs", type=int, default=3)
+    p.add_argument("--steps", type=int, help="steps that are timed, instead of the job's")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     p.add_argument("--compile", action="store_true")

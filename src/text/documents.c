@@ -303,7 +303,8 @@ static status check_utf8(documents *d, const char **text, int64_t *length, int64
     if (bad == end) return STATUS_OK;
     if (!d->options.replace_invalid)
         FAIL(d->cx, STATUS_BAD_DATA,
-             "'%s' at byte %lld: 0x%02X is not UTF-8 there (--replace-invalid puts U+FFFD instead)",
+             "'%s' at byte %lld: 0x%02X is not UTF-8 there (`hone data prepare "
+             "--replace-invalid` puts U+FFFD instead)",
              d->name, (long long)(offset + (bad - at)), (unsigned char)*bad);
     d->clean.length = 0;
     while (at < end) {
