@@ -80,6 +80,10 @@ static status run(const verb_call *call) {
              (long long)o->answer, (long long)o->context);
     TRY(plan_find_model(call, o->preset, &c));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
+    if (!num_find(o->format))
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
+             o->format);
+    if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, o->format, NULL));
     c.positions = MAX_OF(c.positions, o->context);
     serve_setting s = {.users = o->users,
                        .prompt = o->context - o->answer,

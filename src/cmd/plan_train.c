@@ -129,6 +129,7 @@ static status run(const verb_call *call) {
     setting_line line[SETTINGS];
     TRY(plan_find_model(call, o->preset, &c));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
+    if (plan_is_here(o->hardware)) TRY(plan_calibrate_train(call, &m));
     c.positions = MAX_OF(c.positions, o->context);
     train_setting s = {.precision = num_find(precisions[o->precision]),
                        .recompute = (recompute_kind)o->recompute,

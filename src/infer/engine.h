@@ -62,6 +62,7 @@ typedef struct engine_options {
     bool rejects;    /* guesses are judged by rejection: keeps the distribution, not the text */
     int64_t threads; /* all that can run at once */
     pool *workers;   /* NULL: a pool of its own, of so many threads */
+    bool dry_run;    /* plans only (engine_plan): no memory is taken, nothing can run */
 } engine_options;
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };

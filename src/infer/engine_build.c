@@ -197,16 +197,19 @@ status engine_build(engine *e) {
     e->store = states_new(e->cx);
     if (!e->g || !e->store) return STATUS_NO_MEMORY;
     TRY(plain_graph(&e->model, o, e->g));
-    TRY(e->model.fill(e->model.user, e->store, e->g));
+    if (!o->dry_run) TRY(e->model.fill(e->model.user, e->store, e->g));
     if (bears_16_bits(e->g, o)) TRY(rewrite_by_name("precision", NULL, &facts, &e->g));
     if (!o->act || strcmp(o->act, "bf16")) TRY(rewrite_by_name("act_int8", NULL, &facts, &e->g));
     TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));
     plan_options how = {.isa_limit = ISA_COUNT - 1,
+                        .dry_run = o->dry_run,
                         .release = e->model.file ? weights_release : NULL,
                         .release_user = e->model.file};
-    if (e->model.key) TRY(weights_pack_file(&e->mem, e->model.key, &how.pack_file, &how.pack_key));
+    if (e->model.key && !o->dry_run)
+        TRY(weights_pack_file(&e->mem, e->model.key, &how.pack_file, &how.pack_key));
     TRY(plan_new(e->cx, e->g, e->store, e->workers, &how, &e->p));
+    if (o->dry_run) return STATUS_OK;
     TRY(plan_load(e->p));
     TRY(find_inputs(e));
     TRY(find_kv(e));

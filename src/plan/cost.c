@@ -1,43 +1,76 @@
-/* Costs of a plan (plan/cost.h). A product runs at the rate of its narrowest operand's type; what is no product (or
- * attention) runs at the f32 rate, and is nearly always bound by memory. */
+/* Costs of a plan (plan/cost.h). A product of whole numbers runs at the int8 rate, another at the rate of its narrowest
+ * operand's type, where codes count as what they are unpacked to; what is no product (or attention) runs at the f32
+ * rate, and is nearly always bound by memory. */
 #include "plan/cost.h"
+#include <math.h>
 #include <string.h>
 
 static machine_type type_of_work(const plan_step *s) {
     if (s->node->op->precision != PRECISION_DOT) return MACHINE_F32;
     double least = 32;
+    if (s->c.n_in && s->c.in[0].format && s->c.in[0].format->kind == NUM_BLOCK) return MACHINE_INT8;
     for (int32_t i = 0; i < s->c.n_in; i++) {
         const num_format *f = s->c.in[i].format;
-        if (!f || f->kind != NUM_FLOAT || !s->c.in[i].rank) continue;
-        double bits = 8.0 * (double)num_row_bytes(f, 256) / 256;
-        if (bits < least) least = bits;
+        if (!f || !s->c.in[i].rank) continue;
+        if (f->kind == NUM_BLOCK) least = fmin(least, 16);
+        if (f->kind == NUM_FLOAT) least = fmin(least, 8.0 * (double)num_row_bytes(f, 256) / 256);
     }
     return least > 16 ? MACHINE_F32 : MACHINE_BF16;
 }
 
-static void add(phase_cost *to, const cost *c, double arithmetic, double memory) {
-    to->flops += c->flops;
-    to->bytes += c->bytes;
-    to->seconds += MAX_OF(arithmetic, memory);
-    if (arithmetic >= memory)
-        to->arithmetic += arithmetic;
-    else
-        to->memory += memory;
+bool cost_of_step(const plan_step *s, const machine *m, cost_step *out) {
+    cost c = {0};
+    if (s->skipped || !s->node->op->cost) return false;
+    s->node->op->cost(&s->c, &c);
+    *out = (cost_step){.flops = c.flops, .bytes = c.bytes, .type = type_of_work(s)};
+    double arithmetic = c.flops / machine_rate(m, out->type), memory = c.bytes / m->bandwidth;
+    out->memory = memory > arithmetic;
+    out->seconds = fmax(memory, arithmetic);
+    return true;
+}
+
+/* As measured; else what the same op reaches of the other roof, else what work in general does. */
+static double share_of(const machine *m, const op_def *op, const cost_step *s) {
+    double near = 0;
+    for (int32_t i = 0; i < m->n_shares; i++) {
+        const machine_share *k = &m->shares[i];
+        if (k->op != op || k->memory != s->memory) continue;
+        if (k->type == s->type) return k->share;
+        near = k->share;
+    }
+    return near > 0 ? near : s->memory ? m->carried : m->reached;
+}
+
+static void add(phase_cost *to, const cost_step *s, double seconds) {
+    to->flops += s->flops;
+    to->bytes += s->bytes;
+    to->seconds += seconds;
+    *(s->memory ? &to->memory : &to->arithmetic) += seconds;
 }
 
 void cost_of_plan(const plan *p, const machine *m, graph_cost *out) {
     *out = (graph_cost){0};
     for (int32_t i = 0; i < p->n_steps; i++) {
-        const plan_step *s = &p->steps[i];
-        cost c = {0};
-        if (s->skipped || !s->node->op->cost) continue;
-        s->node->op->cost(&s->c, &c);
-        double arithmetic = c.flops / (machine_rate(m, type_of_work(s)) * m->reached);
-        double memory = c.bytes / (m->bandwidth * m->carried);
-        phase phase = s->node->phase;
-        add(&out->phase[phase], &c, arithmetic, memory);
-        if (phase != PHASE_LOAD) add(&out->all, &c, arithmetic, memory);
+        const node *n = p->steps[i].node;
+        cost_step s;
+        if (!cost_of_step(&p->steps[i], m, &s)) continue;
+        double seconds = s.seconds / share_of(m, n->op, &s);
+        add(&out->phase[n->phase], &s, seconds);
+        if (n->phase != PHASE_LOAD) add(&out->all, &s, seconds);
     }
+}
+
+static void add_phase(phase_cost *to, const phase_cost *more) {
+    to->flops += more->flops;
+    to->bytes += more->bytes;
+    to->seconds += more->seconds;
+    to->arithmetic += more->arithmetic;
+    to->memory += more->memory;
+}
+
+void cost_add(graph_cost *to, const graph_cost *more) {
+    for (int i = 0; i < COST_PHASES; i++) add_phase(&to->phase[i], &more->phase[i]);
+    add_phase(&to->all, &more->all);
 }
 
 double cost_seconds(const graph_cost *c, const machine *m) {

@@ -7,7 +7,8 @@
 #include "plan/cost.h"
 #include "rewrite/recompute.h"
 
-/* Bytes of states and plan by what they are for, at their peak. */
+/* Bytes of states and plan by what they are for, each at its own peak; the total is what lies there at once, less than
+ * the tags' sum where memory is used again. */
 typedef struct estimate_bytes {
     int64_t tag[TAG_COUNT], total;
 } estimate_bytes;
@@ -35,6 +36,7 @@ status estimate_train(context *cx, const model_config *c, const train_setting *s
 typedef struct serve_setting {
     int64_t users, prompt, answer; /* at once; tokens of each */
     const char *weights, *kv;      /* formats */
+    const char *act;               /* as engine_options has it; NULL: the default */
 } serve_setting;
 typedef struct serve_estimate {
     int64_t parameters;
@@ -50,5 +52,10 @@ status estimate_serve(context *cx, const model_config *c, const serve_setting *s
 
 /* Elements of all parameters of the model. */
 status estimate_parameters(context *cx, const model_config *c, int64_t *out) MUST_USE;
+
+/* ---- inside ---- */
+int64_t estimate_count_parameters(const graph *g);
+/* A plan's memory but for states; its peaks by tag. */
+void estimate_add_plan(estimate_bytes *b, const plan *p);
 
 #endif

@@ -8,15 +8,26 @@
 
 typedef enum machine_type { MACHINE_F32, MACHINE_BF16, MACHINE_INT8, MACHINE_TYPES } machine_type;
 
+/* What an op reaches of the roof that binds it. */
+typedef struct machine_share {
+    const struct op_def *op;
+    machine_type type;
+    bool memory; /* the roof: bandwidth, else arithmetic */
+    double share;
+} machine_share;
+
 typedef struct machine {
     const char *name;
-    double f32, bf16, int8;  /* operations a second */
-    double bandwidth;        /* bytes a second, read and written */
-    int64_t memory;          /* bytes that a job may use */
-    int64_t devices;         /* how many of these work together */
-    double watts, price;     /* of one device: under load; an hour. 0: not known */
-    double reached, carried; /* share of arithmetic and of bandwidth that real work reaches */
-    const char *source;      /* "measured", "published peaks", or the file */
+    double f32, bf16, int8;      /* operations a second */
+    double bandwidth;            /* bytes a second, read and written */
+    int64_t memory;              /* bytes that a job may use */
+    int64_t devices;             /* how many of these work together */
+    double watts, price;         /* of one device: under load; an hour. 0: not known */
+    double reached, carried;     /* share of arithmetic and of bandwidth that real work reaches */
+    const machine_share *shares; /* where it was measured op by op; else NULL */
+    int32_t n_shares;
+    int threads;        /* that work; 0: all */
+    const char *source; /* "measured", "published peaks", or the file */
 } machine;
 
 /* `name` is a built-in profile or a path. */

@@ -2,8 +2,10 @@
 #include "cmd/kit/plan.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "cmd/kit/bench.h"
+#include "plan/calibrate.h"
 #include <math.h>
 #include <string.h>
 
@@ -56,20 +58,9 @@ status plan_find_model(const verb_call *call, const char *preset, model_config *
 
 /* ---- the machine ---- */
 
-/* The share of its roof that a case reaches. */
-static double share_of(bench *b, const char *name, double fallback) {
-    bench_result r;
-    for (const bench_case *c = bench_cases; c->name; c++) {
-        if (strcmp(c->name, name)) continue;
-        bench_case sized = bench_case_sized(c);
-        return bench_case_run(b, &sized, false, &r) == STATUS_OK ? fmin(r.share, 1) : fallback;
-    }
-    return fallback;
-}
-
-static status measure(const verb_call *call, machine *out) {
+status plan_measure_machine(context *cx, int64_t threads, machine *out) {
     bench b;
-    TRY(bench_open(call->cx, 0, &b));
+    TRY(bench_open(cx, threads, &b));
     *out =
         (machine){.name = "this machine",
                   .f32 = bench_roof_rate(&b, ROOF_F32),
@@ -78,15 +69,37 @@ static status measure(const verb_call *call, machine *out) {
                   .bandwidth = fmax(bench_roof_rate(&b, ROOF_READ), bench_roof_rate(&b, ROOF_COPY)),
                   .memory = cpu_get()->memory_bytes,
                   .devices = 1,
-                  .reached = share_of(&b, "matmul.f32.forward", 0.7),
-                  .carried = share_of(&b, "add.f32", 0.8),
+                  .reached = 0.7,
+                  .carried = 0.8,
+                  .threads = (int)threads,
                   .source = "measured now"};
     bench_close(&b);
     return STATUS_OK;
 }
 
+status plan_calibrate_train(const verb_call *call, machine *m) {
+    calibration c = {.m = m};
+    log_info("measuring what training reaches of this machine");
+    TRY(calibrate_train(call->cx, &c, num_find("f32")));
+    TRY(calibrate_train(call->cx, &c, num_find("bf16")));
+    return calibrate_end(&c, call->memory);
+}
+
+status plan_calibrate_serve(const verb_call *call, machine *m, const char *weights,
+                            const char *act) {
+    calibration c = {.m = m};
+    log_info("measuring what serving %s reaches of this machine", weights);
+    TRY(calibrate_serve(call->cx, &c, weights, act));
+    return calibrate_end(&c, call->memory);
+}
+
+bool plan_is_here(const char *hardware) {
+    return !strcmp(hardware, "this");
+}
+
 status plan_find_machine(const verb_call *call, const char *name, int64_t devices, machine *out) {
-    TRY(strcmp(name, "this") ? machine_find(call->memory, name, out) : measure(call, out));
+    TRY(plan_is_here(name) ? plan_measure_machine(call->cx, 0, out)
+                           : machine_find(call->memory, name, out));
     if (devices) out->devices = devices;
     return STATUS_OK;
 }

@@ -8,7 +8,14 @@
 
 /* The verb's MODEL (a preset, a model folder, a GGUF file or a config.json) or its --preset; one of them. */
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) MUST_USE;
-/* "this" is measured (some seconds); else a profile or its file. */
+/* The rates of this machine with so many threads, 0 for all (some seconds). */
+status plan_measure_machine(context *cx, int64_t threads, machine *out) MUST_USE;
+/* What ops reach of these rates when they train, in f32 and bf16; or serve weights of that format (some seconds). */
+status plan_calibrate_train(const verb_call *call, machine *m) MUST_USE;
+status plan_calibrate_serve(const verb_call *call, machine *m, const char *weights,
+                            const char *act) MUST_USE;
+bool plan_is_here(const char *hardware);
+/* "this" is measured; else a profile or its file. */
 status plan_find_machine(const verb_call *call, const char *name, int64_t devices,
                          machine *out) MUST_USE;
 

@@ -1,0 +1,63 @@
+/* A serving job as it comes: all users ask at once, and are answered (cmd/kit/bench_plan.h). */
+#include "base/file.h"
+#include "cmd/kit/bench_model.h"
+#include "cmd/kit/bench_plan.h"
+#include "cmd/kit/convert.h"
+#include "plan/calibrate.h"
+#include "report/speed.h"
+
+static status answer_all(engine *e, const plan_job *j, int64_t vocabulary, int threads,
+                         double *seconds) {
+    TRY(speed_submit(e, vocabulary, j->prompt, 4, 99)); /* fetches pages */
+    TRY(speed_drain(e));
+    double begin = calibrate_seconds(threads);
+    for (int64_t i = 0; i < j->users; i++)
+        TRY(speed_submit(e, vocabulary, j->prompt, j->answer, (uint64_t)i));
+    TRY(speed_drain(e));
+    *seconds = calibrate_seconds(threads) - begin;
+    return STATUS_OK;
+}
+
+static status run_on(context *cx, const plan_job *j, model *m, int threads, plan_figures *out) {
+    int64_t context = j->prompt + j->answer;
+    engine_model what = engine_model_of(m, NULL);
+    engine_options o = {.context = context,
+                        .sequences = j->users,
+                        .kv_tokens = context * j->users,
+                        .forgets_prefixes = true,
+                        .threads = threads};
+    engine *e;
+    /* once to write the packed layouts' file, then as it comes from there */
+    TRY(engine_open(cx, &what, &o, &e));
+    engine_close(e);
+    int64_t before = speed_resident_bytes();
+    TRY(engine_open(cx, &what, &o, &e));
+    status st = answer_all(e, j, m->config.vocabulary, threads, &out->seconds);
+    out->bytes = speed_resident_bytes() - before;
+    engine_close(e);
+    return st;
+}
+
+/* The preset's random weights in the job's format, kept beside them. */
+static status find_file(context *cx, arena *mem, const plan_job *j, const char **out) {
+    const char *folder;
+    TRY(bench_model_folder(cx, mem, j->preset, &folder));
+    *out = arena_printf(mem, "%s.%s.gguf", folder, j->weights);
+    if (!*out) return STATUS_NO_MEMORY;
+    if (file_exists(*out)) return STATUS_OK;
+    return convert(cx, mem, &(conversion){folder, *out, j->weights, true});
+}
+
+status plan_job_serve(context *cx, const plan_job *j, int threads, plan_figures *out) {
+    arena mem = arena_make(cx);
+    const char *path;
+    model *m;
+    status st = find_file(cx, &mem, j, &path);
+    if (st == STATUS_OK) st = model_open(cx, path, &m);
+    if (st == STATUS_OK) {
+        st = run_on(cx, j, m, threads, out);
+        model_close(m);
+    }
+    arena_free(&mem);
+    return st;
+}
