@@ -1,4 +1,5 @@
 #include "base/footprint.h"
+#include <malloc.h>
 #include <stdio.h>
 
 /* A line "NAME: N kB" of a file of /proc, in bytes. */
@@ -25,4 +26,9 @@ void footprint_forget_peak(void) {
     if (!to) return;
     fputs("5", to); /* proc(5): the peak begins anew */
     fclose(to);
+}
+
+int64_t footprint_heap_bytes(void) {
+    struct mallinfo2 m = mallinfo2();
+    return (int64_t)(m.uordblks + m.hblkhd);
 }

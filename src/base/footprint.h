@@ -9,5 +9,7 @@ int64_t footprint_bytes(void);
 /* The most that lay in memory since the peak was last forgotten, pages of files included; 0: cannot be told. */
 int64_t footprint_peak_bytes(void);
 void footprint_forget_peak(void);
+/* What was allocated and not given back, touched or not. */
+int64_t footprint_heap_bytes(void);
 
 #endif

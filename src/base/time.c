@@ -16,6 +16,12 @@ double time_seconds(void) {
     return 1e-9 * (double)time_ns();
 }
 
+double time_process_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 void time_sleep_ns(int64_t ns) {
     int64_t end = time_ns() + ns;
     struct timespec t = {.tv_sec = (time_t)(end / NS), .tv_nsec = (long)(end % NS)};

@@ -6,6 +6,7 @@
 
 int64_t time_ns(void);
 double time_seconds(void);
+double time_process_seconds(void); /* CPU time of this process, over all threads */
 /* Sleeps at least that long, whatever signals come. */
 void time_sleep_ns(int64_t ns);
 /* UTC as 2026-03-01T12:30:00Z. */

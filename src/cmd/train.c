@@ -17,7 +17,13 @@ static void number_or_null(json_writer *w, const char *key, double v) {
     }
 }
 
-static status print_json(const verb_call *call, const job_result *r, double share, int64_t run) {
+/* What is known of a run when its steps are done; its number in the store, 0: none. */
+typedef struct ending {
+    double share, seconds, planned_seconds; /* of this sitting */
+    int64_t run;
+} ending;
+
+static status print_json(const verb_call *call, const job_result *r, const ending *end) {
     const train_options *o = call->options;
     json_writer w = json_writer_to_file(call->cx, call->out, 0);
     json_write_object(&w);
@@ -29,34 +35,42 @@ static status print_json(const verb_call *call, const job_result *r, double shar
     number_or_null(&w, "best_val_loss", r->best_loss);
     json_write_number_field(&w, "seconds", r->seconds);
     json_write_number_field(&w, "tokens_per_second", r->token_rate);
-    number_or_null(&w, "share", share);
+    number_or_null(&w, "share", end->share);
+    number_or_null(&w, "planned_seconds", end->planned_seconds);
+    json_write_number_field(&w, "sitting_seconds", end->seconds);
     json_write_integer_field(&w, "planned_bytes", r->planned_bytes);
     json_write_integer_field(&w, "peak_bytes", r->peak_bytes);
     json_write_string_field(&w, "weights_sha256", r->weights_sha256);
     json_write_string_field(&w, "out", o->out);
     json_write_key(&w, "run");
-    if (run)
-        json_write_integer(&w, run);
+    if (end->run)
+        json_write_integer(&w, end->run);
     else
         json_write_null(&w);
     json_write_object_end(&w);
     return json_writer_finish(&w);
 }
 
-static void print_text(const verb_call *call, const job_result *r, double share) {
+static void print_text(const verb_call *call, const job_result *r, const ending *end) {
     const train_options *o = call->options;
     char span[32];
     time_span_text(r->seconds, span, sizeof span);
     fprintf(call->out, "%lld parameters, %lld steps, %lld tokens in %s: %.0f tokens/s",
             (long long)r->parameters, (long long)r->steps, (long long)r->tokens, span,
             r->token_rate);
-    if (isfinite(share)) fprintf(call->out, ", %.0f%% of the machine's roof", 100 * share);
+    if (isfinite(end->share))
+        fprintf(call->out, ", %.0f%% of the machine's roof", 100 * end->share);
     fprintf(call->out, "\nloss %.4f", r->train_loss);
     if (isfinite(r->validation_loss))
         fprintf(call->out, ", held out %.4f (best %.4f)", r->validation_loss, r->best_loss);
     fprintf(call->out, "\nmemory %lld MiB (planned %lld MiB)\nmodel in %s, sha256 %s\n",
             (long long)(r->peak_bytes >> 20), (long long)(r->planned_bytes >> 20), o->out,
             r->weights_sha256);
+    if (!isfinite(end->planned_seconds)) return;
+    time_span_text(end->planned_seconds, span, sizeof span);
+    fprintf(call->out, "planned %s in steps, taken ", span);
+    time_span_text(end->seconds, span, sizeof span);
+    fprintf(call->out, "%s\n", span);
 }
 
 static status write_trace(const verb_call *call, const job *j) {
@@ -69,14 +83,14 @@ static status write_trace(const verb_call *call, const job *j) {
     return st;
 }
 
-static status finish(const verb_call *call, const job *j, double share, int64_t run) {
+static status finish(const verb_call *call, const job *j, const ending *end) {
     const train_options *o = call->options;
     if (o->trace) TRY(write_trace(call, j));
     if (j->result.stopped)
         FAIL(call->cx, STATUS_CANCELLED, "stopped after step %lld of %lld; --resume goes on",
              (long long)j->result.steps, (long long)o->steps);
-    if (o->json) return print_json(call, &j->result, share, run);
-    print_text(call, &j->result, share);
+    if (o->json) return print_json(call, &j->result, end);
+    print_text(call, &j->result, end);
     return STATUS_OK;
 }
 
@@ -85,14 +99,15 @@ static status train(const verb_call *call, job *j) {
     train_view view = {0};
     status st = job_begin(j);
     if (st == STATUS_OK) st = train_view_open(call, j, j->t.at.step, &view);
+    if (st == STATUS_OK) st = train_predict(&view);
     j->s->learn->trace = o->trace != NULL;
     if (st == STATUS_OK) st = job_run(j, train_view_watch(&view));
-    double share = train_share(&view, j->result.flop_rate);
-    int64_t row = view.row.id;
+    ending end = {train_share(&view, j->result.flop_rate), j->t.sitting_seconds,
+                  view.planned_seconds, view.row.id};
     train_view_close(&view, st != STATUS_OK     ? "failed"
                             : j->result.stopped ? "stopped"
                                                 : "finished");
-    return st == STATUS_OK ? finish(call, j, share, row) : st;
+    return st == STATUS_OK ? finish(call, j, &end) : st;
 }
 
 static status run(const verb_call *call) {

@@ -1,13 +1,9 @@
 #include "plan/calibrate.h"
 #include "base/time.h"
 #include <math.h>
-#include <time.h>
 
 double calibrate_seconds(int threads) {
-    struct timespec t;
-    if (threads != 1) return time_seconds();
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return threads == 1 ? time_process_seconds() : time_seconds();
 }
 
 status calibrate_times_make(arena *mem, const plan *p, calibrate_times *out) {

@@ -3,7 +3,15 @@
 #include "infer/engine.h"
 #include "plan/calibrate.h"
 
-enum { WIDTH = 1024, INTERMEDIATE = 2816, VOCABULARY = 16384, PROMPT = 256, RUNS = 6, FEW = 8 };
+enum {
+    WIDTH = 1024,
+    INTERMEDIATE = 2816,
+    VOCABULARY = 16384,
+    PROMPT = 256,
+    RUNS = 6,
+    STEPS = 16,
+    FEW = 8
+};
 
 static const num_format *weights_in(void *user, const char *name, int32_t rank) {
     (void)name;
@@ -54,10 +62,10 @@ static status run_on(engine *e, calibration *c, arena *mem) {
     }
     for (int k = 0; k < COUNT_OF(together); k++) {
         TRY(calibrate_times_make(mem, p, &t));
-        for (int64_t i = 0; i < together[k]; i++) TRY(submit(e, PROMPT / 4, 2 * RUNS));
+        for (int64_t i = 0; i < together[k]; i++) TRY(submit(e, PROMPT / 4, 2 * STEPS));
         int64_t ready = engine_look(e).prompt_tokens + together[k] * (PROMPT / 4);
         while (engine_look(e).prompt_tokens < ready) TRY(engine_step(e));
-        for (int i = 0; i < RUNS; i++) TRY(step(e, c, i ? &t : NULL));
+        for (int i = 0; i < STEPS; i++) TRY(step(e, c, i ? &t : NULL));
         calibrate_add(c, p, &t);
         TRY(drain(e));
     }

@@ -1,7 +1,7 @@
 /* Dry runs of jobs (plan/estimate.h). */
 #include "plan/estimate.h"
+#include "base/footprint.h"
 #include "train/language.h"
-#include <string.h>
 
 int64_t estimate_count_parameters(const graph *g) {
     int64_t count = 0;
@@ -59,8 +59,10 @@ status estimate_train(context *cx, const model_config *c, const train_setting *s
         .decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .momentum = 0.9};
     pool *workers;
     TRY(pool_new(cx, (int)m->threads, &workers)); /* which have scratch memory each */
+    int64_t before = footprint_heap_bytes();
     status st = step_new(cx, &model, &o, NULL, workers, &dry);
     if (st == STATUS_OK) {
+        out->bytes.total = out->bytes.tables = footprint_heap_bytes() - before;
         read_step(dry, s, m, out);
         price_work(out, m);
     }

@@ -10,7 +10,9 @@
 /* Bytes of states and plan by what they are for, each at its own peak; the total is what lies there at once, less than
  * the tags' sum where memory is used again. */
 typedef struct estimate_bytes {
-    int64_t tag[TAG_COUNT], total;
+    int64_t tag[TAG_COUNT];
+    int64_t tables; /* of the graphs and plans themselves */
+    int64_t total;
 } estimate_bytes;
 
 typedef struct estimate {

@@ -1,4 +1,5 @@
 /* Serving, from a dry run of the engine itself: its graph, its packed layouts, its pages. */
+#include "base/footprint.h"
 #include "infer/engine.h"
 #include "ops/attention.h"
 #include "plan/estimate.h"
@@ -129,8 +130,10 @@ status estimate_serve(context *cx, const model_config *c, const serve_setting *s
     arena mem = arena_make(cx);
     TRY(engine_measure(cx, &model, &o, &need));
     out->kv_token_bytes = need.kv_token_bytes;
+    int64_t before = footprint_heap_bytes();
     status st = engine_open(cx, &model, &o, &e);
     if (st == STATUS_OK) {
+        out->bytes.total = out->bytes.tables = footprint_heap_bytes() - before;
         st = read_plan(&mem, e, s, m, step, out);
         engine_close(e);
     }

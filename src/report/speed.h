@@ -1,4 +1,4 @@
-/* Timing an engine: prompts alone, and sequences that decode together; and what of its memory is this process's. */
+/* Timing an engine: prompts alone, and sequences that decode together. */
 #ifndef REPORT_SPEED_H
 #define REPORT_SPEED_H
 

@@ -26,9 +26,11 @@ static status count(job *j, int64_t batch, int64_t *bytes) {
     score *judge = NULL;
     o.dry_run = true;
     o.gathers |= batch != j->options.batch;
+    int64_t before = footprint_heap_bytes();
     TRY(step_new(j->cx, &m, &o, NULL, j->workers, &s));
     status st = j->has_validation ? score_new(j->cx, &m, &o, NULL, j->workers, &judge) : STATUS_OK;
     *bytes = step_planned_bytes(s) + step_state_bytes(s);
+    *bytes += footprint_heap_bytes() - before; /* the graphs and plans themselves */
     if (judge) *bytes += judge->p->planned_bytes + judge->p->packed_bytes + judge->p->scratch_bytes;
     score_free(judge);
     step_free(s);

@@ -1,5 +1,6 @@
 /* A serving job as it comes: all users ask at once, and are answered (cmd/kit/bench_plan.h). */
 #include "base/file.h"
+#include "base/footprint.h"
 #include "cmd/kit/bench_model.h"
 #include "cmd/kit/bench_plan.h"
 #include "cmd/kit/convert.h"
@@ -30,10 +31,10 @@ static status run_on(context *cx, const plan_job *j, model *m, int threads, plan
     /* once to write the packed layouts' file, then as it comes from there */
     TRY(engine_open(cx, &what, &o, &e));
     engine_close(e);
-    int64_t before = speed_resident_bytes();
+    int64_t before = footprint_bytes();
     TRY(engine_open(cx, &what, &o, &e));
     status st = answer_all(e, j, m->config.vocabulary, threads, &out->seconds);
-    out->bytes = speed_resident_bytes() - before;
+    out->bytes = footprint_bytes() - before;
     engine_close(e);
     return st;
 }

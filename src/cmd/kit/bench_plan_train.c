@@ -1,7 +1,7 @@
 /* What a job is predicted to take, and a training job as it comes (cmd/kit/bench_plan.h). */
 #include "cmd/kit/bench_plan.h"
+#include "base/footprint.h"
 #include "plan/calibrate.h"
-#include "report/speed.h"
 #include "train/language.h"
 #include <math.h>
 
@@ -84,12 +84,12 @@ status plan_job_train(context *cx, const plan_job *j, int threads, plan_figures 
     pool *workers;
     arena mem = arena_make(cx);
     TRY(pool_new(cx, threads, &workers));
-    speed_forget_peak();
-    int64_t before = speed_peak_bytes();
+    footprint_forget_peak();
+    int64_t before = footprint_peak_bytes();
     states *store = states_new(cx);
     status st =
         store ? run_on(cx, j, workers, store, &mem, threads, &out->seconds) : STATUS_NO_MEMORY;
-    out->bytes = speed_peak_bytes() - before;
+    out->bytes = footprint_peak_bytes() - before;
     states_free(store);
     arena_free(&mem);
     pool_free(workers);

@@ -5,7 +5,6 @@
 #include "cmd/kit/bench.h"
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #define WINDOW_BYTES ((int64_t)128 << 20)
 #define LEAST_BYTES ((int64_t)1 << 30)
@@ -23,18 +22,12 @@ int64_t bench_beyond_caches(int64_t bytes) {
     return MAX_OF(1, div_up(4 * cpu_get()->l3_bytes, bytes));
 }
 
-static double busy_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void bench_settle(void) {
     enum { NAP_NS = 1000000, MOST_NAPS = 200 };
     for (int i = 0; i < MOST_NAPS; i++) {
-        double before = busy_seconds();
+        double before = time_process_seconds();
         time_sleep_ns(NAP_NS);
-        if (busy_seconds() - before < 0.1e-9 * NAP_NS) return;
+        if (time_process_seconds() - before < 0.1e-9 * NAP_NS) return;
     }
 }
 

@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "cmd/kit/bench.h"
 #include "plan/calibrate.h"
 #include <math.h>
 #include <string.h>
@@ -58,21 +57,25 @@ status plan_find_model(const verb_call *call, const char *preset, model_config *
 
 /* ---- the machine ---- */
 
-status plan_measure_machine(context *cx, int64_t threads, machine *out) {
-    bench b;
-    TRY(bench_open(cx, threads, &b));
+void plan_rate_machine(bench *b, machine *out) {
     *out =
         (machine){.name = "this machine",
-                  .f32 = bench_roof_rate(&b, ROOF_F32),
-                  .bf16 = bench_roof_rate(&b, ROOF_BF16),
-                  .int8 = bench_roof_rate(&b, ROOF_INT8),
-                  .bandwidth = fmax(bench_roof_rate(&b, ROOF_READ), bench_roof_rate(&b, ROOF_COPY)),
+                  .f32 = bench_roof_rate(b, ROOF_F32),
+                  .bf16 = bench_roof_rate(b, ROOF_BF16),
+                  .int8 = bench_roof_rate(b, ROOF_INT8),
+                  .bandwidth = fmax(bench_roof_rate(b, ROOF_READ), bench_roof_rate(b, ROOF_COPY)),
                   .memory = cpu_get()->memory_bytes,
                   .devices = 1,
                   .reached = 0.7,
                   .carried = 0.8,
-                  .threads = (int)threads,
+                  .threads = b->threads,
                   .source = "measured now"};
+}
+
+status plan_measure_machine(context *cx, int64_t threads, machine *out) {
+    bench b;
+    TRY(bench_open(cx, threads, &b));
+    plan_rate_machine(&b, out);
     bench_close(&b);
     return STATUS_OK;
 }
@@ -157,6 +160,7 @@ void plan_put_bytes(FILE *out, const estimate_bytes *b) {
     for (int t = 0; t < TAG_COUNT; t++)
         if (b->tag[t])
             fprintf(out, "  %-12s %s\n", plan_tag_names[t], plan_bytes((double)b->tag[t]).text);
+    fprintf(out, "  %-12s %s\n", "tables", plan_bytes((double)b->tables).text);
     fprintf(out, "  %-12s %s\n", "together", plan_bytes((double)b->total).text);
 }
 
@@ -164,6 +168,7 @@ void plan_json_bytes(json_writer *w, const estimate_bytes *b) {
     json_write_key(w, "bytes");
     json_write_object(w);
     for (int t = 0; t < TAG_COUNT; t++) json_write_integer_field(w, plan_tag_names[t], b->tag[t]);
+    json_write_integer_field(w, "tables", b->tables);
     json_write_integer_field(w, "total", b->total);
     json_write_object_end(w);
 }

@@ -4,11 +4,13 @@
 
 #include "base/json_write.h"
 #include "base/options.h"
+#include "cmd/kit/bench.h"
 #include "plan/estimate.h"
 
 /* The verb's MODEL (a preset, a model folder, a GGUF file or a config.json) or its --preset; one of them. */
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) MUST_USE;
-/* The rates of this machine with so many threads, 0 for all (some seconds). */
+/* The rates of this machine with the bench's threads, or with so many, 0 for all (some seconds). */
+void plan_rate_machine(bench *b, machine *out);
 status plan_measure_machine(context *cx, int64_t threads, machine *out) MUST_USE;
 /* What ops reach of these rates when they train, in f32 and bf16; or serve weights of that format (some seconds). */
 status plan_calibrate_train(const verb_call *call, machine *m) MUST_USE;

@@ -75,9 +75,12 @@ typedef struct train_view {
     double roof;         /* operations a second, 0: not known */
     int64_t first_step;
     double last_validation;
+    double planned_seconds; /* in this sitting's steps; NAN: not predicted */
 } train_view;
 
 status train_view_open(const verb_call *call, job *j, int64_t first_step, train_view *out) MUST_USE;
+/* Says what the run will take, where that is worth measuring. */
+status train_predict(train_view *v) MUST_USE;
 train_watch train_view_watch(train_view *v);
 /* Writes the run's row with its outcome: "finished", "stopped" or "failed". */
 void train_view_close(train_view *v, const char *state);
