@@ -1,7 +1,9 @@
 /* `hone serve MODEL`: OpenAI's API and a chat page over one model. */
 #include "base/log.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "cmd/kit/guess.h"
+#include "cmd/kit/plan.h"
 #include "cmd/kit/run.h"
 #include "infer/chat.h"
 #include "infer/fits.h"
@@ -93,6 +95,8 @@ typedef struct serving {
     server *server;
     pthread_t signals;
     bool has_signals;
+    int64_t before_bytes,
+        planned_bytes; /* of memory: before the model; of the engine, as planned */
 } serving;
 
 /* SIGINT and SIGTERM drain, a second one stops at once; SIGHUP reloads. All threads have them blocked. */
@@ -173,7 +177,20 @@ static status open_model(serving *s) {
     TRY(engine_fill_memory(call->cx, &m, &e));
     TRY(engine_fits(call->cx, call->args[0], &m, &e));
     TRY(guess_open(call->cx, &o->guess, &s->draft, &e));
-    return engine_open(call->cx, &m, &e, &s->engine);
+    TRY(engine_open(call->cx, &m, &e, &s->engine));
+    estimate_bytes planned = {0};
+    estimate_engine(engine_plan(s->engine), &planned);
+    s->planned_bytes = planned.total;
+    log_info("memory: planned %s, of which %s fill with keys and values; taken %s",
+             plan_bytes((double)planned.total).text, plan_bytes((double)planned.tag[TAG_KV]).text,
+             plan_bytes((double)(process_resident_bytes() - s->before_bytes)).text);
+    return STATUS_OK;
+}
+
+static void tell_memory(const serving *s) {
+    if (s->planned_bytes)
+        log_info("memory: planned %s, taken at most %s", plan_bytes((double)s->planned_bytes).text,
+                 plan_bytes((double)(process_peak_bytes() - s->before_bytes)).text);
 }
 
 static status open_server(serving *s) {
@@ -226,7 +243,7 @@ static void close_all(serving *s) {
 }
 
 static status run(const verb_call *call) {
-    serving s = {.call = call, .web_cx = context_new()};
+    serving s = {.call = call, .web_cx = context_new(), .before_bytes = process_resident_bytes()};
     sigset_t set = handled_signals();
     if (!s.web_cx) FAIL(call->cx, STATUS_NO_MEMORY, "no memory for a context");
     pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -235,6 +252,7 @@ static status run(const verb_call *call) {
     if (st == STATUS_OK) st = open_model(&s);
     if (st == STATUS_OK) st = open_server(&s);
     if (st == STATUS_OK) st = server_run(s.server);
+    tell_memory(&s);
     close_all(&s);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return st;

@@ -52,6 +52,8 @@ typedef struct serve_estimate {
 status estimate_serve(context *cx, const model_config *c, const serve_setting *s, const machine *m,
                       serve_estimate *out) MUST_USE;
 
+/* The memory of an engine by its plan, real or dry, but for its tables. */
+void estimate_engine(const plan *p, estimate_bytes *out);
 /* Elements of all parameters of the model. */
 status estimate_parameters(context *cx, const model_config *c, int64_t *out) MUST_USE;
 

@@ -28,7 +28,7 @@ static bool is_replaced(const plan *p, int32_t node) {
     return false;
 }
 
-static void read_bytes(const plan *p, estimate_bytes *out) {
+void estimate_engine(const plan *p, estimate_bytes *out) {
     int64_t replaced = 0;
     estimate_add_plan(out, p);
     for (int32_t i = 0; i < p->g->n_nodes; i++) {
@@ -91,7 +91,7 @@ static status read_plan(arena *mem, const engine *e, const serve_setting *s, con
     f.rows = ARENA_NEW(mem, int32_t, s->users + 1);
     f.keys = ARENA_NEW(mem, int32_t, s->users + 1);
     if (!f.rows || !f.keys) return STATUS_NO_MEMORY;
-    read_bytes(f.p, &out->bytes);
+    estimate_engine(f.p, &out->bytes);
     out->parameters = estimate_count_parameters(f.p->g);
     TRY(prompt_cost(&f, s->prompt, step, &out->prefill));
     /* on the average half of the answer is there */
