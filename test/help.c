@@ -10,9 +10,9 @@
 
 enum { FLAG_BYTES = 128, LINE_BYTES = 1024 };
 
-/* Verbs that have something to do without a word, and one that would do it for long. */
+/* Verbs that have something to do without a word, and those that would do it for long. */
 static const char *const content[] = {"help", "ops", "runs list", "version", NULL};
-static const char *const busy[] = {"bench model", NULL};
+static const char *const busy[] = {"bench model", "bench plan", NULL};
 
 static bool is_among(const char *name, const char *const *names) {
     for (; *names; names++)
@@ -189,7 +189,7 @@ static void completions(test *t) {
     offers(t, "hone data ''", " check prepare synth ", " --out ");
     offers(t, "hone data synth ''", " stories ", NULL);
     offers(t, "hone data synth stories --ou", " --out ", "--lr");
-    offers(t, "hone bench ''", " model serve ", NULL);
+    offers(t, "hone bench ''", " model plan serve ", NULL);
     offers(t, "hone bench --f", " --filter ", NULL);
     offers(t, "hone run x --kv-format ''", " bf16 f16 ", "--prompt");
     offers(t, "hone run x --pro", " --prompt ", NULL);

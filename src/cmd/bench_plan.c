@@ -159,6 +159,7 @@ const verb_def verb_bench_plan = {
             "are served by models with random weights (kept in XDG_CACHE_HOME/hone/models). "
             "Memory is what the process takes for the job; time is the least of some training "
             "steps, or that of all answers.",
+    .example = "hone bench plan",
     .options_bytes = sizeof(bench_plan_options),
     .options = options,
     .run = run,
