@@ -1,7 +1,7 @@
 /* `hone serve MODEL`: OpenAI's API and a chat page over one model. */
+#include "base/footprint.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "base/process.h"
 #include "cmd/kit/guess.h"
 #include "cmd/kit/plan.h"
 #include "cmd/kit/run.h"
@@ -183,14 +183,14 @@ static status open_model(serving *s) {
     s->planned_bytes = planned.total;
     log_info("memory: planned %s, of which %s fill with keys and values; taken %s",
              plan_bytes((double)planned.total).text, plan_bytes((double)planned.tag[TAG_KV]).text,
-             plan_bytes((double)(process_resident_bytes() - s->before_bytes)).text);
+             plan_bytes((double)(footprint_bytes() - s->before_bytes)).text);
     return STATUS_OK;
 }
 
 static void tell_memory(const serving *s) {
     if (s->planned_bytes)
         log_info("memory: planned %s, taken at most %s", plan_bytes((double)s->planned_bytes).text,
-                 plan_bytes((double)(process_peak_bytes() - s->before_bytes)).text);
+                 plan_bytes((double)(footprint_peak_bytes() - s->before_bytes)).text);
 }
 
 static status open_server(serving *s) {
@@ -243,7 +243,7 @@ static void close_all(serving *s) {
 }
 
 static status run(const verb_call *call) {
-    serving s = {.call = call, .web_cx = context_new(), .before_bytes = process_resident_bytes()};
+    serving s = {.call = call, .web_cx = context_new(), .before_bytes = footprint_bytes()};
     sigset_t set = handled_signals();
     if (!s.web_cx) FAIL(call->cx, STATUS_NO_MEMORY, "no memory for a context");
     pthread_sigmask(SIG_BLOCK, &set, NULL);
