@@ -2,6 +2,7 @@
 #include "base/sort.h"
 #include "base/time.h"
 #include "cmd/kit/bench.h"
+#include "ops/act_bwd.h"
 #include "ops/attention.h"
 #include "ops/binary.h"
 #include "ops/cast.h"
@@ -142,6 +143,10 @@ static void gated_mlp(graph *g, const bench_case *c) {
     value gate = input(g, "gate", c->format, c->m, c->n),
           up = input(g, "up", c->format, c->m, c->n);
     output(g, build_gated_mlp(g, gate, up, ACT_SILU));
+}
+static void gelu_back(graph *g, const bench_case *c) {
+    output(g, build_act_bwd(g, ACT_GELU_TANH, input(g, "x", c->format, c->m, c->n),
+                            input(g, "dy", c->format, c->m, c->n)));
 }
 static void gated_mlp_back(graph *g, const bench_case *c) {
     value in[] = {input(g, "gate", c->format, c->m, c->n), input(g, "up", c->format, c->m, c->n),
@@ -286,6 +291,7 @@ const bench_case bench_cases[] = {
     QUANTISED("uint4_g128"),
     {"attention.fwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_forward},
     {"attention.fwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_forward},
+    {"attention.fwdbwd.short", "bf16", 256, 48, 64, ROOF_BF16, attention_both},
     {"attention.fwdbwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_both},
     {"attention.fwdbwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_both},
     {"attention.decode", "bf16", 1, 32768, 128, ROOF_READ, attention_decode, .is_bytes = true},
@@ -314,6 +320,7 @@ const bench_case bench_cases[] = {
     MEMORY("gated_mlp", 16384, 4096, "f32", gated_mlp),
     MEMORY("gated_mlp", 16384, 8192, "bf16", gated_mlp),
     MEMORY("gated_mlp.bwd", 16384, 4096, "bf16", gated_mlp_back),
+    MEMORY("gelu_tanh.bwd", 16384, 8192, "bf16", gelu_back),
     MEMORY("rms_norm", 16384, 4096, "f32", rms_norm),
     MEMORY("rms_norm", 16384, 8192, "bf16", rms_norm),
     MEMORY("rms_norm.bwd", 16384, 4096, "bf16", rms_norm_back),
