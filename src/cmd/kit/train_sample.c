@@ -32,8 +32,6 @@ status train_samples_check(const verb_call *call) {
     if (o->sample_every && !o->prompt.count)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--sample-every %lld: what with? give --prompt TEXT",
              (long long)o->sample_every);
-    if (!o->sample_every && o->prompt.count)
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--prompt is for samples: give --sample-every N");
     return STATUS_OK;
 }
 
