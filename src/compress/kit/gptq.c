@@ -1,0 +1,90 @@
+/* Strips of rows go along the columns together, so that a row of U is read once for all of them. */
+#include "compress/kit/gptq.h"
+
+enum { STRIP = 8 };
+
+typedef struct walking {
+    const float *values;
+    const hessian *h;
+    const gptq_how *how;
+    uint8_t *codes;
+    grid_scale *scales;
+    int64_t rows;
+    double *space; /* [threads, STRIP, k] and as many floats */
+} walking;
+
+/* Scales of a row: all of them before it is walked, or group number `group` as its values are now. */
+static void fit_before(const walking *w, const float *x, grid_scale *scales) {
+    const grid *g = &w->how->grid;
+    int64_t k = w->h->k, step = g->group ? g->group : k;
+    for (int64_t i = 0; i * step < k; i++)
+        scales[i] = grid_fit(g, x + i * step, MIN_OF(step, k - i * step), NULL);
+}
+
+static grid_scale fit_now(const walking *w, const double *x, int64_t from, float *space) {
+    const grid *g = &w->how->grid;
+    int64_t step = g->group ? g->group : w->h->k, n = MIN_OF(step, w->h->k - from);
+    for (int64_t i = 0; i < n; i++) space[i] = (float)x[from + i];
+    return grid_fit(g, space, n, NULL);
+}
+
+static void walk_strip(const walking *w, int64_t from, int64_t n, double *x, float *space) {
+    const hessian *h = w->h;
+    const grid *g = &w->how->grid;
+    int64_t k = h->k, groups = grid_groups(g, k), step = g->group ? g->group : k;
+    for (int64_t r = 0; r < n; r++) {
+        const float *values = w->values + (from + r) * k;
+        for (int64_t i = 0; i < k; i++) {
+            int32_t column = h->order[i];
+            x[r * k + i] = h->diag[column] > 0 ? (double)values[column] : 0;
+        }
+        if (w->how->act_order) fit_before(w, values, w->scales + (from + r) * groups);
+    }
+    for (int64_t i = 0; i < k; i++) {
+        int64_t column = h->order[i], group = column / step;
+        for (int64_t r = 0; r < n; r++) {
+            double *row = x + r * k;
+            grid_scale *s = &w->scales[(from + r) * groups + group];
+            if (!w->how->act_order && i % step == 0) *s = fit_now(w, row, i, space);
+            int32_t code = grid_code(g, *s, (float)row[i]);
+            w->codes[(from + r) * k + column] = (uint8_t)code;
+            double err = (row[i] - (double)grid_value(*s, code)) / h->u[i * k + i];
+            hessian_spread(h, i, err, row);
+        }
+    }
+}
+
+static void walk(void *arg, int64_t from, int64_t to, int thread) {
+    const walking *w = arg;
+    double *x = w->space + (int64_t)thread * (STRIP + 1) * w->h->k;
+    for (int64_t s = from; s < to; s++)
+        walk_strip(w, s * STRIP, MIN_OF(STRIP, w->rows - s * STRIP), x,
+                   (float *)(x + STRIP * w->h->k));
+}
+
+status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *h,
+                 const gptq_how *how, uint8_t *codes, grid_scale *scales) {
+    int64_t each = (STRIP + 1) * h->k, threads = pool_threads(c->workers);
+    walking w = {values, h, how, codes, scales, rows,
+                 context_alloc(c->cx, (size_t)(threads * each) * sizeof(double))};
+    if (!w.space) return STATUS_NO_MEMORY;
+    pool_run(c->workers, walk, &w, div_up(rows, STRIP));
+    context_release(c->cx, w.space);
+    c->flops += (double)rows * (double)h->k * (double)h->k;
+    return STATUS_OK;
+}
+
+status gptq_product(compress *c, const product *p, const hessian *h, const gptq_how *how) {
+    int64_t cells = p->n * p->k;
+    float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
+    uint8_t *codes = context_alloc(c->cx, (size_t)cells);
+    grid_scale *scales =
+        context_alloc(c->cx, (size_t)(p->n * grid_groups(&how->grid, p->k)) * sizeof *scales);
+    status st = values && codes && scales ? product_values(c, p, values) : STATUS_NO_MEMORY;
+    if (st == STATUS_OK) st = gptq_rows(c, values, p->n, h, how, codes, scales);
+    if (st == STATUS_OK) st = grid_store(c, p, &how->grid, codes, scales);
+    context_release(c->cx, scales);
+    context_release(c->cx, codes);
+    context_release(c->cx, values);
+    return st;
+}

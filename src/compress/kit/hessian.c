@@ -1,0 +1,120 @@
+/* With the matrix turned end to end (place i becomes k - 1 - i), H = L L^T gives H = R R^T for the upper triangular R that
+ * is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its cells. */
+#include "compress/kit/hessian.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void hessian_free(compress *c, hessian *h) {
+    context_release(c->cx, h->u);
+    *h = (hessian){0};
+}
+
+VECTOR_CLONES
+static double dot(const double *a, const double *b, int64_t n) {
+    double lane[8] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++) lane[l] += a[i + l] * b[i + l];
+    for (int l = 0; l < 8; l++) sum += lane[l];
+    for (; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+VECTOR_CLONES
+static void take_away(double *restrict x, double factor, const double *restrict row, int64_t n) {
+    for (int64_t i = 0; i < n; i++) x[i] -= factor * row[i];
+}
+
+void hessian_spread(const hessian *h, int64_t i, double err, double *x) {
+    take_away(x + i + 1, err, h->u + i * h->k + i + 1, h->k - i - 1);
+}
+
+/* L below and on the diagonal, in place; false: not positive. */
+static bool factor(double *a, int64_t k) {
+    for (int64_t i = 0; i < k; i++) {
+        double *row = a + i * k;
+        for (int64_t j = 0; j < i; j++) row[j] = (row[j] - dot(row, a + j * k, j)) / a[j * k + j];
+        double rest = row[i] - dot(row, row, i);
+        if (!(rest > 0) || !isfinite(rest)) return false;
+        row[i] = sqrt(rest);
+    }
+    return true;
+}
+
+/* L^-1 in the place of L, zeros above; `row` holds k. */
+static void invert(double *a, int64_t k, double *row) {
+    for (int64_t i = 0; i < k; i++) {
+        double *to = a + i * k, scale = 1 / to[i];
+        memcpy(row, to, (size_t)(i + 1) * sizeof *row);
+        memset(to, 0, (size_t)k * sizeof *to);
+        for (int64_t j = 0; j < i; j++) take_away(to, row[j], a + j * k, j + 1);
+        for (int64_t j = 0; j < i; j++) to[j] *= scale;
+        to[i] = scale;
+    }
+}
+
+typedef struct ranked {
+    double activation;
+    int32_t column;
+} ranked;
+
+static int falling(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->activation != y->activation) return x->activation < y->activation ? 1 : -1;
+    return x->column - y->column;
+}
+
+static void sort_columns(hessian *h, ranked *space) {
+    for (int64_t i = 0; i < h->k; i++) space[i] = (ranked){h->diag[i], (int32_t)i};
+    qsort(space, (size_t)h->k, sizeof *space, falling);
+    for (int64_t i = 0; i < h->k; i++) h->order[i] = space[i].column;
+}
+
+/* H end to end, in the order of places, with so much added to its diagonal. */
+static void lay_out(const hessian *h, const float *gram, double add, double mean) {
+    int64_t k = h->k;
+    for (int64_t i = 0; i < k; i++) {
+        int64_t column = h->order[k - 1 - i];
+        for (int64_t j = 0; j < k; j++)
+            h->u[i * k + j] = (double)gram[column * k + h->order[k - 1 - j]];
+        h->u[i * k + i] += add + (h->diag[column] == 0 ? mean : 0);
+    }
+}
+
+static void reverse(double *a, int64_t cells) {
+    for (int64_t i = 0, j = cells - 1; i < j; i++, j--) {
+        double t = a[i];
+        a[i] = a[j];
+        a[j] = t;
+    }
+}
+
+status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool by_activation,
+                    hessian *out) {
+    size_t cells = (size_t)(k * k), extra = (size_t)k * (2 * sizeof(double) + sizeof(ranked) + 4);
+    double mean = 0;
+    *out = (hessian){.k = k, .u = context_alloc(c->cx, cells * sizeof(double) + extra)};
+    if (!out->u) return STATUS_NO_MEMORY;
+    out->diag = out->u + cells;
+    double *row = out->diag + k;
+    ranked *space = (ranked *)(row + k);
+    out->order = (int32_t *)(space + k);
+    for (int64_t i = 0; i < k; i++) {
+        out->order[i] = (int32_t)i;
+        out->diag[i] = (double)gram[i * k + i];
+        mean += out->diag[i] / (double)k;
+    }
+    if (!isfinite(mean)) FAIL(c->cx, STATUS_BAD_DATA, "activations are not finite");
+    if (!(mean > 0)) mean = 1;
+    if (by_activation) sort_columns(out, space);
+    for (;; damp *= 10) {
+        lay_out(out, gram, damp * mean, mean);
+        if (factor(out->u, k)) break;
+        if (damp > 1) FAIL(c->cx, STATUS_BAD_DATA, "the activations' products are not positive");
+    }
+    invert(out->u, k, row);
+    reverse(out->u, k * k);
+    c->flops += 2.0 / 3 * (double)k * (double)k * (double)k * 2;
+    return STATUS_OK;
+}
