@@ -1,6 +1,7 @@
 /* `hone convert` on small models made here: there and back again bit for bit, what a format may move, the tokenizer on
  * the way, which matrices a mixture treats better, and what is refused. */
 #include "cmd/kit/convert.h"
+#include "model/kit/mixture.h"
 #include "kit/model_case.h"
 #include "model/kit/model.h"
 #include "test.h"
@@ -152,7 +153,7 @@ static void formats(test *t) {
     };
     for (int64_t i = 0; i < COUNT_OF(cases); i++) {
         const num_format *got =
-            convert_format(cases[i].format, cases[i].state, cases[i].columns, 16, cases[i].tied);
+            mixture_format(cases[i].format, cases[i].state, cases[i].columns, 16, cases[i].tied);
         CHECK(t, got && !strcmp(got->name, cases[i].want), "%s of '%s': %s", cases[i].format,
               cases[i].state, got ? got->name : "none");
     }

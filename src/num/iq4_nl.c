@@ -6,8 +6,8 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     quant_unpack_table(quant_iq4_values, quant_load_f16(b), b + 2, out);
 }
 
-static void pack_block(const float *x, uint8_t *b) {
-    float inverse = quant_inverse(quant_store_f16(quant_fit_iq4(x, 32), b));
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    float inverse = quant_inverse(quant_store_f16(quant_fit_iq4(x, weight, 32), b));
     int32_t code[32];
     quant_iq4_codes(x, 32, inverse, code);
     for (int i = 0; i < 16; i++) b[2 + i] = (uint8_t)(code[i] | code[i + 16] << 4);

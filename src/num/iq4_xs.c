@@ -14,10 +14,10 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     float step[8];
     uint16_t high = 0;
-    for (int j = 0; j < 8; j++) step[j] = quant_fit_iq4(x + 32 * j, 32);
+    for (int j = 0; j < 8; j++) step[j] = quant_fit_iq4(x + 32 * j, quant_part(weight, 32 * j), 32);
     float d = quant_store_f16(quant_extreme(step, 8) / -32, b);
     for (int j = 0; j < 8; j++) {
         int scale = quant_nearest(step[j] * quant_inverse(d), -32, 31), code = scale + 32;

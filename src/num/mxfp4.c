@@ -23,7 +23,8 @@ static int nearest(float x, float d) {
     return best;
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    (void)weight;
     float most = fabsf(quant_extreme(x, 32));
     float power = most > 0 ? floorf((float)log2((double)most)) - 2 + 127 : 0;
     b[0] = (uint8_t)MAX_OF(power, 0.0f);

@@ -44,7 +44,8 @@ static int nearest(float v) {
     return v - quant_nf4_values[lo] <= quant_nf4_values[hi] - v ? lo : hi;
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    (void)weight;
     float scale = fabsf(quant_extreme(x, 64)), inverse = quant_inverse(scale);
     memcpy(b, &scale, 4);
     for (int i = 0; i < 32; i++)

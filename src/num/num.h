@@ -28,6 +28,8 @@ typedef struct num_format {
     void (*unpack)(const void *row, int64_t first, int64_t count, float *out);
     /* A whole row at once. */
     void (*pack)(const float *in, int64_t count, void *row);
+    /* The same where errors of some values count more; NULL: the format makes nothing of that. */
+    void (*pack_weighted)(const float *in, const float *weight, int64_t count, void *row);
     /* Only where float would lose something (f64); else NULL. */
     void (*unpack_f64)(const void *row, int64_t first, int64_t count, double *out);
     void (*pack_f64)(const double *in, int64_t count, void *row);

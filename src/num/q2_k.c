@@ -13,10 +13,10 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     float step[16], low[16], most_step = 0, most_low = 0;
     for (int g = 0; g < 16; g++) {
-        quant_fit_affine(x + 16 * g, 16, 3, &step[g], &low[g]);
+        quant_fit_affine(x + 16 * g, quant_part(weight, 16 * g), 16, 3, &step[g], &low[g]);
         most_step = MAX_OF(most_step, step[g]);
         most_low = MAX_OF(most_low, low[g]);
     }

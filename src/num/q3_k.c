@@ -24,9 +24,10 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     float step[16];
-    for (int g = 0; g < 16; g++) step[g] = quant_fit_symmetric(x + 16 * g, 16, 4);
+    for (int g = 0; g < 16; g++)
+        step[g] = quant_fit_symmetric(x + 16 * g, quant_part(weight, 16 * g), 16, 4);
     float d = quant_store_f16(quant_extreme(step, 16) / -32, b + 108);
     for (int g = 0; g < 16; g++) {
         int scale = quant_nearest(step[g] * quant_inverse(d), -32, 31);

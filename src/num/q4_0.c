@@ -10,11 +10,12 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
 }
 
 static int code(float x, float inverse) {
-    return MIN_OF((int)(x * inverse + 8.5f), 15);
+    return MAX_OF(MIN_OF((int)(x * inverse + 8.5f), 15), 0);
 }
 
-static void pack_block(const float *x, uint8_t *b) {
-    float d = quant_extreme(x, 32) / -8, inverse = quant_inverse(d);
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    float d = weight ? quant_fit_symmetric(x, weight, 32, 8) : quant_extreme(x, 32) / -8;
+    float inverse = quant_inverse(d);
     quant_store_f16(d, b);
     for (int i = 0; i < 16; i++)
         b[2 + i] = (uint8_t)(code(x[i], inverse) | code(x[i + 16], inverse) << 4);

@@ -17,9 +17,9 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     uint8_t code[256];
-    quant_pack_affine_k(x, 15, b, code);
+    quant_pack_affine_k(x, weight, 15, b, code);
     for (int p = 0; p < 4; p++)
         for (int i = 0; i < 32; i++)
             b[16 + 32 * p + i] = (uint8_t)(code[64 * p + i] | code[64 * p + 32 + i] << 4);

@@ -13,12 +13,13 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
         out[i + 16] = d * (float)((int)(b[6 + i] >> 4 | (high >> (i + 16) & 1) << 4) - 16);
 }
 
-static void pack_block(const float *x, uint8_t *b) {
-    float d = quant_extreme(x, 32) / -16, inverse = quant_inverse(d);
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    float d = weight ? quant_fit_symmetric(x, weight, 32, 16) : quant_extreme(x, 32) / -16;
+    float inverse = quant_inverse(d);
     uint32_t high = 0;
     quant_store_f16(d, b);
     for (int i = 0; i < 32; i++) {
-        uint32_t code = (uint32_t)MIN_OF((int)(x[i] * inverse + 16.5f), 31);
+        uint32_t code = (uint32_t)MAX_OF(MIN_OF((int)(x[i] * inverse + 16.5f), 31), 0);
         b[6 + i % 16] |= (uint8_t)((code & 15) << (i / 16 * 4));
         high |= code >> 4 << i;
     }

@@ -13,7 +13,8 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
         out[i + 16] = d * (float)(int)(b[8 + i] >> 4 | (high >> (i + 16) & 1) << 4) + m;
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    (void)weight;
     float lo, hi;
     quant_range(x, 32, &lo, &hi);
     float d = (hi - lo) / 31, inverse = quant_inverse(d);

@@ -17,9 +17,9 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     uint8_t code[256];
-    quant_pack_affine_k(x, 31, b, code);
+    quant_pack_affine_k(x, weight, 31, b, code);
     for (int j = 0; j < 8; j++)
         for (int i = 0; i < 32; i++) {
             b[48 + j / 2 * 32 + i] |= (uint8_t)((code[32 * j + i] & 15) << (j % 2 * 4));

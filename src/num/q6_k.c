@@ -28,9 +28,10 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     }
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
     float step[16];
-    for (int g = 0; g < 16; g++) step[g] = quant_fit_symmetric(x + 16 * g, 16, 32);
+    for (int g = 0; g < 16; g++)
+        step[g] = quant_fit_symmetric(x + 16 * g, quant_part(weight, 16 * g), 16, 32);
     float d = quant_store_f16(quant_extreme(step, 16) / -128, b + 208);
     for (int i = 0; i < 256; i++) {
         int scale = quant_nearest(step[i / 16] * quant_inverse(d), -128, 127), q = i / 32;

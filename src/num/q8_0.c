@@ -7,7 +7,8 @@ ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) 
     for (int i = 0; i < 32; i++) out[i] = (float)(int8_t)b[2 + i] * d;
 }
 
-static void pack_block(const float *x, uint8_t *b) {
+static void pack_block(const float *x, const float *weight, uint8_t *b) {
+    (void)weight;
     float d = fabsf(quant_extreme(x, 32)) / 127, inverse = quant_inverse(d);
     quant_store_f16(d, b);
     for (int i = 0; i < 32; i++) {

@@ -1,4 +1,5 @@
 #include "cmd/kit/convert.h"
+#include "model/kit/mixture.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "infer/model_words.h"
@@ -29,7 +30,7 @@ static status check(const converting *w) {
     const char *f = c->format;
     if (!file_exists(c->in)) FAIL(w->cx, STATUS_IO, "'%s' is not there", c->in);
     if (file_exists(c->out)) FAIL(w->cx, STATUS_BAD_ARGUMENT, "'%s' is there already", c->out);
-    if (f && !convert_knows(f)) FAIL(w->cx, STATUS_BAD_ARGUMENT, "there is no format '%s'", f);
+    if (f && !mixture_knows(f)) FAIL(w->cx, STATUS_BAD_ARGUMENT, "there is no format '%s'", f);
     const num_format *format = f ? num_find(f) : NULL;
     if (format && is_gguf_name(c->out) && !gguf_dtype_of_name(f))
         FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no format '%s'", f);
@@ -66,7 +67,7 @@ static const num_format *format_of(void *user, const char *name, int32_t rank) {
     (void)rank;
     progress_show(&w->progress, w->done++, NULL);
     if (w->how->format)
-        return convert_format(w->how->format, name, t->dim[t->rank - 1], c->layers, c->tied);
+        return mixture_format(w->how->format, name, t->dim[t->rank - 1], c->layers, c->tied);
     return t->format;
 }
 

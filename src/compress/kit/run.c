@@ -111,7 +111,7 @@ static status work(compress *c, const compress_options *o, compress_result *r) {
     TRY(bind(c->memory, o, &k));
     TRY(weights_open(c, o->model));
     TRY(products_find(c));
-    if (k.calibrates && o->calib && c->def->logits) TRY(calibrate_open(c, o));
+    if (o->calib && c->def->logits) TRY(calibrate_open(c, o));
     TRY(check_all(c, o, &k));
     TRY(provenance_check(c, o));
     TRY(pool_new(c->cx, o->threads, &c->workers));

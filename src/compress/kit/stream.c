@@ -177,10 +177,11 @@ static status run(stream *s, const stream_options *o) {
     for (int64_t layer = 0; layer < c->config.layers; layer++) {
         progress_show(&c->progress, layer, NULL);
         TRY(begin_stats(s, layer, o->gram));
-        TRY(pass(s, &(stage_options){.which = layer, .capture = true, .gram = o->gram}, false));
-        TRY(visit(s, o, layer));
+        stage_options looks = {.which = layer, .capture = true, .gram = o->gram};
         bool last = layer + 1 == c->config.layers;
-        if (!last) TRY(pass(s, &(stage_options){.which = layer}, true));
+        TRY(pass(s, &looks, o->only_looks));
+        TRY(visit(s, o, layer));
+        if (!last && !o->only_looks) TRY(pass(s, &(stage_options){.which = layer}, true));
     }
     return STATUS_OK;
 }

@@ -25,6 +25,7 @@ typedef struct stream_layer {
 
 typedef struct stream_options {
     bool gram;
+    bool only_looks; /* visits change nothing, so a layer runs once */
     status (*visit)(compress *c, const stream_layer *l, void *user);
     void *user;
 } stream_options;

@@ -1,7 +1,7 @@
 /* What the block formats of GGUF and bitsandbytes share: walking a row by blocks, and choosing a
  * step for a group of values.
  *
- * A format's file defines unpack_block, pack_block (for finite values) and poison_block, which makes
+ * A format's file defines unpack_block, pack_block (for finite values and weights, NULL: alike) and poison_block, which makes
  * a zeroed block read as NaN or infinity throughout: it is what a block with a value that is not
  * finite becomes, since no code can say which one it was. A row whose length is not whole blocks is
  * filled up with zeros. */
@@ -67,12 +67,18 @@ static inline int quant_nearest(float v, int lo, int hi) {
     return (int)lrintf(v);
 }
 
+/* Fits. With weights (NULL: all alike) the squared errors count so much, and single ones may be large. */
+
+/* Weights of the values from `first` on. */
+static inline const float *quant_part(const float *weight, int first) {
+    return weight ? weight + first : NULL;
+}
 /* x ~ step * q - low with q in 0..top, low >= 0. Starts from the plain range and takes a
  * least-squares fit where it lowers the squared error without any error above 0.75 of the plain
  * step. */
-void quant_fit_affine(const float *x, int n, int top, float *step, float *low);
+void quant_fit_affine(const float *x, const float *weight, int n, int top, float *step, float *low);
 /* x ~ step * q with q in -half..half-1; step has either sign. No error above the plain step. */
-float quant_fit_symmetric(const float *x, int n, int half);
+float quant_fit_symmetric(const float *x, const float *weight, int n, int half);
 
 /* Sixteen values of 4 bits, increasing, shared by IQ4_NL and IQ4_XS. */
 extern const int8_t quant_iq4_values[16];
@@ -91,7 +97,7 @@ ALWAYS_INLINE void quant_unpack_table(const int8_t *values, float d, const uint8
 /* Codes of the nearest values to x * inverse; n <= 32. */
 void quant_iq4_codes(const float *x, int n, float inverse, int32_t *code);
 /* x ~ step * value; no error above 16/127 of the largest magnitude. */
-float quant_fit_iq4(const float *x, int n);
+float quant_fit_iq4(const float *x, const float *weight, int n);
 
 /* Q4_K and Q5_K keep eight pairs of 6-bit scale and minimum in 12 bytes:
  *   byte j < 4:  scale j, above it the top two bits of scale j + 4
@@ -106,7 +112,8 @@ ALWAYS_INLINE int quant_scale_k3(const uint8_t *packed, int g) {
 }
 /* Fits the eight groups of 32 of a block of 256, stores d, dmin and the packed scales at `head` (16
  * bytes) and gives each value's code in 0..top. */
-void quant_pack_affine_k(const float *x, int top, uint8_t *head, uint8_t *code);
+void quant_pack_affine_k(const float *x, const float *weight, int top, uint8_t *head,
+                         uint8_t *code);
 
 #define QUANT_FORMAT(NAME, ELEMS, BYTES, ERROR, LARGEST)                                           \
     VECTOR_CLONES                                                                                  \
@@ -119,17 +126,22 @@ void quant_pack_affine_k(const float *x, int top, uint8_t *head, uint8_t *code);
         unpack_block(b, rest);                                                                     \
         memcpy(out + i, rest, (size_t)(count - i) * sizeof *out);                                  \
     }                                                                                              \
-    static void pack(const float *in, int64_t count, void *row) {                                  \
+    static void pack_weighted(const float *in, const float *weight, int64_t count, void *row) {    \
         uint8_t *b = row;                                                                          \
         for (int64_t i = 0; i < count; i += (ELEMS), b += (BYTES)) {                               \
-            float x[ELEMS] = {0};                                                                  \
-            memcpy(x, in + i, (size_t)MIN_OF((ELEMS), count - i) * sizeof *in);                    \
+            float x[ELEMS] = {0}, w[ELEMS] = {0};                                                  \
+            size_t n = (size_t)MIN_OF((ELEMS), count - i);                                         \
+            memcpy(x, in + i, n * sizeof *in);                                                     \
+            if (weight) memcpy(w, weight + i, n * sizeof *weight);                                 \
             memset(b, 0, (BYTES));                                                                 \
             if (quant_finite(x, (ELEMS)))                                                          \
-                pack_block(x, b);                                                                  \
+                pack_block(x, weight ? w : NULL, b);                                               \
             else                                                                                   \
                 poison_block(b);                                                                   \
         }                                                                                          \
+    }                                                                                              \
+    static void pack(const float *in, int64_t count, void *row) {                                  \
+        pack_weighted(in, NULL, count, row);                                                       \
     }                                                                                              \
     const num_format format_##NAME = {                                                             \
         .name = #NAME,                                                                             \
@@ -140,6 +152,7 @@ void quant_pack_affine_k(const float *x, int top, uint8_t *head, uint8_t *code);
         .largest = (LARGEST),                                                                      \
         .unpack = unpack,                                                                          \
         .pack = pack,                                                                              \
+        .pack_weighted = pack_weighted,                                                            \
     }
 
 #endif

@@ -1,6 +1,6 @@
 /* Which format each matrix gets. Mixtures follow llama.cpp (llama-quant.cpp): the output, and in some layers the values
  * and what leads down from the MLP, have six bits or eight. */
-#include "cmd/kit/convert.h"
+#include "model/kit/mixture.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static const mixture *find_mixture(const char *format) {
     return NULL;
 }
 
-bool convert_knows(const char *format) {
+bool mixture_knows(const char *format) {
     const num_format *f = num_find(format);
     return find_mixture(format) || (f && f->kind != NUM_INDEX);
 }
@@ -56,7 +56,7 @@ static bool is_kept(const char *state) {
            has(state, "expert_gate");
 }
 
-const num_format *convert_format(const char *format, const char *state, int64_t columns,
+const num_format *mixture_format(const char *format, const char *state, int64_t columns,
                                  int64_t layers, bool tied) {
     const mixture *m = find_mixture(format);
     const char *name = !m ? format : is_finer(state, layers, tied) ? m->finer : m->most;

@@ -1,0 +1,13 @@
+/* Which format each matrix of a model gets under one name: a format's, or a mixture that treats some matrices better. */
+#ifndef MODEL_KIT_MIXTURE_H
+#define MODEL_KIT_MIXTURE_H
+
+#include "num/num.h"
+
+/* The format of a matrix under `format`, a format's name or a mixture, in a model of so many layers; NULL: unknown.
+ * Rows that are not whole blocks fall back to a format of shorter ones, as llama.cpp has it. */
+const num_format *mixture_format(const char *format, const char *state, int64_t columns,
+                                 int64_t layers, bool tied);
+bool mixture_knows(const char *format);
+
+#endif
