@@ -65,7 +65,12 @@ static void walk(void *arg, int64_t from, int64_t to, int thread) {
 status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *h,
                  const gptq_how *how, uint8_t *codes, grid_scale *scales) {
     int64_t each = (STRIP + 1) * h->k, threads = pool_threads(c->workers);
-    walking w = {values, h, how, codes, scales, rows,
+    walking w = {values,
+                 h,
+                 how,
+                 codes,
+                 scales,
+                 rows,
                  context_alloc(c->cx, (size_t)(threads * each) * sizeof(double))};
     if (!w.space) return STATUS_NO_MEMORY;
     pool_run(c->workers, walk, &w, div_up(rows, STRIP));

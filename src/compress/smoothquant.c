@@ -1,0 +1,120 @@
+/* SmoothQuant (Xiao et al., "SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models",
+ * 2023): difficulty moves from activations, where few channels are large, to weights, which are even.
+ *
+ *   s_j = max|x_j|^alpha / max|w_j|^(1 - alpha)
+ *
+ * folded into the norm before. alpha is the one of least expected error of 8 bits on both sides, with one step for all
+ * activations and one for each row of weights, errors of rounding being uniform:
+ *
+ *   E(alpha) = (max_j |x_j / s_j| / 127)^2 / 12 * sum_ij (w_ij s_j)^2
+ *            + sum_i (max_j |w_ij s_j| / 127)^2 / 12 * sum_j mean((x_j / s_j)^2) */
+#include "compress/kit/fold.h"
+#include "compress/kit/stream.h"
+#include <math.h>
+
+typedef struct smooth_options {
+    double alpha;
+} smooth_options;
+
+static const option_def options[] = {
+    OPTION(smooth_options, alpha, OPTION_DOUBLE, .initial = "-1", RANGE(-1, 1),
+           .help = "how much of the difficulty moves; below 0: found for each input"),
+    {0}};
+
+static status check(compress *c, const void *options_) {
+    (void)options_;
+    for (int64_t i = 0; i < c->n_inputs; i++)
+        if (c->inputs[i].fold == FOLD_NORM) return STATUS_OK;
+    FAIL(c->cx, STATUS_UNSUPPORTED,
+         "no norm of a %s is read by products alone, into which scales "
+         "could be folded",
+         c->config.model_type);
+}
+
+static void scales_at(double alpha, const float *x_most, const float *w_most, int64_t k, float *s) {
+    for (int64_t j = 0; j < k; j++) {
+        double x = fmax((double)x_most[j], 1e-5), w = fmax((double)w_most[j], 1e-5);
+        s[j] = (float)fmax(pow(x, alpha) / pow(w, 1 - alpha), 1e-5);
+    }
+}
+
+/* E of one product's values under s. */
+static double expected(const float *w, int64_t n, int64_t k, const input_stats *x, const float *s) {
+    double x_most = 0, squares = 0, w_squares = 0, w_steps = 0;
+    for (int64_t j = 0; j < k; j++) {
+        double scale = (double)s[j];
+        x_most = fmax(x_most, (double)x->max_abs[j] / scale);
+        squares += x->sum_sq[j] / (double)x->rows / (scale * scale);
+    }
+    for (int64_t i = 0; i < n; i++, w += k) {
+        double most = 0;
+        for (int64_t j = 0; j < k; j++) {
+            double v = (double)(w[j] * s[j]);
+            most = fmax(most, fabs(v));
+            w_squares += v * v;
+        }
+        w_steps += most * most;
+    }
+    return (x_most * x_most * w_squares + w_steps * squares) / (127.0 * 127 * 12);
+}
+
+static status error_at(compress *c, int32_t input, const input_stats *x, const float *s,
+                       double *out) {
+    *out = 0;
+    for (int64_t i = 0; i < c->n_products; i++) {
+        const product *p = &c->products[i];
+        if (p->input != input) continue;
+        float *w = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *w);
+        if (!w) return STATUS_NO_MEMORY;
+        status st = product_values(c, p, w);
+        if (st == STATUS_OK) *out += expected(w, p->n, p->k, x, s);
+        context_release(c->cx, w);
+        TRY(st);
+    }
+    return STATUS_OK;
+}
+
+static status smooth_input(compress *c, const stream_layer *l, int32_t input, double alpha) {
+    int64_t k = c->inputs[input].k;
+    const input_stats *x = &l->stats[input];
+    float *most = ARENA_NEW(l->mem, float, k), *s = ARENA_NEW(l->mem, float, k);
+    double least = INFINITY, best = alpha, e;
+    if (!most || !s) return STATUS_NO_MEMORY;
+    TRY(fold_column_most(c, input, most));
+    for (double a = 0; alpha < 0 && a < 1.01; a += 0.05) {
+        scales_at(a, x->max_abs, most, k, s);
+        TRY(error_at(c, input, x, s, &e));
+        if (e >= least) continue;
+        least = e;
+        best = a;
+    }
+    scales_at(best, x->max_abs, most, k, s);
+    return fold_scales(c, input, s);
+}
+
+static status visit(compress *c, const stream_layer *l, void *user) {
+    const smooth_options *o = user;
+    for (int32_t i = 0; i < c->n_inputs; i++)
+        if (c->inputs[i].layer == l->layer && c->inputs[i].fold == FOLD_NORM)
+            TRY(smooth_input(c, l, i, o->alpha));
+    return STATUS_OK;
+}
+
+static status apply(compress *c, const void *options_) {
+    return stream_run(
+        c,
+        &(stream_options){.only_looks = true, .visit = visit, .user = (void *)(uintptr_t)options_});
+}
+
+extern const compress_method compress_smoothquant;
+const compress_method compress_smoothquant = {
+    .name = "smoothquant",
+    .help = "difficulty moved from activations to weights (Xiao et al. 2023)",
+    .options = options,
+    .options_bytes = sizeof(smooth_options),
+    .calibrates = true,
+    .forbids = COMPRESS_CODED,
+    .ensures = COMPRESS_FOLDED,
+    .check = check,
+    .apply = apply,
+};
