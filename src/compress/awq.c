@@ -1,7 +1,8 @@
-/* AWQ (Lin et al., "AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration", 2024): columns whose
- * inputs are large are made larger before rounding, and the inputs smaller, so that they lose less.
+/* AWQ (Lin et al., "AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration", 2024): columns
+ * whose inputs are large are made larger before rounding, and the inputs smaller, so that they lose less.
  *
- *   s_j = mean|x_j|^alpha, divided by sqrt(max s min s);  alpha in 0, 0.05 .. 1 of least
+ *   s_j = mean|x_j|^alpha, or that / mean|w_j|^(1 - alpha), divided by sqrt(max s min s);
+ *   alpha in 0, 0.05 .. 1 of least
  *   sum over rows w of d^T G d,  d = round(w s) / s - w,  G = sum of x x^T over the calibration tokens
  *
  * on up to 64 rows of each matrix that reads the input; alpha 0 is plain rounding. Scales fold into the norm before, or
@@ -29,10 +30,10 @@ static status visit(compress *c, const stream_layer *l, void *user) {
     for (int32_t i = 0; i < c->n_inputs; i++) {
         if (c->inputs[i].layer != l->layer || c->inputs[i].fold == FOLD_NONE) continue;
         float *s = ARENA_NEW(l->mem, float, c->inputs[i].k);
-        double alpha;
+        bool helps;
         if (!s) return STATUS_NO_MEMORY;
-        TRY(awq_search(c, i, &l->stats[i], &g, s, &alpha));
-        if (alpha > 0) TRY(fold_scales(c, i, s));
+        TRY(awq_search(c, i, &l->stats[i], &g, s, &helps));
+        if (helps) TRY(fold_scales(c, i, s));
     }
     for (int64_t i = 0; i < l->n_products; i++)
         TRY(grid_round_product(c, &l->products[i], &g, false));

@@ -1,12 +1,13 @@
 /* GPTQ (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022):
  * columns are rounded one after the other, and what rounding one of them loses is made up for by those to come.
  *
- *   H = 2 X X^T + damp * mean(diag) * 1, over the calibration tokens;  H^-1 = U^T U, U upper triangular
+ *   H = X X^T + damp * mean(diag) * 1, over the calibration tokens;  H^-1 = U^T U, U upper triangular
  *   for column i:  q = round(w_i);  e = (w_i - q) / U_ii;  w_j -= e U_ij for j > i
  *
  * which is Optimal Brain Quantization with a fixed order. Rows of the matrix are independent. With `act_order` columns
  * go by falling diag(H), the scales of groups being fitted beforehand; else a group's scale is fitted when its first
- * column comes, to what the columns before have made of it. Columns that no token ever moves have weight 0. */
+ * column comes, to what the columns before have made of it. Columns that no token ever moves have weight 0;
+ * what was pruned before stays 0. */
 #include "compress/kit/gptq.h"
 #include "compress/kit/stream.h"
 
@@ -31,7 +32,8 @@ static status check(compress *c, const void *options_) {
 
 static status visit(compress *c, const stream_layer *l, void *user) {
     const gptq_options *o = user;
-    gptq_how how = {.grid = GRID_OF(o), .act_order = o->act_order};
+    gptq_how how = {.grid = GRID_OF(o), .act_order = o->act_order,
+                    .keep_zeros = c->facts & COMPRESS_SPARSE};
     for (int32_t i = 0; i < c->n_inputs; i++) {
         hessian h = {0};
         if (c->inputs[i].layer != l->layer) continue;

@@ -1,5 +1,5 @@
-/* Outliers as large models have them, for trials: some channels of the norms' gains become `by` times as large, and what
- * reads them is divided. The model computes the same, but its activations are hard to round. */
+/* Outliers as large models have them, for trials: some channels of the norms' gains become `by` times as large, and
+ * what reads them is divided. The model computes the same, but its activations are hard to round. */
 #include "base/rng.h"
 #include "compress/kit/fold.h"
 

@@ -12,11 +12,11 @@ static status make_model(context *cx, const char *folder) {
     model_config c;
     TRY(model_config_start(cx, "llama", &c));
     c.layers = 2;
-    c.hidden = 64;
+    c.hidden = 128;
     c.heads = 4;
     c.kv_heads = 2;
-    c.head_size = 16;
-    c.intermediate = 96;
+    c.head_size = 32;
+    c.intermediate = 256;
     c.vocabulary = VOCABULARY;
     c.positions = 64;
     c.tied = true;

@@ -11,7 +11,7 @@ typedef struct compress_case {
     char model[300], text[300], out[300], gguf[300];
 } compress_case;
 
-/* In the test's folder: 2 layers, 64 wide, 4 heads on 2, 96 inside. */
+/* In the test's folder: 2 layers, 128 wide, 4 heads on 2, 256 inside. */
 status compress_case_open(test *t, compress_case *k);
 void compress_case_close(test *t, compress_case *k);
 /* Runs a recipe on the case's model; out NULL: the folder k->out, removed before. */

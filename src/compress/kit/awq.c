@@ -66,10 +66,21 @@ static status take_rows(compress *c, int32_t input, sampled *w) {
     return STATUS_OK;
 }
 
-static void scales_at(const input_stats *x, int64_t k, double alpha, float *s) {
+/* Mean magnitudes of the sampled weights in each column. */
+static void mean_weights(const sampled *w, float *out) {
+    for (int64_t j = 0; j < w->k; j++) out[j] = 0;
+    for (int64_t i = 0; i < w->rows * w->k; i++)
+        out[i % w->k] += fabsf(w->values[i]) / (float)w->rows;
+}
+
+/* `weights` NULL: by activations alone. */
+static void scales_at(const input_stats *x, const float *weights, int64_t k, double alpha,
+                      float *s) {
     double least = INFINITY, most = 0;
     for (int64_t j = 0; j < k; j++) {
-        double v = fmax(pow(x->sum_abs[j] / (double)x->rows, alpha), 1e-4);
+        double v = pow(x->sum_abs[j] / (double)x->rows, alpha);
+        if (weights) v /= pow((double)weights[j], 1 - alpha) + 1e-4;
+        v = fmax(v, 1e-4);
         least = fmin(least, v);
         most = fmax(most, v);
         s[j] = (float)v;
@@ -78,26 +89,34 @@ static void scales_at(const input_stats *x, int64_t k, double alpha, float *s) {
     for (int64_t j = 0; j < k; j++) s[j] /= even;
 }
 
-static status search(compress *c, sampled *w, const input_stats *x, float *s, double *alpha) {
-    double least = INFINITY;
+static double try_scales(compress *c, sampled *w) {
+    double e = 0;
+    pool_run(c->workers, try_rows, w, w->rows);
+    for (int64_t r = 0; r < w->rows; r++) e += w->errors[r];
+    c->flops += 2 * (double)w->rows * (double)w->k * (double)w->k;
+    return e;
+}
+
+static bool search(compress *c, sampled *w, const input_stats *x, const float *weights, float *s) {
+    double least = INFINITY, best = 0;
+    const float *by = NULL;
     w->s = s;
-    *alpha = 0;
-    for (int i = 0; i <= STEPS; i++) {
-        double a = (double)i / STEPS, e = 0;
-        scales_at(x, w->k, a, s);
-        pool_run(c->workers, try_rows, w, w->rows);
-        for (int64_t r = 0; r < w->rows; r++) e += w->errors[r];
+    for (int i = 0; i <= 2 * STEPS; i++) { /* the first is plain rounding */
+        const float *with = i > STEPS ? weights : NULL;
+        double alpha = (double)(i > STEPS ? i - STEPS : i) / STEPS;
+        scales_at(x, with, w->k, alpha, s);
+        double e = try_scales(c, w);
         if (e >= least) continue;
         least = e;
-        *alpha = a;
+        best = alpha;
+        by = with;
     }
-    scales_at(x, w->k, *alpha, s);
-    c->flops += 2.0 * STEPS * (double)w->rows * (double)w->k * (double)w->k;
-    return STATUS_OK;
+    scales_at(x, by, w->k, best, s);
+    return best > 0;
 }
 
 status awq_search(compress *c, int32_t input, const input_stats *x, const grid *g, float *s,
-                  double *alpha) {
+                  bool *helps) {
     arena mem = arena_make(c->cx);
     int threads = pool_threads(c->workers);
     sampled w = {.g = g, .k = c->inputs[input].k, .gram = x->gram};
@@ -108,9 +127,13 @@ status awq_search(compress *c, int32_t input, const input_stats *x, const grid *
     w.space = ARENA_NEW(&mem, float, 2 * w.k * threads);
     w.codes = ARENA_NEW(&mem, uint8_t, w.k * threads);
     w.scales = ARENA_NEW(&mem, grid_scale, grid_groups(g, w.k) * threads);
-    bool all = w.values && w.errors && w.space && w.codes && w.scales;
+    float *weights = ARENA_NEW(&mem, float, w.k);
+    bool all = weights && w.values && w.errors && w.space && w.codes && w.scales;
     status st = all ? take_rows(c, input, &w) : STATUS_NO_MEMORY;
-    if (st == STATUS_OK) st = search(c, &w, x, s, alpha);
+    if (st == STATUS_OK) {
+        mean_weights(&w, weights);
+        *helps = search(c, &w, x, weights, s);
+    }
     arena_free(&mem);
     return st;
 }

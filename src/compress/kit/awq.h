@@ -5,8 +5,8 @@
 #include "compress/kit/grid.h"
 #include "compress/kit/stream.h"
 
-/* *alpha 0: plain rounding is best, and `s` (k of them) all 1. */
+/* `s`: k scales. *helps false: plain rounding is best, and they are all 1. */
 status awq_search(compress *c, int32_t input, const input_stats *x, const grid *g, float *s,
-                  double *alpha) MUST_USE;
+                  bool *helps) MUST_USE;
 
 #endif

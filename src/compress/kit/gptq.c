@@ -46,7 +46,8 @@ static void walk_strip(const walking *w, int64_t from, int64_t n, double *x, flo
             double *row = x + r * k;
             grid_scale *s = &w->scales[(from + r) * groups + group];
             if (!w->how->act_order && i % step == 0) *s = fit_now(w, row, i, space);
-            int32_t code = grid_code(g, *s, (float)row[i]);
+            bool stays = w->how->keep_zeros && w->values[(from + r) * k + column] == 0;
+            int32_t code = stays ? s->zero : grid_code(g, *s, (float)row[i]);
             w->codes[(from + r) * k + column] = (uint8_t)code;
             double err = (row[i] - (double)grid_value(*s, code)) / h->u[i * k + i];
             hessian_spread(h, i, err, row);

@@ -7,7 +7,8 @@
 
 typedef struct gptq_how {
     grid grid;
-    bool act_order; /* as the Hessian was made; scales are then fitted beforehand */
+    bool act_order;  /* as the Hessian was made; scales are then fitted beforehand */
+    bool keep_zeros; /* values that are 0 stay 0 */
 } gptq_how;
 
 /* Rows of a matrix [rows, k] to codes [rows, k] and scales [rows, groups]. */

@@ -1,5 +1,6 @@
-/* With the matrix turned end to end (place i becomes k - 1 - i), H = L L^T gives H = R R^T for the upper triangular R that
- * is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its cells. */
+/* With the matrix turned end to end (place i becomes k - 1 - i), H = L L^T gives H = R R^T for the upper triangular R
+ * that is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its
+ * cells. */
 #include "compress/kit/hessian.h"
 #include <math.h>
 #include <stdlib.h>

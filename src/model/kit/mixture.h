@@ -1,4 +1,4 @@
-/* Which format each matrix of a model gets under one name: a format's, or a mixture that treats some matrices better. */
+/* Which format each matrix of a model gets under one name: a format's, or a mixture's, where some are finer. */
 #ifndef MODEL_KIT_MIXTURE_H
 #define MODEL_KIT_MIXTURE_H
 

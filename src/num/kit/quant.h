@@ -1,8 +1,8 @@
 /* What the block formats of GGUF and bitsandbytes share: walking a row by blocks, and choosing a
  * step for a group of values.
  *
- * A format's file defines unpack_block, pack_block (for finite values and weights, NULL: alike) and poison_block, which makes
- * a zeroed block read as NaN or infinity throughout: it is what a block with a value that is not
+ * A format's file defines unpack_block, pack_block (for finite values, with weights or NULL) and poison_block,
+ * which makes a zeroed block read as NaN or infinity throughout: it is what a block with a value that is not
  * finite becomes, since no code can say which one it was. A row whose length is not whole blocks is
  * filled up with zeros. */
 #ifndef NUM_KIT_QUANT_H

@@ -1,0 +1,22 @@
+/* Which values of rows go to 0; the rules are in compress/prune.c. */
+#ifndef COMPRESS_KIT_SPARSE_H
+#define COMPRESS_KIT_SPARSE_H
+
+#include "compress/kit/hessian.h"
+
+/* `keep` of every `of` stay; of 0: `share` of a row goes. */
+typedef struct sparse_pattern {
+    int64_t keep, of;
+    double share;
+} sparse_pattern;
+
+/* "0.5", "2:4". */
+status sparse_pattern_read(context *cx, const char *text, sparse_pattern *out) MUST_USE;
+/* Sets to 0, in each of `rows` rows of k, where |value| weigh[j] is least. */
+status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const float *weigh,
+                   const sparse_pattern *p) MUST_USE;
+/* The same by what the Hessian says is lost, which the values that stay make up for. */
+status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
+                    const sparse_pattern *p) MUST_USE;
+
+#endif
