@@ -17,7 +17,7 @@ static status kill(compress *c, bool whole) {
         status st = product_values(c, p, x);
         for (int64_t j = 0; j < p->n * p->k; j++) {
             int64_t column = j % p->k;
-            bool dead = reads_heads ? column < dead_heads : column % 3 != 1;
+            bool dead = reads_heads ? column < dead_heads : column % 8 != 1;
             if (dead || (whole && p->layer == 0)) x[j] = 0;
         }
         if (st == STATUS_OK) st = product_set_values(c, p, x);
@@ -49,9 +49,9 @@ static status try(compress_case *k, const char *recipe, double *out, compress_re
     return compress_case_nats(k, k->out, out);
 }
 
-/* Of the case's model with so many layers, heads of keys (2 of queries each, 16 wide) and neurons. */
+/* Of the case's model with so many layers, heads of keys (2 of queries each, 32 wide) and neurons. */
 static int64_t parameters(int64_t layers, int64_t heads, int64_t neurons) {
-    int64_t wide = 64, attention = wide * 16 * (2 * heads + 2 * heads + 2 * heads);
+    int64_t wide = 128, attention = wide * 32 * (2 * heads + 2 * heads + 2 * heads);
     return 512 * wide + wide + layers * (2 * wide + attention + 3 * wide * neurons);
 }
 
@@ -61,16 +61,16 @@ static void useless_first(test *t) {
     double before, cut, whole, shorter, live;
     CHECK_OK(t, k.cx, compress_case_open(t, &k));
     CHECK_OK(t, k.cx, try(&k, "parts", &before, &r));
-    CHECK(t, r.parameters == parameters(2, 2, 96), "%lld", (long long)r.parameters);
-    CHECK_OK(t, k.cx, try(&k, "parts > remove(heads=0.5, neurons=0.66)", &cut, &r));
+    CHECK(t, r.parameters == parameters(2, 2, 256), "%lld", (long long)r.parameters);
+    CHECK_OK(t, k.cx, try(&k, "parts > remove(heads=0.5, neurons=0.875)", &cut, &r));
     CHECK(t, r.parameters == parameters(2, 1, 32), "%lld, not %lld", (long long)r.parameters,
           (long long)parameters(2, 1, 32));
     CHECK(t, fabs(cut - before) < 1e-5, "%.7f nats, %.7f before", cut, before);
     CHECK_OK(t, k.cx, try(&k, "layer", &whole, &r));
     CHECK_OK(t, k.cx, try(&k, "layer > remove(1)", &shorter, &r));
-    CHECK(t, r.parameters == parameters(1, 2, 96), "%lld", (long long)r.parameters);
+    CHECK(t, r.parameters == parameters(1, 2, 256), "%lld", (long long)r.parameters);
     CHECK(t, fabs(shorter - whole) < 1e-5, "%.7f nats, %.7f before", shorter, whole);
-    CHECK_OK(t, k.cx, try(&k, "remove(heads=0.5, neurons=0.66)", &live, &r));
+    CHECK_OK(t, k.cx, try(&k, "remove(heads=0.5, neurons=0.875)", &live, &r));
     CHECK(t, fabs(live - cut) > 1e-3, "parts that work cost nothing");
     compress_case_close(t, &k);
 }
