@@ -37,6 +37,12 @@
 #endif
 /* Makes the compiler forget what it knows of a whole number, so that a loop up to it stays a loop. */
 #define FORGET(x) __asm__("" : "+r"(x))
+/* In front of a loop of a few constant turns, whose body becomes as many copies. */
+#if defined(__clang__)
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED _Pragma("GCC unroll 16")
+#endif
 /* out[i] = d * table[the four bits from `shift` on of codes[i]] for sixteen codes: one instruction for the table where
  * the machine has it. */
 ALWAYS_INLINE void lookup_16(const int8_t *table, const uint8_t *codes, int shift, float d,

@@ -201,10 +201,12 @@ ALWAYS_INLINE void quants_dot(const quants_scheme *s, bool bf16, const quants_ta
             memcpy(&group, row + r % 3 * t->a_stride + (bf16 ? 8 * g + 4 * e : 4 * g),
                    sizeof group);
             __m512i y = _mm512_set1_epi32(group);
-            for (int p = 0; p < panels; p++)
+            for (int p = 0; p < panels; p++) {
                 sum[r][p] =
                     bf16 ? (__m512i)_mm512_dpbf16_ps((__m512)sum[r][p], (__m512bh)w[p], (__m512bh)y)
                          : _mm512_dpbusd_epi32(sum[r][p], w[p], y);
+                IN_REGISTER(sum[r][p]);
+            }
         }
     }
 }
@@ -227,6 +229,7 @@ ALWAYS_INLINE void quants_dots(const quants_scheme *s, bool bf16, const quants_t
         }
         return;
     }
+    UNROLLED
     for (int g = from; g < to; g++) {
         quants_dot(s, bf16, x, rows, panels, t, block, a, g, sum);
         if (stream && g * s->bits % 8 < s->bits)
