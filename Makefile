@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
 comma := ,
 
-.PHONY: all build deps test quick slow demo bench fuzz asan ubsan tsan sanitize clang format install help
+.PHONY: all build deps test quick slow demo bench fuzz templates asan ubsan tsan sanitize clang format install help
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -43,6 +43,16 @@ fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
 	    $$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 \
 	        -verbosity=0 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
 	done
+
+# In build-peers/: a virtual environment, and the source archive whose templates are read, kept out of this repository.
+templates: build ## chat templates of published models against Jinja2 (downloads pinned packages once)
+	@test -x build-peers/bin/python || python3 -m venv build-peers
+	@build-peers/bin/pip install -q Jinja2==3.1.6
+	@test -f build-peers/llama_cpp_python-0.3.16.tar.gz || build-peers/bin/pip download -q --no-deps \
+	    --no-binary llama_cpp_python -d build-peers llama_cpp_python==0.3.16
+	@TZ=UTC build-peers/bin/python tool/goldens/templates.py build-peers/llama_cpp_python-0.3.16.tar.gz \
+	    > build-peers/templates.json
+	HONE_TEMPLATES=build-peers/templates.json $(B)/hone_test template.published
 
 asan: ## quick checks under the address sanitizer
 	@$(MAKE) --no-print-directory quick B=build-asan OPTIONS=-DHONE_SANITIZE=address

@@ -215,7 +215,7 @@ static status render(context *cx, const char *path) {
     arena memory = arena_make(cx);
     template_input input = {.add_generation_prompt = true};
     TRY(file_map_open(cx, path, &map));
-    status st = template_list_new(&memory, 0, &input.messages);
+    status st = template_list_new(&memory, TEMPLATE_PLAIN_LIST, &input.messages);
     if (st == STATUS_OK) st = template_parse(cx, map.bytes, map.size_bytes, &parsed);
     if (st == STATUS_OK) {
         st = template_render(parsed, &memory, &input, &text);
