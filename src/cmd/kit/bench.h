@@ -68,6 +68,10 @@ struct bench_case {
     status (*measure)(bench *b, const bench_case *c, bench_result *out); /* instead of a plan */
 };
 
+/* Opening a file of 4 GiB, of the kind in the case's name; reading `m` megabytes of JSON. */
+status bench_time_open(bench *b, const bench_case *c, bench_result *out) MUST_USE;
+status bench_time_json(bench *b, const bench_case *c, bench_result *out) MUST_USE;
+
 /* Closed by a case without a name. */
 extern const bench_case bench_cases[];
 

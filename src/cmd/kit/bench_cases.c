@@ -333,5 +333,8 @@ const bench_case bench_cases[] = {
     {"adamw.f32", "f32", 8192, 4096, 0, ROOF_UPDATE, adamw, .is_bytes = true, .grows = true},
     {"chain.500", "f32", 500, .build = chain, .limit_us = {1, 2}},
     {"rebind.1000", "f32", 1000, .measure = time_rebind, .limit_us = {20, 20}},
+    {"json.megabytes", "f32", 39, .measure = bench_time_json, .limit_us = {150000, 150000}},
+    {"open.safetensors", "bf16", 1, .measure = bench_time_open, .limit_us = {50000, 50000}},
+    {"open.gguf", "bf16", 1, .measure = bench_time_open, .limit_us = {50000, 50000}},
     {"plan.1000", "f32", 1000, .measure = time_plan, .limit_us = {10000, 10000}},
     {0}};
