@@ -9,7 +9,8 @@
 typedef struct compress_verb {
     string_list recipe;
     const char *out, *calib, *rerun;
-    int64_t calib_sequences, calib_length, seed, threads;
+    int64_t calib_sequences, calib_length, seed, threads, target_size;
+    double target_bpw;
     int container;
     bool list, json;
 } compress_verb;
@@ -25,6 +26,10 @@ static const option_def options[] = {
      .help = "methods, each on what the one before it made: \"prune(0.5) > gptq(4, group=128)\""},
     OPTION(compress_verb, out, OPTION_STRING, .letter = 'o', .value = "OUT",
            .help = "where the model goes: a GGUF file if the name ends in .gguf, else a folder"),
+    OPTION(compress_verb, target_bpw, OPTION_DOUBLE, .initial = "0", RANGE(0, 32),
+           .help = "end with mixed(bpw=...): a format for each matrix, so many bits a weight"),
+    OPTION(compress_verb, target_size, OPTION_SIZE, .initial = "0", RANGE(0, 1e15),
+           .help = "the same for so many bytes of weights, such as 500M"),
     OPTION(compress_verb, calib, OPTION_STRING, .value = "FILE",
            .help = "a text for methods that look at activations"),
     OPTION(compress_verb, calib_sequences, OPTION_INT, .initial = "32", RANGE(1, 65536),
@@ -78,15 +83,23 @@ static status print(const verb_call *call, const compress_result *r) {
     return json_writer_finish(&w);
 }
 
-/* The recipe as one line; a list of methods is a chain. */
+static status add_method(const verb_call *call, const char *method, const char **out) {
+    *out = *out ? arena_printf(call->memory, "%s > %s", *out, method) : method;
+    return *out ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* The recipe as one line; a list of methods is a chain, and a target is one more. */
 static status join(const verb_call *call, const char **out) {
-    const string_list *list = &((const compress_verb *)call->options)->recipe;
-    *out = list->count ? list->item[0] : NULL;
-    for (int64_t i = 1; i < list->count; i++) {
-        *out = arena_printf(call->memory, "%s > %s", *out, list->item[i]);
-        if (!*out) return STATUS_NO_MEMORY;
-    }
-    return STATUS_OK;
+    const compress_verb *o = call->options;
+    const char *last = NULL;
+    *out = NULL;
+    for (int64_t i = 0; i < o->recipe.count; i++) TRY(add_method(call, o->recipe.item[i], out));
+    if (o->target_bpw > 0) last = arena_printf(call->memory, "mixed(bpw=%.9g)", o->target_bpw);
+    if (o->target_size)
+        last = arena_printf(call->memory, "mixed(size=%lld)", (long long)o->target_size);
+    if (o->target_bpw > 0 && o->target_size)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--target-bpw and --target-size are two budgets");
+    return last ? add_method(call, last, out) : STATUS_OK;
 }
 
 static status run(const verb_call *call) {
