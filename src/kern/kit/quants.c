@@ -13,7 +13,7 @@ enum {
     PREPARE_ROWS = 8,
     ROWS_BYTES = 384 << 10,
     MOST_ROWS = 192,
-    PART_BLOCKS = 16
+    PART_BLOCKS = 64
 };
 
 static bool is_plain(const num_format *f) {
