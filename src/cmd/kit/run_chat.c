@@ -155,6 +155,7 @@ static status converse(talk *k) {
         bool asks = true;
         interrupted = 0;
         char *line = next_line(k);
+        if (!line && k->terminal) fputc('\n', k->s->call->out); /* behind ^C or ^D */
         if (!line && interrupted) continue;
         if (!line) return STATUS_OK;
         status st = STATUS_OK;

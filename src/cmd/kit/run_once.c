@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "cmd/kit/run.h"
+#include <unistd.h>
 
 /* ---- an answer as it comes ---- */
 
@@ -17,6 +18,29 @@ static status keep_token(run_answer *a, const engine_event *event) {
     return STATUS_OK;
 }
 
+/* The bytes of a character that a terminal takes as a command: one of C0 but for newline and tab, DEL, or one of C1,
+ * which UTF-8 writes as C2 80 .. C2 9F. 0: it is none. */
+static int64_t command_bytes(const char *at, int64_t left) {
+    unsigned char c = (unsigned char)at[0], next = left > 1 ? (unsigned char)at[1] : 0;
+    if (c == 0xC2 && next >= 0x80 && next < 0xA0) return 2;
+    return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
+}
+
+/* Text as it comes. On a terminal, what a model writes moves no cursor and sets no colour. */
+static void show(const run_answer *a, const char *text, int64_t length) {
+    FILE *out = a->s->call->out;
+    bool terminal = isatty(fileno(out));
+    for (int64_t at = 0; at < length;) {
+        int64_t bytes = terminal ? command_bytes(text + at, length - at) : 0;
+        if (bytes)
+            fputs("\xef\xbf\xbd", out);
+        else
+            fputc(text[at], out);
+        at += MAX_OF(bytes, 1);
+    }
+    fflush(out);
+}
+
 static void hear(void *user, const engine_event *event) {
     run_answer *a = user;
     if (event->id >= 0) {
@@ -25,10 +49,7 @@ static void hear(void *user, const engine_event *event) {
         if (a->st == STATUS_OK) a->st = keep_token(a, event);
     }
     if (a->st == STATUS_OK) a->st = text_append(&a->text, event->text, event->text_bytes);
-    if (a->shows && event->text_bytes) {
-        fwrite(event->text, 1, (size_t)event->text_bytes, a->s->call->out);
-        fflush(a->s->call->out);
-    }
+    if (a->shows && event->text_bytes) show(a, event->text, event->text_bytes);
     if (event->finish) a->finish = event->finish;
 }
 
