@@ -1,5 +1,5 @@
-/* `hone run` in a terminal: a conversation with its lines edited, Ctrl-C that stops the answer and nothing else, a context
- * that is outgrown, and text of the model that cannot command the terminal. */
+/* `hone run` in a terminal: a conversation with its lines edited, Ctrl-C that stops the answer and nothing else, a
+ * context that is outgrown, and text of the model that cannot command the terminal. */
 #include "base/time.h"
 #include "kit/tiny.h"
 #include <fcntl.h>

@@ -255,6 +255,10 @@ engine_stats engine_look(const engine *e) {
     s.waiting = e->schedule.n_waiting;
     s.pages = e->schedule.pages.n;
     s.pages_used = s.pages - (int64_t)schedule_room(&e->schedule);
+    for (int32_t i = 0; i < e->schedule.n_running; i++) {
+        s.slots_held += (int64_t)e->schedule.running[i]->n_pages * e->options.page;
+        s.slots_filled += e->schedule.running[i]->n_cached;
+    }
     s.prefix_asked = e->schedule.asked;
     s.prefix_found = e->schedule.found;
     s.sent_back = e->schedule.sent_back;

@@ -138,6 +138,7 @@ bool engine_busy(const engine *e);
 
 typedef struct engine_stats {
     int64_t running, waiting, pages_used, pages;
+    int64_t slots_held, slots_filled; /* of the pages of those that run: all, and with a token */
     int64_t steps, prompt_tokens, drawn_tokens, sent_back;
     int64_t guessed, accepted; /* tokens guessed ahead, and those that were right */
     int64_t prefix_asked,

@@ -69,6 +69,11 @@ static status fill(void *user, states *store, const graph *g) {
 }
 
 status bench_model_open(bench_model *x) {
+    engine_options o = {.context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512};
+    return bench_model_open_as(x, &o);
+}
+
+status bench_model_open_as(bench_model *x, const engine_options *o) {
     engine_model m = {.config = &x->m->config,
                       .def = x->m->def,
                       .format = matrices_in,
@@ -77,11 +82,12 @@ status bench_model_open(bench_model *x) {
                       .key =
                           hash_xxh64(x->format->name, strlen(x->format->name), weights_key(x->m)),
                       .file = x->m};
-    engine_options o = {
-        .context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512, .workers = x->b->workers};
+    engine_options own = *o;
+    own.workers = x->b->workers;
     engine_close(x->e);
+    x->e = NULL;
     double begin = time_seconds();
-    TRY(engine_open(x->cx, &m, &o, &x->e));
+    TRY(engine_open(x->cx, &m, &own, &x->e));
     x->opened_seconds = time_seconds() - begin;
     return STATUS_OK;
 }

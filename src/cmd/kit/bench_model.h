@@ -20,8 +20,9 @@ typedef struct bench_model {
 
 /* The folder of the preset's random weights, made where it is not there yet. */
 status bench_model_folder(context *cx, arena *mem, const char *preset, const char **out) MUST_USE;
-/* Opens the engine, closing one that is open. */
+/* Opens the engine, closing one that is open; with other options than those for prefill and decode. */
 status bench_model_open(bench_model *x) MUST_USE;
+status bench_model_open_as(bench_model *x, const engine_options *o) MUST_USE;
 
 /* Tokens a second. */
 status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) MUST_USE;

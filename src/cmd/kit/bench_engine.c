@@ -1,0 +1,263 @@
+/* The runs behind each gain (cmd/kit/bench_engine.h). */
+#include "cmd/kit/bench_engine.h"
+#include "base/rng.h"
+#include "base/sort.h"
+#include "base/time.h"
+#include "report/speed.h"
+#include <math.h>
+
+/* ---- a trace of lengths, as people write ---- */
+
+enum { TRACE = 96, SIDE_BY_SIDE = 16, MEAN_PROMPT = 161, MEAN_ANSWER = 338, TRACE_CONTEXT = 2048 };
+
+/* Lognormal with this mean and a deviation of 0.7 in the logarithm. */
+static int64_t lognormal(rng *r, double mean, int64_t most) {
+    double length = mean * exp(0.7 * rng_normal(r) - 0.7 * 0.7 / 2);
+    return MAX_OF(1, MIN_OF((int64_t)length, most));
+}
+
+static status submit_trace(bench_model *x, rng *r, int64_t seed) {
+    int64_t prompt = lognormal(r, MEAN_PROMPT, TRACE_CONTEXT / 2);
+    int64_t answer = lognormal(r, MEAN_ANSWER, TRACE_CONTEXT / 2 - 1);
+    return speed_submit(x->e, x->m->config.vocabulary, prompt, answer, (uint64_t)seed);
+}
+
+/* Seconds for the trace; `group` requests are known at once, and all of them end before the next come. */
+static status trace_seconds(bench_model *x, int64_t group, double *seconds) {
+    rng r = rng_make(1, 1);
+    double begin = time_seconds();
+    for (int64_t i = 0; i < TRACE;) {
+        for (int64_t k = 0; k < group && i < TRACE; k++, i++) TRY(submit_trace(x, &r, i));
+        TRY(speed_drain(x->e));
+    }
+    *seconds = time_seconds() - begin;
+    return STATUS_OK;
+}
+
+static status continuous(bench_model *x, double *value) {
+    double refilled, grouped;
+    TRY(bench_model_open_as(x, &(engine_options){.context = TRACE_CONTEXT,
+                                                 .sequences = SIDE_BY_SIDE,
+                                                 .kv_tokens = SIDE_BY_SIDE * TRACE_CONTEXT,
+                                                 .forgets_prefixes = true}));
+    TRY(trace_seconds(x, TRACE, &refilled)); /* fetches pages */
+    TRY(trace_seconds(x, SIDE_BY_SIDE, &grouped));
+    TRY(trace_seconds(x, TRACE, &refilled));
+    *value = grouped / refilled;
+    return STATUS_OK;
+}
+
+/* Means over the steps of the trace in a cache of `kv_tokens`: of slots without a token among those held, and of how
+ * many run, while others wait. */
+static status crowd(bench_model *x, int64_t kv_tokens, double *waste, double *running) {
+    rng r = rng_make(1, 1);
+    double held = 0, filled = 0, ran = 0, steps = 0;
+    TRY(bench_model_open_as(x, &(engine_options){.context = TRACE_CONTEXT,
+                                                 .sequences = 64,
+                                                 .kv_tokens = kv_tokens,
+                                                 .forgets_prefixes = true}));
+    for (int64_t i = 0; i < TRACE; i++) TRY(submit_trace(x, &r, i));
+    while (engine_busy(x->e)) {
+        TRY(engine_step(x->e));
+        engine_stats s = engine_look(x->e);
+        held += (double)s.slots_held;
+        filled += (double)s.slots_filled;
+        if (!s.waiting) continue;
+        ran += (double)s.running;
+        steps++;
+    }
+    *waste = 1 - filled / MAX_OF(held, 1);
+    *running = ran / MAX_OF(steps, 1);
+    return STATUS_OK;
+}
+
+static status kv_waste(bench_model *x, double *value) {
+    double running;
+    return crowd(x, (int64_t)SIDE_BY_SIDE * TRACE_CONTEXT, value, &running);
+}
+
+static status kv_sequences(bench_model *x, double *value) {
+    enum { RESERVED = 4 }; /* so many contexts of full length fit */
+    double waste;
+    TRY(crowd(x, (int64_t)RESERVED * TRACE_CONTEXT, &waste, value));
+    *value /= RESERVED;
+    return STATUS_OK;
+}
+
+/* ---- a long prompt among decodes ---- */
+
+typedef struct arrival {
+    double gap, done; /* seconds: the longest step while it is read, and until it is */
+} arrival;
+
+static status long_prompt(bench_model *x, int64_t step, int64_t prompt, arrival *out) {
+    enum { DECODES = 8 };
+    int64_t vocabulary = x->m->config.vocabulary;
+    TRY(bench_model_open_as(x, &(engine_options){.context = prompt + 64,
+                                                 .tokens = step,
+                                                 .sequences = DECODES + 1,
+                                                 .kv_tokens = 2 * (prompt + 1024),
+                                                 .forgets_prefixes = true}));
+    for (int i = 0; i < DECODES; i++)
+        TRY(speed_submit(x->e, vocabulary, 16, prompt / 16 + 8, (uint64_t)i));
+    for (int i = 0; i < 4; i++) TRY(engine_step(x->e));
+    TRY(speed_submit(x->e, vocabulary, prompt, 1, 99));
+    *out = (arrival){0};
+    int64_t known = engine_look(x->e).prompt_tokens + prompt;
+    while (engine_look(x->e).prompt_tokens < known) {
+        double begin = time_seconds();
+        TRY(engine_step(x->e));
+        double took = time_seconds() - begin;
+        out->gap = fmax(out->gap, took);
+        out->done += took;
+    }
+    return speed_drain(x->e);
+}
+
+enum { LONG_PROMPT = 4000 };
+
+/* Chunks that let a step have a thirtieth of the prompt. */
+static status both_ways(bench_model *x, arrival *whole, arrival *chunked) {
+    TRY(long_prompt(x, LONG_PROMPT + 64, LONG_PROMPT, whole));
+    return long_prompt(x, LONG_PROMPT / 30, LONG_PROMPT, chunked);
+}
+
+static status chunk_gap(bench_model *x, double *value) {
+    arrival whole, chunked;
+    TRY(both_ways(x, &whole, &chunked));
+    *value = chunked.gap / whole.gap;
+    return STATUS_OK;
+}
+
+static status chunk_done(bench_model *x, double *value) {
+    arrival whole, chunked;
+    TRY(both_ways(x, &whole, &chunked));
+    *value = chunked.done / whole.done;
+    return STATUS_OK;
+}
+
+/* ---- prefixes ---- */
+
+static status seconds_of(bench_model *x, int64_t prompt, uint64_t seed, double *out) {
+    double begin = time_seconds();
+    TRY(speed_submit(x->e, x->m->config.vocabulary, prompt, 1, seed));
+    TRY(speed_drain(x->e));
+    *out = time_seconds() - begin;
+    return STATUS_OK;
+}
+
+/* The same prompt again, beside one that is new. */
+static status prefix_again(bench_model *x, double *value) {
+    enum { PAIRS = 5 };
+    int64_t prompt = 2048;
+    double ratio[PAIRS], cold, warm;
+    TRY(bench_model_open_as(x, &(engine_options){.context = prompt + 64, .kv_tokens = 32768}));
+    TRY(seconds_of(x, prompt, 1000, &cold)); /* fetches pages */
+    for (uint64_t i = 0; i < PAIRS; i++) {
+        TRY(seconds_of(x, prompt, i, &cold));
+        TRY(seconds_of(x, prompt, i, &warm));
+        ratio[i] = warm / cold;
+    }
+    *value = sort_median(ratio, PAIRS);
+    return STATUS_OK;
+}
+
+/* New prompts only, with the tree of prefixes and without. */
+static status prefix_cost(bench_model *x, double *value) {
+    enum { ROUNDS = 5 };
+    double seconds[2][ROUNDS];
+    int64_t prompt = 512;
+    for (int round = 0; round < ROUNDS; round++)
+        for (int forgets = 0; forgets < 2; forgets++) {
+            double all = 0, one;
+            TRY(bench_model_open_as(x, &(engine_options){.context = prompt + 64,
+                                                         .kv_tokens = 2 * (prompt + 64),
+                                                         .forgets_prefixes = forgets}));
+            for (uint64_t i = 0; i < 9; i++) {
+                TRY(seconds_of(x, prompt, i, &one));
+                all += i ? one : 0; /* the first fetches pages */
+            }
+            seconds[forgets][round] = all;
+        }
+    *value = sort_median(seconds[0], ROUNDS) / sort_median(seconds[1], ROUNDS);
+    return STATUS_OK;
+}
+
+/* ---- guesses ---- */
+
+/* Tokens a second of `sequences` that draw 128 tokens; `quotes`: what was said before is likelier by far. */
+static status drawn_rate(bench_model *x, const char *way, int64_t sequences, bool quotes,
+                         double *rate) {
+    enum { PROMPT = 64, DRAWN = 128 };
+    int32_t ids[PROMPT];
+    uint64_t id;
+    TRY(bench_model_open_as(x, &(engine_options){.context = 512,
+                                                 .sequences = sequences,
+                                                 .kv_tokens = sequences * 512,
+                                                 .forgets_prefixes = true,
+                                                 .speculate = way}));
+    for (int64_t k = 0; k < sequences; k++) {
+        rng r = rng_make(5, (uint64_t)k);
+        engine_request q = {.prompt = ids,
+                            .n_prompt = PROMPT,
+                            .most_tokens = DRAWN,
+                            .sampling = SAMPLING_PLAIN,
+                            .ignore_end = true};
+        for (int i = 0; i < PROMPT; i++)
+            ids[i] = (int32_t)rng_below(&r, (uint64_t)x->m->config.vocabulary);
+        q.sampling.seed = (uint64_t)k;
+        if (quotes) q.sampling.temperature = 0;
+        if (quotes) q.sampling.repetition_penalty = 0.05;
+        TRY(engine_submit(x->e, &q, &id));
+    }
+    TRY(engine_step(x->e)); /* the prompts */
+    double begin = time_seconds();
+    TRY(speed_drain(x->e));
+    *rate = (double)(sequences * DRAWN) / (time_seconds() - begin);
+    return STATUS_OK;
+}
+
+static status guess_gain(bench_model *x, int64_t sequences, bool quotes, double *value) {
+    enum { PAIRS = 3 };
+    double ratio[PAIRS], with, without;
+    for (int i = 0; i < PAIRS; i++) {
+        TRY(drawn_rate(x, "ngram", sequences, quotes, &with));
+        TRY(drawn_rate(x, NULL, sequences, quotes, &without));
+        ratio[i] = with / without;
+    }
+    *value = sort_median(ratio, PAIRS);
+    return STATUS_OK;
+}
+
+static status guess_quotes(bench_model *x, double *value) {
+    return guess_gain(x, 1, true, value);
+}
+static status guess_random_1(bench_model *x, double *value) {
+    return guess_gain(x, 1, false, value);
+}
+static status guess_random_16(bench_model *x, double *value) {
+    return guess_gain(x, 16, false, value);
+}
+static status guess_quotes_16(bench_model *x, double *value) {
+    return guess_gain(x, 16, true, value);
+}
+
+const bench_gain bench_gains[] = {
+    {"engine.continuous", "tokens/s beside batches that end together", "x", 1.5, false, continuous},
+    {"engine.kv.waste", "slots without a token among those held", "", 0.04, true, kv_waste},
+    {"engine.kv.sequences", "sequences at once beside reserved contexts", "x", 2, false,
+     kv_sequences},
+    {"engine.chunks.gap", "longest wait of decodes beside a prompt read whole", "x", 0.05, true,
+     chunk_gap},
+    {"engine.chunks.done", "time until that prompt is read", "x", 1.25, true, chunk_done},
+    {"engine.prefix.again", "time to the first token beside a new prompt", "x", 0.15, true,
+     prefix_again},
+    {"engine.prefix.cost", "time of new prompts beside no tree of prefixes", "x", 1.03, true,
+     prefix_cost},
+    {"engine.guess.quotes.b1", "tokens/s by n-grams, text that repeats itself", "x", 2, false,
+     guess_quotes},
+    {"engine.guess.quotes.b16", "the same, 16 sequences", "x", 0.95, false, guess_quotes_16},
+    {"engine.guess.random.b1", "tokens/s by n-grams, text that does not", "x", 0.95, false,
+     guess_random_1},
+    {"engine.guess.random.b16", "the same, 16 sequences", "x", 0.95, false, guess_random_16},
+    {0}};
