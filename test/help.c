@@ -12,7 +12,7 @@ enum { FLAG_BYTES = 128, LINE_BYTES = 1024 };
 
 /* Verbs that have something to do without a word, and those that would do it for long. */
 static const char *const content[] = {"help", "ops", "runs list", "version", NULL};
-static const char *const busy[] = {"bench model", "bench plan", NULL};
+static const char *const busy[] = {"bench model", "bench plan", "bench engine", NULL};
 
 static bool is_among(const char *name, const char *const *names) {
     for (; *names; names++)
