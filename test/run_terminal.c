@@ -97,8 +97,9 @@ static void in_terminal(test *t, const char *const *words, void (*body)(test *, 
         return;
     }
     body(t, &x);
-    types(&x, "\x04"); /* whatever it waits for, it ends; else it is killed */
+    /* Whatever it waits for, it ends (keys that come while a line is begun are lost); else it is killed. */
     for (int i = 0; i < 500 && waitpid(x.id, &state, WNOHANG) == 0; i++) {
+        if (i % 50 == 0) types(&x, "\x04");
         char rest[4096];
         struct pollfd ready = {.fd = x.fd, .events = POLLIN};
         if (poll(&ready, 1, 10) > 0 && read(x.fd, rest, sizeof rest) <= 0) time_sleep_ns(10000000);

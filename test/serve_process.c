@@ -200,8 +200,9 @@ static void bad_starts(test *t) {
     for (int64_t i = 0; open && i < COUNT_OF(cases); i++) {
         bool ready = start(&other, cases[i].words);
         int code = end(&other, ready ? SIGTERM : 0);
-        const char *line = strchr(other.said, '\n');
-        if (ready || code <= 0 || !strstr(other.said, cases[i].says) || !line || line[1])
+        const char *line = strstr(other.said, "error: "), *named = NULL;
+        if (line) named = strstr(line, cases[i].says);
+        if (ready || code <= 0 || !named || memchr(line, '\n', (size_t)(named - line)))
             test_fail(t, __FILE__, __LINE__, cases[i].says, "%d: %s", code, other.said);
     }
     int code = end(&p, SIGTERM);
