@@ -24,7 +24,8 @@
 #elif defined(__SANITIZE_THREAD__)
 #define UNDER_THREAD_SANITIZER
 #endif
-#if defined(__x86_64__) && !defined(UNDER_THREAD_SANITIZER)
+/* (clang gives the choosers of static functions global names, which clash between files.) */
+#if defined(__x86_64__) && !defined(UNDER_THREAD_SANITIZER) && !defined(__clang__)
 #define VECTOR_CLONES __attribute__((target_clones("default", "arch=x86-64-v4")))
 #else
 #define VECTOR_CLONES
