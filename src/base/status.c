@@ -85,10 +85,11 @@ const char *status_name(status code) {
 static void *allocate(size_t size_bytes) {
     if (size_bytes < (size_t)FROM_PAGES * LARGE_PAGE)
         return aligned_alloc(CACHE_LINE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
-    void *memory = aligned_alloc(LARGE_PAGE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
+    void *memory; /* aligned_alloc would want whole pages */
+    if (posix_memalign(&memory, LARGE_PAGE, size_bytes)) return NULL;
 #ifdef MADV_HUGEPAGE
     /* A wish, but for the end, which would take a whole page for a part of one. */
-    if (memory) (void)madvise(memory, size_bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    (void)madvise(memory, size_bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
     return memory;
 }
