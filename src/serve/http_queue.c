@@ -52,7 +52,7 @@ static bool reserve(context *cx, char **bytes, int64_t *capacity, int64_t used, 
 
 bool http_exchange_body(http_exchange *x, const void *bytes, int64_t size_bytes) {
     if (!reserve(x->cx, &x->body, &x->body_capacity, x->body_bytes, size_bytes)) return false;
-    memcpy(x->body + x->body_bytes, bytes, (size_t)size_bytes);
+    if (size_bytes) memcpy(x->body + x->body_bytes, bytes, (size_t)size_bytes);
     x->body_bytes += size_bytes;
     x->body[x->body_bytes] = 0;
     return true;
