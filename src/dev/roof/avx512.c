@@ -55,7 +55,7 @@ ALWAYS_INLINE double read_loop(void *memory, int64_t bytes, int64_t rounds, cons
                 sum[k] = _mm512_add_epi64(sum[k], _mm512_load_si512(p));
             }
     for (int k = 1; k < 8; k++) sum[0] = _mm512_add_epi64(sum[0], sum[k]);
-    *(char *)memory = (char)(*x ^ (_mm512_reduce_add_epi64(sum[0]) == 1));
+    *(char *)memory = (char)(*x ^ (_mm512_test_epi64_mask(sum[0], sum[0]) == 1));
     return (double)bytes * (double)rounds;
 }
 static double read_one(void *memory, int64_t bytes, int64_t rounds) {
