@@ -44,6 +44,16 @@ void file_map_close(file_map *map) {
     *map = (file_map){.bytes = ""};
 }
 
+status file_sha256(context *cx, const char *path, char out[SHA256_TEXT_BYTES]) {
+    file_map map;
+    uint8_t digest[SHA256_BYTES];
+    TRY(file_map_open(cx, path, &map));
+    hash_sha256(map.bytes, (size_t)map.size_bytes, digest);
+    hash_sha256_text(digest, out);
+    file_map_close(&map);
+    return STATUS_OK;
+}
+
 static status io_error(file_writer *w, const char *what) {
     return context_fail(w->cx, STATUS_IO, "%s '%s': %s", what, w->path, strerror(errno));
 }

@@ -6,6 +6,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include "base/hash.h"
 #include "base/status.h"
 #include <stdbool.h>
 
@@ -17,6 +18,8 @@ typedef struct file_map {
 /* Maps a regular file read-only. */
 status file_map_open(context *cx, const char *path, file_map *out) MUST_USE;
 void file_map_close(file_map *map);
+/* Of the whole file, in hexadecimal digits. */
+status file_sha256(context *cx, const char *path, char out[SHA256_TEXT_BYTES]) MUST_USE;
 /* Lets go of the whole pages of [at, at + size_bytes): they are read again where they are wanted again. */
 void file_map_release(const file_map *map, int64_t at, int64_t size_bytes);
 

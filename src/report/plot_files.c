@@ -3,7 +3,6 @@
 #include "report/plot.h"
 #include <math.h>
 #include <png.h>
-#include <stdarg.h>
 #include <string.h>
 
 enum { WIDTH = 960, HEIGHT = 540, LEFT = 80, RIGHT = 20, TOP = 40, BOTTOM = 50 };
@@ -27,16 +26,6 @@ static bool is_drawn(const plot *p, double y) {
 
 /* ---- SVG ---- */
 
-static status put(text_buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static status put(text_buffer *b, const char *fmt, ...) {
-    char line[512];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    return text_append(b, line, MIN_OF(n, (int)sizeof line - 1));
-}
-
 static status put_escaped(text_buffer *b, const char *text) {
     for (; *text; text++) {
         const char *as = *text == '<' ? "&lt;" : *text == '&' ? "&amp;" : NULL;
@@ -49,51 +38,52 @@ static status svg_axes(text_buffer *b, const plot *p, const plot_frame *f) {
     char label[24];
     for (double v = f->y_low; v <= f->y_high + f->y_step / 2; v += f->y_step) {
         plot_label(f->logarithmic ? pow(10, v) : v, label, sizeof label);
-        TRY(put(b,
-                "<path d=\"M%d %.1fH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
-                "text-anchor=\"end\">%s</text>\n",
-                LEFT, y_tick(f, v), WIDTH - RIGHT, LEFT - 8, y_tick(f, v) + 4, label));
+        TRY(text_print(b,
+                       "<path d=\"M%d %.1fH%d\" stroke=\"#ddd\"/><text x=\"%d\" y=\"%.1f\" "
+                       "text-anchor=\"end\">%s</text>\n",
+                       LEFT, y_tick(f, v), WIDTH - RIGHT, LEFT - 8, y_tick(f, v) + 4, label));
     }
     for (double v = f->x_low; v <= f->x_high + f->x_step / 2; v += f->x_step) {
         plot_label(v, label, sizeof label);
-        TRY(put(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", at_x(f, v),
-                HEIGHT - BOTTOM + 20, label));
+        TRY(text_print(b, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+                       at_x(f, v), HEIGHT - BOTTOM + 20, label));
     }
-    return put(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-               LEFT + INNER_WIDTH / 2, HEIGHT - 8, p->x_name ? p->x_name : "step");
+    return text_print(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+                      LEFT + INNER_WIDTH / 2, HEIGHT - 8, p->x_name ? p->x_name : "step");
 }
 
 static status svg_curve(text_buffer *b, const plot *p, const plot_frame *f, int64_t k) {
     const plot_curve *c = &p->curves[k];
     unsigned colour = plot_colours[k % PLOT_COLOURS];
-    TRY(put(b, "<polyline fill=\"none\" stroke=\"#%06x\" stroke-width=\"1.5\" points=\"", colour));
+    TRY(text_print(b, "<polyline fill=\"none\" stroke=\"#%06x\" stroke-width=\"1.5\" points=\"",
+                   colour));
     for (int64_t i = 0; i < c->n; i++)
         if (is_drawn(p, c->y[i]))
-            TRY(put(b, "%.1f,%.1f ", at_x(f, c->x[i]), at_share(plot_y(f, c->y[i]))));
-    TRY(put(b, "\"/>\n"));
+            TRY(text_print(b, "%.1f,%.1f ", at_x(f, c->x[i]), at_share(plot_y(f, c->y[i]))));
+    TRY(text_print(b, "\"/>\n"));
     for (int64_t i = 0; i < c->n && c->dots; i++)
         if (is_drawn(p, c->y[i]))
-            TRY(put(b, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#%06x\"/>\n",
-                    at_x(f, c->x[i]), at_share(plot_y(f, c->y[i])), colour));
-    TRY(put(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"#%06x\">", WIDTH - RIGHT - 8,
-            TOP + 16 + 18 * (int)k, colour));
+            TRY(text_print(b, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"#%06x\"/>\n",
+                           at_x(f, c->x[i]), at_share(plot_y(f, c->y[i])), colour));
+    TRY(text_print(b, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"#%06x\">",
+                   WIDTH - RIGHT - 8, TOP + 16 + 18 * (int)k, colour));
     TRY(put_escaped(b, c->name));
-    return put(b, "</text>\n");
+    return text_print(b, "</text>\n");
 }
 
 status plot_svg_text(text_buffer *b, const plot *p) {
     plot_frame f;
     if (!plot_measure(p, &f)) FAIL(b->cx, STATUS_BAD_DATA, "there is nothing to plot");
-    TRY(put(b,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-            "font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"100%%\" "
-            "height=\"100%%\" fill=\"white\"/>\n<text x=\"%d\" y=\"24\" font-size=\"16\">",
-            WIDTH, HEIGHT, LEFT));
+    TRY(text_print(b,
+                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                   "font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"100%%\" "
+                   "height=\"100%%\" fill=\"white\"/>\n<text x=\"%d\" y=\"24\" font-size=\"16\">",
+                   WIDTH, HEIGHT, LEFT));
     TRY(put_escaped(b, p->title));
-    TRY(put(b, "</text>\n"));
+    TRY(text_print(b, "</text>\n"));
     TRY(svg_axes(b, p, &f));
     for (int64_t k = 0; k < p->n_curves; k++) TRY(svg_curve(b, p, &f, k));
-    return put(b, "</svg>\n");
+    return text_print(b, "</svg>\n");
 }
 
 status plot_svg(context *cx, const plot *p, const char *path) {

@@ -1,7 +1,6 @@
 /* Rows as a table, as comma-separated values, as JSON: all from one list of columns. */
 #include "report/report.h"
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 #define MIB 9.5367431640625e-07
@@ -95,16 +94,6 @@ void report_json(json_writer *w, const report_row *r) {
 
 /* ---- text ---- */
 
-static status put(text_buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static status put(text_buffer *b, const char *fmt, ...) {
-    char line[4200];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    return text_append(b, line, MIN_OF(n, (int)sizeof line - 1));
-}
-
 enum { NAME = 28, CELL = 32 };
 
 /* The end of a long path tells more than its begin. */
@@ -125,48 +114,49 @@ static int width_of(const report_row *rows, int64_t n, const report_column *c) {
 
 status report_table(const report_row *rows, int64_t n, text_buffer *out) {
     char cell[CELL];
-    TRY(put(out, "%-*s", NAME, "model"));
+    TRY(text_print(out, "%-*s", NAME, "model"));
     for (const report_column *c = report_columns; c->name; c++)
         if (c->title && report_knows(rows, n, c))
-            TRY(put(out, "  %*s", width_of(rows, n, c), c->title));
-    TRY(put(out, "\n"));
+            TRY(text_print(out, "  %*s", width_of(rows, n, c), c->title));
+    TRY(text_print(out, "\n"));
     for (int64_t i = 0; i < n; i++) {
-        TRY(put(out, "%-*s", NAME, tail(rows[i].model)));
+        TRY(text_print(out, "%-*s", NAME, tail(rows[i].model)));
         for (const report_column *c = report_columns; c->name; c++) {
             if (!c->title || !report_knows(rows, n, c)) continue;
             report_cell(&rows[i], c, cell, sizeof cell);
-            TRY(put(out, "  %*s", width_of(rows, n, c), cell));
+            TRY(text_print(out, "  %*s", width_of(rows, n, c), cell));
         }
-        TRY(put(out, "\n"));
+        TRY(text_print(out, "\n"));
     }
     return STATUS_OK;
 }
 
 /* A field in quotes, which are doubled inside (RFC 4180). */
 static status put_quoted(text_buffer *b, const char *text) {
-    TRY(put(b, "\""));
+    TRY(text_print(b, "\""));
     for (; *text; text++) {
         if (*text == '"') TRY(text_append(b, "\"", 1));
         TRY(text_append(b, text, 1));
     }
-    return put(b, "\"");
+    return text_print(b, "\"");
 }
 
 status report_csv(const report_row *rows, int64_t n, text_buffer *out) {
     char number[CELL];
-    TRY(put(out, "model"));
-    for (const report_column *c = report_columns; c->name; c++) TRY(put(out, ",%s", c->name));
-    TRY(put(out, ",recipe\n"));
+    TRY(text_print(out, "model"));
+    for (const report_column *c = report_columns; c->name; c++)
+        TRY(text_print(out, ",%s", c->name));
+    TRY(text_print(out, ",recipe\n"));
     for (int64_t i = 0; i < n; i++) {
         TRY(put_quoted(out, rows[i].model));
         for (const report_column *c = report_columns; c->name; c++) {
             double v = c->value(&rows[i]);
             int length = isfinite(v) ? json_format_number(v, number) : 0;
-            TRY(put(out, ",%.*s", length, number));
+            TRY(text_print(out, ",%.*s", length, number));
         }
-        TRY(put(out, ","));
+        TRY(text_print(out, ","));
         TRY(put_quoted(out, rows[i].lineage.recipe ? rows[i].lineage.recipe : ""));
-        TRY(put(out, "\n"));
+        TRY(text_print(out, "\n"));
     }
     return STATUS_OK;
 }

@@ -271,23 +271,13 @@ static void write_manifest(json_writer *j, const token_set_writer *w, const toke
     json_write_object_end(j);
 }
 
-static status hash_file(context *cx, const char *path, char out[SHA256_TEXT_BYTES]) {
-    file_map map;
-    uint8_t digest[SHA256_BYTES];
-    TRY(file_map_open(cx, path, &map));
-    hash_sha256(map.bytes, (size_t)map.size_bytes, digest);
-    hash_sha256_text(digest, out);
-    file_map_close(&map);
-    return STATUS_OK;
-}
-
 status token_set_commit(token_set_writer *w, const token_set_facts *facts) {
     char sha256[SHA256_TEXT_BYTES];
     for (int i = 0; i < TOKEN_SPLITS; i++) TRY(finish_shard(w, w->part + i));
     const char *tokenizer = arena_printf(&w->memory, "%s/%s", w->folder, facts->tokenizer);
     const char *path = arena_printf(&w->memory, "%s/manifest.json", w->folder);
     if (!tokenizer || !path) return STATUS_NO_MEMORY;
-    TRY(hash_file(w->cx, tokenizer, sha256));
+    TRY(file_sha256(w->cx, tokenizer, sha256));
     json_writer j = json_writer_to_buffer(w->cx, 2);
     write_manifest(&j, w, facts, sha256);
     status st = json_writer_finish(&j);

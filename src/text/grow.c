@@ -1,5 +1,7 @@
 /* Growth by doubling, from a size that holds a sentence. */
 #include "text/grow.h"
+#include <stdarg.h>
+#include <stdio.h>
 
 enum { FIRST_UNITS = 256 };
 
@@ -47,4 +49,18 @@ void text_free(text_buffer *b) {
 void token_free(token_list *l) {
     context_release(l->cx, l->ids);
     *l = (token_list){.cx = l->cx};
+}
+
+status text_print(text_buffer *b, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0) return STATUS_BUG;
+    TRY(text_reserve(b, n + 1));
+    va_start(args, fmt);
+    vsnprintf(b->bytes + b->length, (size_t)n + 1, fmt, args);
+    va_end(args);
+    b->length += n;
+    return STATUS_OK;
 }

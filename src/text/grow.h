@@ -24,6 +24,9 @@ status token_reserve(token_list *l, int64_t more) MUST_USE;
 void text_free(text_buffer *b);
 void token_free(token_list *l);
 
+/* Formatted, without a zero behind it. */
+status text_print(text_buffer *b, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_USE;
+
 static inline status text_append(text_buffer *b, const char *bytes, int64_t length) {
     if (UNLIKELY(b->capacity - b->length < length)) TRY(text_reserve(b, length));
     if (length) memcpy(b->bytes + b->length, bytes, (size_t)length);

@@ -133,6 +133,10 @@ status product_values(compress *c, const product *p, float *out) MUST_USE;
 status product_set_values(compress *c, const product *p, const float *values) MUST_USE;
 /* All parameters bound to a new store under the graph's names: `c` must outlive it. */
 status weights_bind(compress *c, const graph *g, states *out) MUST_USE;
+/* The graph of a model of this configuration; formats as a builder's, NULL: f32. */
+status weights_build(compress *c, const model_config *config,
+                     const num_format *(*format)(void *user, const char *name, int32_t rank),
+                     void *user, graph **out) MUST_USE;
 /* The graph of the whole model as it is now, unmarked inputs of one row: what there is to save. */
 status weights_graph(compress *c, graph **out) MUST_USE;
 

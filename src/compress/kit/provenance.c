@@ -7,20 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static status hash_file(context *cx, const char *path, char out[SHA256_TEXT_BYTES]) {
-    file_map map;
-    uint8_t digest[SHA256_BYTES];
-    TRY(file_map_open(cx, path, &map));
-    hash_sha256(map.bytes, (size_t)map.size_bytes, digest);
-    hash_sha256_text(digest, out);
-    file_map_close(&map);
-    return STATUS_OK;
-}
-
 static status write_calibration(json_writer *w, compress *c) {
     char hash[SHA256_TEXT_BYTES];
     if (!c->text.path) return STATUS_OK;
-    TRY(hash_file(c->cx, c->text.path, hash));
+    TRY(file_sha256(c->cx, c->text.path, hash));
     json_write_key(w, "calibration");
     json_write_object(w);
     json_write_string_field(w, "path", c->text.path);
@@ -69,7 +59,7 @@ status provenance_check(compress *c, const compress_options *o) {
         FAIL(c->cx, STATUS_BAD_DATA, "'%s' is not the parent any more: its SHA-256 was %s, not %s",
              o->model, o->repeats_parent, hash);
     if (!o->calib) return STATUS_OK;
-    TRY(hash_file(c->cx, o->calib, hash));
+    TRY(file_sha256(c->cx, o->calib, hash));
     if (strcmp(hash, o->repeats_calib) != 0)
         FAIL(c->cx, STATUS_BAD_DATA,
              "'%s' is not the calibration text any more: its SHA-256 was %s, not %s", o->calib,

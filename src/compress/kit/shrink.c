@@ -10,20 +10,6 @@ static model_config config_of(const compress *c, const shrink *s) {
     return to;
 }
 
-static status build(compress *c, const model_config *config, graph **out) {
-    *out = graph_new(c->cx);
-    if (!*out) return STATUS_NO_MEMORY;
-    model_build b = {.g = *out, .config = config, .def = c->def};
-    value y = model_hidden(&b, model_build_inputs(*out, 1, 1));
-    if (c->def->logits) y = model_logits(&b, y);
-    graph_mark(*out, MARK_OUTPUT, "y", y, NO_VALUE);
-    status st = graph_status(*out);
-    if (st == STATUS_OK) return st;
-    graph_free(*out);
-    *out = NULL;
-    return st;
-}
-
 /* ---- which axis is what ---- */
 
 typedef struct axes {
@@ -51,7 +37,7 @@ static status set_kind(compress *c, const weight *w, int32_t d, bool of_heads, a
 /* Marks the axes that are smaller in a model of this configuration. */
 static status probe(compress *c, const model_config *config, bool of_heads, axes *all) {
     graph *g;
-    status st = build(c, config, &g);
+    status st = weights_build(c, config, NULL, NULL, &g);
     for (int64_t i = 0; i < c->n_weights && st == STATUS_OK; i++) {
         const weight *w = &c->weights[i];
         value v = graph_find(g, w->name);

@@ -3,13 +3,12 @@
 #include "infer/weights.h"
 #include <string.h>
 
-typedef const num_format *format_of(void *user, const char *name, int32_t rank);
-
-static status build(compress *c, format_of *format, void *user, graph **out) {
+status weights_build(compress *c, const model_config *config,
+                     const num_format *(*format)(void *user, const char *name, int32_t rank),
+                     void *user, graph **out) {
     *out = graph_new(c->cx);
     if (!*out) return STATUS_NO_MEMORY;
-    model_build b = {
-        .g = *out, .config = &c->config, .def = c->def, .format = format, .user = user};
+    model_build b = {.g = *out, .config = config, .def = c->def, .format = format, .user = user};
     value y = model_hidden(&b, model_build_inputs(*out, 1, 1));
     if (c->def->logits) y = model_logits(&b, y);
     graph_mark(*out, MARK_OUTPUT, "y", y, NO_VALUE);
@@ -21,7 +20,7 @@ static status build(compress *c, format_of *format, void *user, graph **out) {
 }
 
 status weights_graph(compress *c, graph **out) {
-    return build(c, weights_format, c, out);
+    return weights_build(c, &c->config, weights_format, c, out);
 }
 
 static status list_weights(compress *c) {
@@ -42,7 +41,7 @@ status weights_open(compress *c, const char *path) {
     c->def = c->parent->def;
     c->store = states_new(c->cx);
     if (!c->store) return STATUS_NO_MEMORY;
-    TRY(build(c, model_stored_format, c->parent, &g));
+    TRY(weights_build(c, &c->config, model_stored_format, c->parent, &g));
     status st = model_load(c->parent, c->store, g);
     graph_free(g);
     return st == STATUS_OK ? list_weights(c) : st;
@@ -91,7 +90,7 @@ status weights_restart(compress *c, const char *preset) {
     c->def = model_find(config.model_type, NULL);
     c->store = states_new(c->cx);
     if (!c->store) return STATUS_NO_MEMORY;
-    TRY(build(c, student_format, (void *)format, &g));
+    TRY(weights_build(c, &c->config, student_format, (void *)format, &g));
     status st = model_init(&c->config, c->store, g, c->seed);
     graph_free(g);
     if (st == STATUS_OK) st = list_weights(c);
