@@ -108,3 +108,13 @@ status compress_case_nats(compress_case *k, const char *model, double *out) {
     *out = r.nats;
     return st;
 }
+
+void compress_case_refused(test *t, compress_case *k, const char *recipe, const char *out,
+                           const char *words) {
+    compress_options o = compress_case_options(k, recipe, out);
+    compress_result r;
+    status st = compress_run(k->cx, &o, &r);
+    CHECK(t, st != STATUS_OK && strstr(context_error(k->cx), words), "%s: %s", recipe,
+          context_error(k->cx));
+    CHECK(t, !file_exists(o.out), "%s left something", recipe);
+}

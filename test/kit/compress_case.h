@@ -18,6 +18,9 @@ void compress_case_close(test *t, compress_case *k);
 status compress_case_run(compress_case *k, const char *recipe, const char *out, compress_result *r);
 /* The options of that, to be changed. */
 compress_options compress_case_options(compress_case *k, const char *recipe, const char *out);
+/* Checks that the recipe is refused with these words and leaves nothing; out as above. */
+void compress_case_refused(test *t, compress_case *k, const char *recipe, const char *out,
+                           const char *words);
 /* Mean nats a token of the case's text under a model. */
 status compress_case_nats(compress_case *k, const char *model, double *out);
 /* Removes a folder of files, or a file. */
