@@ -3,12 +3,13 @@
 #include "base/options.h"
 #include "base/progress.h"
 #include "base/sort.h"
+#include "report/plot.h"
 #include "serve/load.h"
 
 typedef struct bench_serve_options {
     int64_t streams, requests, vocabulary, seed;
     double rate, timeout, first, token;
-    const char *prompt, *output, *model, *key;
+    const char *prompt, *output, *model, *key, *out;
     bool json;
 } bench_serve_options;
 
@@ -40,6 +41,8 @@ static const option_def options[] = {
     OPTION(bench_serve_options, key, OPTION_STRING, .help = "API key"),
     OPTION(bench_serve_options, seed, OPTION_INT, .initial = "1", RANGE(0, 1e15),
            .help = "of prompts, lengths and arrivals"),
+    OPTION(bench_serve_options, out, OPTION_STRING, .letter = 'o', .value = "FILE",
+           .help = "an .svg or .png file: how long the quickest share of requests took at most"),
     OPTION(bench_serve_options, json, OPTION_BOOL, .help = "print one JSON object"),
     {0}};
 
@@ -52,6 +55,8 @@ enum { MEAN, P50, P95, P99, MOST, FIGURES };
 static const char *const figure_names[FIGURES] = {"mean", "p50", "p95", "p99", "max"};
 
 typedef struct summary {
+    double *series[SERIES]; /* ascending */
+    int64_t n[SERIES];
     double figure[SERIES][FIGURES];
     int64_t failed, good, prompt_tokens, tokens;
     const char *error; /* the first */
@@ -70,12 +75,12 @@ static void summarise(double *x, int64_t n, double out[FIGURES]) {
 
 static status sum_up(const verb_call *call, load_result *r, summary *s) {
     const bench_serve_options *o = call->options;
-    double *series[SERIES] = {[GAP] = r->gaps};
+    double **series = s->series;
     int64_t n = 0;
+    *s = (summary){.series = {[GAP] = r->gaps}};
     for (int i = 0; i < SERIES; i++)
         if (i != GAP && !(series[i] = ARENA_NEW(call->memory, double, MAX_OF(r->n_records, 1))))
             return STATUS_NO_MEMORY;
-    *s = (summary){0};
     for (int64_t i = 0; i < r->n_records; i++) {
         const load_record *d = &r->records[i];
         if (d->error) {
@@ -92,7 +97,10 @@ static status sum_up(const verb_call *call, load_result *r, summary *s) {
         s->tokens += d->tokens;
         n++;
     }
-    for (int i = 0; i < SERIES; i++) summarise(series[i], i == GAP ? r->n_gaps : n, s->figure[i]);
+    for (int i = 0; i < SERIES; i++) {
+        s->n[i] = i == GAP ? r->n_gaps : n;
+        summarise(series[i], s->n[i], s->figure[i]);
+    }
     return STATUS_OK;
 }
 
@@ -137,6 +145,31 @@ static void put_table(const verb_call *call, const load_result *r, const summary
     }
 }
 
+/* Quantiles, at most a few hundred points of each. */
+static status draw(const verb_call *call, const summary *s) {
+    enum { POINTS = 256 };
+    const bench_serve_options *o = call->options;
+    plot_curve curves[SERIES];
+    for (int i = 0; i < SERIES; i++) {
+        int64_t points = MIN_OF(s->n[i], POINTS);
+        double *x = ARENA_NEW(call->memory, double, POINTS);
+        double *y = ARENA_NEW(call->memory, double, POINTS);
+        if (!x || !y) return STATUS_NO_MEMORY;
+        for (int64_t k = 0; k < points; k++) {
+            int64_t at = points > 1 ? k * (s->n[i] - 1) / (points - 1) : 0;
+            x[k] = 100 * (double)(at + 1) / (double)s->n[i];
+            y[k] = s->series[i][at];
+        }
+        curves[i] = (plot_curve){.name = series_words[i], .number = i, .x = x, .y = y, .n = points};
+    }
+    plot p = {.title = "seconds at most, logarithmic",
+              .curves = curves,
+              .n_curves = SERIES,
+              .logarithmic = true,
+              .x_name = "per cent of requests, or of tokens"};
+    return plot_file(call->cx, &p, o->out);
+}
+
 static void on_progress(void *user, int64_t done) {
     progress_show(user, done, NULL);
 }
@@ -162,6 +195,7 @@ static status run(const verb_call *call) {
     summary s;
     TRY(load_lengths_read(call->cx, "prompt", o->prompt, &l.prompt));
     TRY(load_lengths_read(call->cx, "output", o->output, &l.output));
+    if (o->out) TRY(plot_file_name(call->cx, o->out));
     progress_begin(&p, "requests", l.requests);
     status st = load_run(call->cx, call->memory, &l, &r);
     progress_end(&p);
@@ -171,6 +205,7 @@ static status run(const verb_call *call) {
         TRY(put_json(call, &r, &s));
     else
         put_table(call, &r, &s);
+    if (o->out && s.failed < r.n_records) TRY(draw(call, &s));
     if (s.failed)
         FAIL(call->cx, STATUS_IO, "%lld requests failed, the first one so: %s", (long long)s.failed,
              s.error);

@@ -48,11 +48,6 @@ static status read_curve(const verb_call *call, const run_row *row, plot_curve *
     return STATUS_OK;
 }
 
-static bool ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && !strcmp(text + n - m, end);
-}
-
 static status draw(const verb_call *call, const plot *p) {
     const runs_plot_options *o = call->options;
     struct winsize size = {.ws_col = 100};
@@ -60,10 +55,7 @@ static status draw(const verb_call *call, const plot *p) {
     if (!plot_measure(p, &f))
         FAIL(call->cx, STATUS_BAD_DATA, "there is nothing to plot%s",
              o->validation ? ": nothing was evaluated" : "");
-    if (o->out && ends_with(o->out, ".svg")) return plot_svg(call->cx, p, o->out);
-    if (o->out && ends_with(o->out, ".png")) return plot_png(call->cx, p, o->out);
-    if (o->out)
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--out '%s' ends neither in .svg nor in .png", o->out);
+    if (o->out) return plot_file(call->cx, p, o->out);
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col) size.ws_col = 100;
     plot_terminal(p, size.ws_col, 20, log_may_colour(STDOUT_FILENO), call->out);
     return STATUS_OK;

@@ -42,6 +42,9 @@ void plot_terminal(const plot *p, int columns, int rows, bool coloured, FILE *ou
 status plot_svg_text(text_buffer *out, const plot *p) MUST_USE;
 status plot_svg(context *cx, const plot *p, const char *path) MUST_USE;
 status plot_png(context *cx, const plot *p, const char *path) MUST_USE;
+/* Either of the two, as the name ends; and whether it ends so, to be asked before long work. */
+status plot_file_name(context *cx, const char *path) MUST_USE;
+status plot_file(context *cx, const plot *p, const char *path) MUST_USE;
 
 extern const uint32_t plot_colours[];
 enum { PLOT_COLOURS = 8 };

@@ -185,3 +185,19 @@ status plot_png(context *cx, const plot *p, const char *path) {
     context_release(cx, to);
     return st;
 }
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+status plot_file_name(context *cx, const char *path) {
+    if (!ends_with(path, ".svg") && !ends_with(path, ".png"))
+        FAIL(cx, STATUS_BAD_ARGUMENT, "--out '%s' ends neither in .svg nor in .png", path);
+    return STATUS_OK;
+}
+
+status plot_file(context *cx, const plot *p, const char *path) {
+    TRY(plot_file_name(cx, path));
+    return ends_with(path, ".svg") ? plot_svg(cx, p, path) : plot_png(cx, p, path);
+}

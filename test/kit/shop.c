@@ -16,7 +16,7 @@ static status draw_weights(void *user, states *store, const graph *g) {
 }
 
 /* A tokenizer of single bytes, as tokenizer.json writes it, and a template. */
-static status write_files(context *cx, const char *folder) {
+static status write_files(context *cx, const char *folder, bool endless) {
     char path[512], *text = malloc(1 << 16);
     int n = snprintf(
         text, 1 << 16,
@@ -32,11 +32,17 @@ static status write_files(context *cx, const char *folder) {
     snprintf(text + n, (size_t)((1 << 16) - n), "}}}");
     snprintf(path, sizeof path, "%s/tokenizer.json", folder);
     status st = file_write_whole(cx, path, text, (int64_t)strlen(text));
-    static const char settings[] = "{\"eos_token\": \"!\", \"chat_template\": \"{% for m in "
-                                   "messages %}[{{ m.role }}]{{ m.content }}{% endfor %}\"}";
-    snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+    if (st == STATUS_OK) {
+        n = snprintf(
+            text, 1 << 16,
+            "{%s\"chat_template\": \"{%% for m in messages %%}[{{ m.role }}]{{ m.content }}"
+            "{%% endfor %%}\"}",
+            endless ? "" : "\"eos_token\": \"!\", ");
+        snprintf(path, sizeof path, "%s/tokenizer_config.json", folder);
+        st = file_write_whole(cx, path, text, n);
+    }
     free(text);
-    return st == STATUS_OK ? file_write_whole(cx, path, settings, sizeof settings - 1) : st;
+    return st;
 }
 
 static void *keep_shop(void *arg) {
@@ -57,7 +63,7 @@ static http_options http_of(const http_options *asked) {
 
 static status open_model(test *t, shop *s, const shop_way *way) {
     const char *folder = test_folder(t);
-    TRY(write_files(s->cx, folder));
+    TRY(write_files(s->cx, folder, way->endless));
     TRY(tokenizer_open(s->cx, folder, &s->tokens));
     if (chat_open(s->web_cx, folder, s->tokens, &s->chat) != STATUS_OK)
         FAIL(s->cx, STATUS_BAD_DATA, "%s", context_error(s->web_cx));

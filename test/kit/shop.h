@@ -28,6 +28,7 @@ typedef struct shop_way {
     server_options server;
     engine_options engine;
     bool makes_vectors;
+    bool endless; /* no token ends an answer */
 } shop_way;
 
 /* Opens, runs `body` and closes, whether its checks hold or not. */

@@ -18,8 +18,10 @@ function keep() {
   for (const e of fields.elements) if (e.name) kept[e.name] = e.value;
   try { localStorage.setItem("hone", JSON.stringify(kept)); } catch { /* private windows keep nothing */ }
 }
+at("defaults").onclick = () => {
+  for (const e of fields.elements) if (e.name && e.name !== "key") e.value = "";
+};
 settings.addEventListener("close", () => {
-  if (settings.returnValue === "reset") for (const e of fields.elements) if (e.name && e.name !== "key") e.value = "";
   keep();
   prompt_field.focus();
 });
