@@ -3,9 +3,10 @@
 B ?= build
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
+SOAK_SECONDS ?= 3600
 comma := ,
 
-.PHONY: all build deps test quick slow demo bench fuzz templates asan ubsan tsan sanitize clang format install help
+.PHONY: all build deps test quick slow demo bench fuzz templates asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -25,6 +26,18 @@ slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
 	HONE_ARRIVALS=100000 $(B)/hone_test schedule.random_traffic
 	HONE_MALFORMED=100000 build-sanitize/hone_test serve_rough.malformed
 	HONE_KILLS=50 $(B)/hone_test train_run.kills
+	$(MAKE) --no-print-directory soak
+
+soak: build ## a server at full load for SOAK_SECONDS (3600), with clients that leave
+	@tool/install-dependencies curl
+	HONE=$(B)/hone tool/soak $(SOAK_SECONDS)
+
+clients: build ## stock clients against the server: openai, lm_eval, curl, promtool; after make demo
+	@tool/install-dependencies curl
+	HONE=$(B)/hone tool/clients
+
+guessing: build ## what guessing ahead gains, with a target and a draft trained for it (minutes, once)
+	HONE=$(B)/hone tool/guessing
 
 demo: build ## the whole life of a small model, from nothing to a server, in a few minutes
 	@tool/install-dependencies curl

@@ -5,7 +5,7 @@
 #include <regex.h>
 
 typedef struct bench_engine_options {
-    const char *preset, *format, *filter;
+    const char *preset, *format, *filter, *model, *draft;
     int64_t threads;
     bool json;
 } bench_engine_options;
@@ -13,6 +13,11 @@ typedef struct bench_engine_options {
 static const option_def options[] = {
     OPTION(bench_engine_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
            .help = "the shapes, by name: llama-110m, llama-3.2-1b, gpt2-124m and others"),
+    OPTION(bench_engine_options, model, OPTION_STRING, .value = "DIR",
+           .help = "a trained model instead of random weights"),
+    OPTION(bench_engine_options, draft, OPTION_STRING, .value = "DIR",
+           .help =
+               "with --model: a smaller model of its vocabulary, for the rows in which it guesses"),
     OPTION(bench_engine_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
            .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 or another"),
     OPTION(bench_engine_options, filter, OPTION_STRING, .value = "RE",
@@ -32,7 +37,7 @@ static status put(const verb_call *call, const bench_gain *g, double value) {
         return STATUS_OK;
     }
     char text[128];
-    snprintf(text, sizeof text, "%s %s", o->preset, o->format);
+    snprintf(text, sizeof text, "%s %s", o->model ? o->model : o->preset, o->format);
     json_writer w = json_writer_to_file(call->cx, call->out, 0);
     json_write_object(&w);
     json_write_string_field(&w, "name", g->name);
@@ -50,6 +55,7 @@ static status put(const verb_call *call, const bench_gain *g, double value) {
 static status measure(const verb_call *call, const regex_t *filter, bench_model *x) {
     for (const bench_gain *g = bench_gains; g->name; g++) {
         double value = 0;
+        if (g->needs_draft && !x->draft) continue;
         if (filter && regexec(filter, g->name, 0, NULL, 0)) continue;
         TRY(g->measure(x, &value));
         TRY(put(call, g, value));
@@ -64,12 +70,21 @@ static status run_on(const verb_call *call, const regex_t *filter, bench *b) {
     if (!x.format || x.format->kind == NUM_INDEX)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
              o->format);
-    TRY(bench_model_folder(call->cx, call->memory, o->preset, &folder));
+    if (o->draft && !o->model)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT,
+             "--draft guesses for a trained model: name it by --model");
+    if (o->model)
+        folder = o->model;
+    else
+        TRY(bench_model_folder(call->cx, call->memory, o->preset, &folder));
     TRY(model_open(call->cx, folder, &x.m));
+    x.trained = o->model;
     /* random weights mean as much at any position */
     x.m->config.positions = MAX_OF(x.m->config.positions, ENGINE_CONTEXT);
-    status st = measure(call, filter, &x);
+    status st = o->draft ? model_open(call->cx, o->draft, &x.draft) : STATUS_OK;
+    if (st == STATUS_OK) st = measure(call, filter, &x);
     engine_close(x.e);
+    model_close(x.draft);
     model_close(x.m);
     return st;
 }
@@ -94,8 +109,11 @@ const verb_def verb_bench_engine = {
     .name = "bench engine",
     .summary = "measure what serving gains: batching, pages, chunks, prefixes, guesses",
     .example = "hone bench engine --preset 5m",
-    .help = "The model has random weights and real shapes, as for hone bench model. Each row is a "
-            "ratio of two runs in this process, and what it should be at least or at most.",
+    .help =
+        "The model has random weights and real shapes, as for hone bench model, or is one that was "
+        "trained. Each row is a ratio of two runs in this process, and what it should be at "
+        "least or at most. Rows with a draft need --model and --draft; tool/guessing trains "
+        "a pair.",
     .options_bytes = sizeof(bench_engine_options),
     .options = options,
     .run = run,

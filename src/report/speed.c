@@ -4,7 +4,7 @@
 #include "base/time.h"
 #include "infer/engine.h"
 
-enum { MOST_PROMPT = 2048 };
+enum { MOST_PROMPT = 8192 };
 
 status speed_submit(engine *e, int64_t vocabulary, int64_t prompt, int64_t drawn, uint64_t seed) {
     int32_t ids[MOST_PROMPT];

@@ -10,6 +10,7 @@ typedef struct bench_gain {
     double limit;
     bool at_most; /* the limit is an upper one */
     status (*measure)(bench_model *x, double *value);
+    bool needs_draft;
 } bench_gain;
 
 /* Closed by one without a name. */

@@ -10,6 +10,8 @@ typedef struct bench_model {
     context *cx;
     bench *b;
     model *m;
+    model *draft; /* that guesses for it; NULL: none */
+    bool trained; /* what it says means something: prompts are its own words */
     const char *preset;
     const num_format *format; /* of the matrices */
     engine *e;

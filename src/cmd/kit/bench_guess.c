@@ -1,0 +1,121 @@
+/* The pairs of runs (cmd/kit/bench_guess.h). */
+#include "cmd/kit/bench_guess.h"
+#include "base/rng.h"
+#include "base/sort.h"
+#include "base/time.h"
+#include "report/speed.h"
+
+enum { PROMPT = 64, DRAWN = 128, PAIRS = 3 };
+
+/* How sequences draw. */
+typedef struct way {
+    const char *speculate; /* who guesses */
+    int64_t sequences;
+    double temperature, repetition_penalty;
+} way;
+
+typedef struct collected {
+    int32_t *ids;
+    int64_t n;
+} collected;
+
+static void collect(void *user, const engine_event *event) {
+    collected *c = user;
+    if (event->id >= 0 && event->index >= 0 && c->n < PROMPT) c->ids[c->n++] = event->id;
+}
+
+/* Ids at random, or what a trained model says at temperature 1 behind one such id. */
+static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
+    rng r = rng_make(5, (uint64_t)k);
+    collected c = {.ids = ids};
+    for (int i = 0; i < PROMPT; i++)
+        ids[i] = (int32_t)rng_below(&r, (uint64_t)x->m->config.vocabulary);
+    if (!x->trained) return STATUS_OK;
+    engine_request q = {.prompt = ids,
+                        .n_prompt = 1,
+                        .most_tokens = PROMPT,
+                        .sampling = SAMPLING_PLAIN,
+                        .ignore_end = true,
+                        .tell = collect,
+                        .user = &c};
+    uint64_t id;
+    q.sampling.seed = (uint64_t)k;
+    TRY(engine_submit(x->e, &q, &id));
+    return speed_drain(x->e);
+}
+
+/* Tokens a second of sequences that draw DRAWN tokens. */
+static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rate) {
+    uint64_t id;
+    engine_model draft;
+    if (x->draft) draft = engine_model_of(x->draft, NULL);
+    TRY(bench_model_open_as(x, &(engine_options){.context = 512,
+                                                 .sequences = w->sequences,
+                                                 .kv_tokens = w->sequences * 512,
+                                                 .forgets_prefixes = true,
+                                                 .draft = x->draft ? &draft : NULL,
+                                                 .speculate = guesses ? w->speculate : NULL}));
+    engine_request all[16];
+    int32_t prompts[16][PROMPT];
+    for (int64_t k = 0; k < w->sequences; k++) {
+        TRY(make_prompt(x, k, prompts[k]));
+        all[k] = (engine_request){.prompt = prompts[k],
+                                  .n_prompt = PROMPT,
+                                  .most_tokens = DRAWN,
+                                  .sampling = SAMPLING_PLAIN,
+                                  .ignore_end = true};
+        all[k].sampling.seed = (uint64_t)k;
+        all[k].sampling.temperature = w->temperature;
+        all[k].sampling.repetition_penalty = w->repetition_penalty;
+    }
+    for (int64_t k = 0; k < w->sequences; k++) TRY(engine_submit(x->e, &all[k], &id));
+    TRY(engine_step(x->e)); /* the prompts */
+    double begin = time_seconds();
+    TRY(speed_drain(x->e));
+    *rate = (double)(w->sequences * DRAWN) / (time_seconds() - begin);
+    return STATUS_OK;
+}
+
+static status gain(bench_model *x, way w, double *value) {
+    double ratio[PAIRS], with, without;
+    for (int i = 0; i < PAIRS; i++) {
+        TRY(drawn_rate(x, &w, true, &with));
+        TRY(drawn_rate(x, &w, false, &without));
+        ratio[i] = with / without;
+    }
+    *value = sort_median(ratio, PAIRS);
+    return STATUS_OK;
+}
+
+static status quotes(bench_model *x, int64_t sequences, double *value) {
+    return gain(x, (way){"ngram", sequences, 0, 0.05}, value);
+}
+status bench_guess_quotes_1(bench_model *x, double *value) {
+    return quotes(x, 1, value);
+}
+status bench_guess_quotes_16(bench_model *x, double *value) {
+    return quotes(x, 16, value);
+}
+
+static status new_text(bench_model *x, int64_t sequences, double *value) {
+    return gain(x, (way){"ngram", sequences, 1, 1}, value);
+}
+status bench_guess_new_1(bench_model *x, double *value) {
+    return new_text(x, 1, value);
+}
+status bench_guess_new_16(bench_model *x, double *value) {
+    return new_text(x, 16, value);
+}
+
+static status by_draft(bench_model *x, int64_t sequences, double *value) {
+    return gain(x, (way){"draft", sequences, 0, 1}, value);
+}
+status bench_guess_draft_1(bench_model *x, double *value) {
+    return by_draft(x, 1, value);
+}
+status bench_guess_draft_4(bench_model *x, double *value) {
+    return by_draft(x, 4, value);
+}
+status bench_guess_draft_16(bench_model *x, double *value) {
+    return by_draft(x, 16, value);
+}
