@@ -268,7 +268,9 @@ static const char *const formats[][2] = {{"f32", "f32"},
                                          {"int8_g32", "uint4_g128"},
                                          {"bf16", "q4_0"},
                                          {"bf16", "q6_k"},
-                                         {"bf16", "nf4"}};
+                                         {"bf16", "nf4"},
+                                         {"bf16", "bf16_2of4"},
+                                         {"f32", "bf16_2of4"}};
 
 typedef void check(test *t, const kernel_def *k, const graph *g, shape s);
 

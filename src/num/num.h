@@ -23,6 +23,7 @@ typedef struct num_format {
     /* |unpack(pack(x)) - x| <= error * (largest magnitude in x's block) for finite x in range */
     double error;
     double largest; /* largest finite magnitude, 0: as large as its scale allows */
+    int32_t kept;   /* values of a block that may differ from 0; 0: all of them */
 
     /* `first` is a multiple of block_elems; `count` reaches to any element of the row. */
     void (*unpack)(const void *row, int64_t first, int64_t count, float *out);

@@ -186,7 +186,9 @@ static void count(const call *c, cost *out) {
     double outputs = (double)e.batch * (double)e.m * (double)e.n;
     double after = act_flops(p->act) + (c->in[MATMUL_BIAS].format != NULL) +
                    (c->in[MATMUL_RESIDUAL].format != NULL);
-    kit_cost(c, outputs * (2 * (double)e.k + after), out);
+    const num_format *f = c->in[MATMUL_B].format;
+    double kept = f->kept ? (double)f->kept / f->block_elems : 1;
+    kit_cost(c, outputs * (2 * (double)e.k * kept + after), out);
 }
 
 static status draw(sample *s) {

@@ -44,12 +44,13 @@ static bool takes_narrow(const node *n, int32_t i) {
     return n->op->n_in >= 0 && (n->op->narrow_in >> i & 1);
 }
 
-/* A dot over a format with shared scales is left to the kernels of that format. */
+/* A dot over a format with shared scales is left to the kernels of that format (sparse floats share none). */
 static bool is_dot(const graph *g, const node *n) {
     if (n->op->precision != PRECISION_DOT) return false;
-    for (int32_t i = 0; i < n->n_in; i++)
-        if (!value_absent(n->in[i]) && value_type(g, n->in[i])->format->kind == NUM_BLOCK)
-            return false;
+    for (int32_t i = 0; i < n->n_in; i++) {
+        const num_format *f = value_absent(n->in[i]) ? NULL : value_type(g, n->in[i])->format;
+        if (f && f->kind == NUM_BLOCK && !f->kept) return false;
+    }
     return true;
 }
 

@@ -57,15 +57,16 @@ static void dw(graph *g, const bench_case *c) {
     value dy = input(g, "dy", c->format, c->k, c->m), x = input(g, "x", c->format, c->k, c->n);
     output(g, build_matmul(g, dy, x, true, false, product_format(c)));
 }
-/* A few rows through many weights, one after the other, beyond any cache in all. */
+/* Rows of bf16; a few of them go through many weights, one after the other, beyond any cache in all. */
 static void rows(graph *g, const bench_case *c) {
-    value x = input(g, "x", c->format, c->m, c->k);
-    int64_t left = ((int64_t)1 << 30) * bench_beyond_caches((int64_t)1 << 30);
-    for (int64_t i = 0; left > 0; left -= 2 * c->n * c->k, i++) {
+    value x = input(g, "x", "bf16", c->m, c->k);
+    int64_t left = c->is_bytes ? ((int64_t)1 << 30) * bench_beyond_caches((int64_t)1 << 30) : 1;
+    for (int64_t i = 0; left > 0; i++) {
         char name[24];
         snprintf(name, sizeof name, "w%lld", (long long)i);
         value w = parameter(g, name, c->format, c->n, c->k);
-        output(g, build_matmul(g, x, w, false, true, num_find(c->format)));
+        output(g, build_matmul(g, x, w, false, true, num_find("bf16")));
+        left -= type_bound_bytes(g, value_type(g, w));
     }
 }
 
@@ -254,8 +255,11 @@ static status time_plan(bench *b, const bench_case *c, bench_result *out) {
         MATMUL_SIZES(format_, name_ ".forward", forward, roof_),                                   \
         MATMUL_SIZES(format_, name_ ".dx", dx, roof_),                                             \
         MATMUL_SIZES(format_, name_ ".dw", dw, roof_)
-#define ROWS(m_, name_)                                                                            \
-    { "matmul.bf16." name_, "bf16", m_, 8192, 4096, ROOF_READ, rows, .is_bytes = true }
+#define ROWS(f, m_, roof_, bytes_)                                                                 \
+    { "matmul." f ".m" #m_, f, m_, 8192, 4096, roof_, rows, .is_bytes = bytes_ }
+#define SIXTEEN(f)                                                                                 \
+    ROWS(f, 1, ROOF_READ, true), ROWS(f, 2, ROOF_READ, true), ROWS(f, 4, ROOF_READ, true),         \
+        ROWS(f, 8, ROOF_READ, true), ROWS(f, 64, ROOF_BF16, false), ROWS(f, 512, ROOF_BF16, false)
 #define QUANT_ROWS(f, m_, roof_, bytes_)                                                           \
     { "matmul." f ".m" #m_, f, m_, 8192, 2048, roof_, quantised, .is_bytes = bytes_ }
 #define QUANTISED(f)                                                                               \
@@ -278,10 +282,8 @@ const bench_case bench_cases[] = {
     MATMUL_SIZES("int8_row", "int8.forward", forward, ROOF_INT8),
     MATMUL_SIZES("int8_tensor", "int8.dx", dx, ROOF_INT8),
     MATMUL_SIZES("int8_tensor", "int8.dw", dw, ROOF_INT8),
-    ROWS(1, "m1"),
-    ROWS(2, "m2"),
-    ROWS(4, "m4"),
-    ROWS(8, "m8"),
+    SIXTEEN("bf16"),
+    SIXTEEN("bf16_2of4"),
     QUANTISED("q8_0"),
     QUANTISED("q4_0"),
     QUANTISED("q4_k"),
@@ -289,6 +291,7 @@ const bench_case bench_cases[] = {
     QUANTISED("int8_g128"),
     QUANTISED("int4_g128"),
     QUANTISED("uint4_g128"),
+    QUANTISED("int3_g128"),
     {"attention.fwd.d64", "bf16", 2048, 16, 64, ROOF_BF16, attention_forward},
     {"attention.fwd.d128", "bf16", 2048, 8, 128, ROOF_BF16, attention_forward},
     {"attention.fwdbwd.short", "bf16", 256, 48, 64, ROOF_BF16, attention_both},

@@ -95,6 +95,7 @@ status bench_model_open_as(bench_model *x, const engine_options *o) {
 /* ---- timing steps ---- */
 
 static roof_kind arithmetic_of(const num_format *f) {
+    if (f->kept) return ROOF_BF16;
     if (f->kind == NUM_BLOCK) return ROOF_INT8;
     return f->block_bytes == 2 ? ROOF_BF16 : ROOF_F32;
 }

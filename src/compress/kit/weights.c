@@ -34,6 +34,12 @@ static status list_weights(compress *c) {
     return STATUS_OK;
 }
 
+/* As stored; floats of which some are not kept are what every method takes as floats. */
+static const num_format *open_format(void *m, const char *name, int32_t rank) {
+    const num_format *f = model_stored_format(m, name, rank);
+    return f->kept ? num_find("bf16") : f;
+}
+
 status weights_open(compress *c, const char *path) {
     graph *g;
     TRY(model_open(c->cx, path, &c->parent));
@@ -41,7 +47,7 @@ status weights_open(compress *c, const char *path) {
     c->def = c->parent->def;
     c->store = states_new(c->cx);
     if (!c->store) return STATUS_NO_MEMORY;
-    TRY(weights_build(c, &c->config, model_stored_format, c->parent, &g));
+    TRY(weights_build(c, &c->config, open_format, c->parent, &g));
     status st = model_load(c->parent, c->store, g);
     graph_free(g);
     return st == STATUS_OK ? list_weights(c) : st;

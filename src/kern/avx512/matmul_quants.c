@@ -5,11 +5,18 @@
 
 #define FEW(ID, ROWS)                                                                              \
     QUANTS_TILE(ID##_few##ROWS, &ID, false, quants_affine(ID.scale), ROWS, 1, true)
-#define DEFINE(FORMAT, ID, READY, ...)                                                             \
+#define DEFINE_SELDOM(FORMAT, ID, READY, ...)                                                      \
     static const quants_scheme ID = {__VA_ARGS__};                                                 \
-    FEW(ID, 1)                                                                                     \
-    FEW(ID, 2)                                                                                     \
-    FEW(ID, 3) FEW(ID, 4) FEW(ID, 5) FEW(ID, 6) FEW(ID, 7) FEW(ID, 8) QUANTS_UNPACK(ID, false)
+    FEW(ID, 1) FEW(ID, 2) QUANTS_UNPACK(ID, false)
+#define DEFINE(FORMAT, ID, READY, ...)                                                             \
+    DEFINE_SELDOM(FORMAT, ID, READY, __VA_ARGS__)                                                  \
+    FEW(ID, 3) FEW(ID, 4) FEW(ID, 5) FEW(ID, 6) FEW(ID, 7) FEW(ID, 8)
+#define ENTRY_SELDOM(FORMAT, ID, READY, ...)                                                       \
+    {.format = FORMAT,                                                                             \
+     .scheme = {__VA_ARGS__},                                                                      \
+     .few = {ID##_few1, ID##_few2},                                                                \
+     .many = QUANTS_MANYS(READY),                                                                  \
+     .unpack = ID##_unpack},
 #define ENTRY(FORMAT, ID, READY, ...)                                                              \
     {.format = FORMAT,                                                                             \
      .scheme = {__VA_ARGS__},                                                                      \
@@ -20,7 +27,8 @@
 
 QUANTS_READY_TILES(8)
 QUANTS_EVERY(DEFINE)
-const quants_family quants_int8[] = {QUANTS_EVERY(ENTRY){0}};
+QUANTS_SELDOM(DEFINE_SELDOM)
+const quants_family quants_int8[] = {QUANTS_EVERY(ENTRY) QUANTS_SELDOM(ENTRY_SELDOM){0}};
 
 static bool supports(const kernel_query *q, reason *why) {
     return quants_supports(q, false, why);

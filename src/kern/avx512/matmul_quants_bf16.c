@@ -6,10 +6,18 @@
 
 #define EVERY(X) QUANTS_EVERY(X) X("nf4", nf4, plain32, 4, 0, 2, 32, QUANTS_F32, QUANTS_NF4)
 #define FEW(ID, ROWS) QUANTS_TILE(ID##_few##ROWS, &ID, true, quants_affine(ID.scale), ROWS, 1, true)
-#define DEFINE(FORMAT, ID, READY, ...)                                                             \
+#define DEFINE_SELDOM(FORMAT, ID, READY, ...)                                                      \
     static const quants_scheme ID = {__VA_ARGS__};                                                 \
-    FEW(ID, 1)                                                                                     \
-    FEW(ID, 2) FEW(ID, 3) FEW(ID, 4) QUANTS_UNPACK(ID, true)
+    FEW(ID, 1) FEW(ID, 2) QUANTS_UNPACK(ID, true)
+#define DEFINE(FORMAT, ID, READY, ...)                                                             \
+    DEFINE_SELDOM(FORMAT, ID, READY, __VA_ARGS__)                                                  \
+    FEW(ID, 3) FEW(ID, 4)
+#define ENTRY_SELDOM(FORMAT, ID, READY, ...)                                                       \
+    {.format = FORMAT,                                                                             \
+     .scheme = {__VA_ARGS__},                                                                      \
+     .few = {ID##_few1, ID##_few2},                                                                \
+     .many = QUANTS_MANYS(READY),                                                                  \
+     .unpack = ID##_unpack},
 #define ENTRY(FORMAT, ID, READY, ...)                                                              \
     {.format = FORMAT,                                                                             \
      .scheme = {__VA_ARGS__},                                                                      \
@@ -19,7 +27,8 @@
 
 QUANTS_READY_TILES(16)
 EVERY(DEFINE)
-const quants_family quants_bf16[] = {EVERY(ENTRY){0}};
+QUANTS_SELDOM(DEFINE_SELDOM)
+const quants_family quants_bf16[] = {EVERY(ENTRY) QUANTS_SELDOM(ENTRY_SELDOM){0}};
 
 static bool is_exact(const kernel_query *q) {
     return !strcmp(q->in[MATMUL_A]->format->name, "bf16") &&

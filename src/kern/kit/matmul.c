@@ -352,25 +352,22 @@ static const char *block_of_b(const walk *w, int64_t panel, int64_t g, int64_t g
     return out;
 }
 
-/* What is the same for all panels of a unit. */
-static matmul_epilogue epilogue_of(const walk *w) {
-    const matmul_plan *x = w->x;
-    const call *c = w->c;
+matmul_epilogue matmul_epilogue_at(const call *c, int64_t n, int64_t row, int64_t column) {
     const tensor *bias = c->n_in > MATMUL_BIAS ? &c->in[MATMUL_BIAS] : NULL;
     const tensor *rest = c->n_in > MATMUL_RESIDUAL ? &c->in[MATMUL_RESIDUAL] : NULL;
-    matmul_epilogue e = {
-        .out_bf16 = is(c->out[0].format, "bf16"), .act = x->p->act, .stride = x->n};
+    matmul_epilogue e = {.out_bf16 = c->out[0].format->block_bytes == 2,
+                         .act = ((const matmul_params *)c->params)->act,
+                         .stride = n};
+    int64_t at = row * n + column;
+    e.out = (char *)c->out[0].data + at * (e.out_bf16 ? 2 : 4);
     if (bias && bias->data) {
-        e.bias_bf16 = is(bias->format, "bf16");
-        e.bias = bias->data;
+        e.bias_bf16 = bias->format->block_bytes == 2;
+        e.bias = (const char *)bias->data + column * (e.bias_bf16 ? 2 : 4);
     }
     if (rest && rest->data) {
-        e.rest_bf16 = is(rest->format, "bf16");
-        e.rest = rest->data;
+        e.rest_bf16 = rest->format->block_bytes == 2;
+        e.rest = (const char *)rest->data + at * (e.rest_bf16 ? 2 : 4);
     }
-    e.out = c->out[0].data;
-    if (x->f->kind == MATMUL_INT8)
-        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x));
     return e;
 }
 
@@ -478,7 +475,10 @@ static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *sc
         w.acc_row = PANEL;
         w.acc_panel = w.rows * PANEL;
     }
-    matmul_epilogue e = epilogue_of(&w);
+    /* What is the same for all panels of a unit. */
+    matmul_epilogue e = matmul_epilogue_at(c, x->n, 0, 0);
+    if (x->f->kind == MATMUL_INT8)
+        e.row = (const matmul_row *)((const char *)c->scratch + rows_at(x));
     for (int64_t g = 0; g < x->groups; g += x->part)
         for (int64_t p = 0; p < w.panels; p++)
             walk_block(&w, &e, p, g, MIN_OF(x->part, x->groups - g));

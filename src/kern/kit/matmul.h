@@ -119,6 +119,8 @@ typedef void matmul_finisher(const matmul_epilogue *e, const float *acc, int64_t
 matmul_groups_packer matmul_pack_groups, matmul_pack_groups_avx2, matmul_pack_groups_avx512;
 matmul_rows_packer matmul_pack_rows, matmul_pack_rows_avx2, matmul_pack_rows_avx512;
 matmul_finisher matmul_finish, matmul_finish_avx2, matmul_finish_avx512;
+/* The epilogue of a call from that element of its output [.., n] on, without what is particular to int8. */
+matmul_epilogue matmul_epilogue_at(const call *c, int64_t n, int64_t row, int64_t column);
 /* The head of an int8 panel. */
 void matmul_pack_head(const matmul_view *v, int64_t panel, char *out);
 

@@ -271,25 +271,6 @@ static void run_many(const walk *w) {
             run_part(w, p, u, MIN_OF(u + x->part, x->units));
 }
 
-static matmul_epilogue epilogue_of(const call *c, int64_t n, int64_t row, int64_t column) {
-    const tensor *bias = c->n_in > MATMUL_BIAS ? &c->in[MATMUL_BIAS] : NULL;
-    const tensor *rest = c->n_in > MATMUL_RESIDUAL ? &c->in[MATMUL_RESIDUAL] : NULL;
-    matmul_epilogue e = {.out_bf16 = c->out[0].format->block_bytes == 2,
-                         .act = ((const matmul_params *)c->params)->act,
-                         .stride = n};
-    int64_t at = row * n + column;
-    e.out = (char *)c->out[0].data + at * (e.out_bf16 ? 2 : 4);
-    if (bias && bias->data) {
-        e.bias_bf16 = bias->format->block_bytes == 2;
-        e.bias = (const char *)bias->data + column * (e.bias_bf16 ? 2 : 4);
-    }
-    if (rest && rest->data) {
-        e.rest_bf16 = rest->format->block_bytes == 2;
-        e.rest = (const char *)rest->data + at * (e.rest_bf16 ? 2 : 4);
-    }
-    return e;
-}
-
 void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
     quants_plan x = plan_of(c);
     const char *a = c->scratch;
@@ -304,11 +285,11 @@ void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
                   .ready = (char *)scratch + sums_bytes(),
                   .rows = MIN_OF(x.block, x.m - row),
                   .panels = MIN_OF(CHUNK, x.panels - panel)};
-        if (x.m <= (x.bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW))
+        if (x.m <= (x.bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW) && x.f->few[x.m - 1])
             run_few(&w);
         else
             run_many(&w);
-        matmul_epilogue e = epilogue_of(c, x.n, row, panel * QUANTS_LANES);
+        matmul_epilogue e = matmul_epilogue_at(c, x.n, row, panel * QUANTS_LANES);
         matmul_finish(&e, w.sums, w.rows, MIN_OF(x.n - panel * QUANTS_LANES, PANEL));
     }
 }

@@ -77,7 +77,7 @@ typedef void quants_run_tile(const quants_tile *t);
 typedef struct quants_family {
     const char *format; /* of b */
     quants_scheme scheme;
-    quants_run_tile *few[QUANTS_FEW];                 /* by rows - 1; one panel */
+    quants_run_tile *few[QUANTS_FEW]; /* by rows - 1; one panel; NULL: many does that */
     quants_run_tile *many[QUANTS_STRIP][QUANTS_PAIR]; /* by rows - 1, panels - 1; unpacked */
     /* `units` from unit `from` on, to QUANTS_READY */
     void (*unpack)(const char *panel, int64_t from, int64_t units, char *out);

@@ -4,6 +4,19 @@
 
 #include "kern/kit/quants_avx512.h"
 
+/* Integer groups and rows of B bits (num/family/ints.c); symmetric rows of 8 bits are the format of another kernel. */
+#define QUANTS_GROUPS(X, B, ZERO)                                                                  \
+    X("int" #B "_g32", int##B##_g32, plain32, B, ZERO, 1, 32, QUANTS_F32)                          \
+    X("int" #B "_g64", int##B##_g64, plain32, B, ZERO, 2, 32, QUANTS_F32)                          \
+    X("int" #B "_g128", int##B##_g128, plain32, B, ZERO, 4, 32, QUANTS_F32)                        \
+    X("uint" #B "_g32", uint##B##_g32, affine32, B, 0, 1, 32, QUANTS_F32_ZERO)                     \
+    X("uint" #B "_g64", uint##B##_g64, affine32, B, 0, 2, 32, QUANTS_F32_ZERO)                     \
+    X("uint" #B "_g128", uint##B##_g128, affine32, B, 0, 4, 32, QUANTS_F32_ZERO)                   \
+    X("uint" #B "_row", uint##B##_row, affine32, B, 0, 1, 32, QUANTS_ROW_ZERO)
+#define QUANTS_INTS(X, B, ZERO)                                                                    \
+    QUANTS_GROUPS(X, B, ZERO)                                                                      \
+    X("int" #B "_row", int##B##_row, plain32, B, ZERO, 1, 32, QUANTS_ROW)
+
 /* X(format, id, ready, bits, zero, blocks, sub, scale, book); `ready` names the tiles for what is unpacked. NF4 is
  * left to the kinds that can take it. */
 #define QUANTS_EVERY(X)                                                                            \
@@ -20,21 +33,11 @@
     X("iq4_nl", iq4_nl, plain32, 4, 128, 2, 32, QUANTS_F16, QUANTS_IQ4)                            \
     X("iq4_xs", iq4_xs, plain32, 4, 128, 8, 32, QUANTS_K6, QUANTS_IQ4)                             \
     X("mxfp4", mxfp4, plain32, 4, 12, 1, 32, QUANTS_F32, QUANTS_MXFP4)                             \
-    X("int4_g32", int4_g32, plain32, 4, 8, 1, 32, QUANTS_F32)                                      \
-    X("int4_g64", int4_g64, plain32, 4, 8, 2, 32, QUANTS_F32)                                      \
-    X("int4_g128", int4_g128, plain32, 4, 8, 4, 32, QUANTS_F32)                                    \
-    X("int4_row", int4_row, plain32, 4, 8, 1, 32, QUANTS_ROW)                                      \
-    X("int8_g32", int8_g32, plain32, 8, 128, 1, 32, QUANTS_F32)                                    \
-    X("int8_g64", int8_g64, plain32, 8, 128, 2, 32, QUANTS_F32)                                    \
-    X("int8_g128", int8_g128, plain32, 8, 128, 4, 32, QUANTS_F32)                                  \
-    X("uint4_g32", uint4_g32, affine32, 4, 0, 1, 32, QUANTS_F32_ZERO)                              \
-    X("uint4_g64", uint4_g64, affine32, 4, 0, 2, 32, QUANTS_F32_ZERO)                              \
-    X("uint4_g128", uint4_g128, affine32, 4, 0, 4, 32, QUANTS_F32_ZERO)                            \
-    X("uint4_row", uint4_row, affine32, 4, 0, 1, 32, QUANTS_ROW_ZERO)                              \
-    X("uint8_g32", uint8_g32, affine32, 8, 0, 1, 32, QUANTS_F32_ZERO)                              \
-    X("uint8_g64", uint8_g64, affine32, 8, 0, 2, 32, QUANTS_F32_ZERO)                              \
-    X("uint8_g128", uint8_g128, affine32, 8, 0, 4, 32, QUANTS_F32_ZERO)                            \
-    X("uint8_row", uint8_row, affine32, 8, 0, 1, 32, QUANTS_ROW_ZERO)
+    QUANTS_INTS(X, 4, 8) QUANTS_GROUPS(X, 8, 128)
+/* Those that are met seldom: more than two rows run against what is unpacked. */
+#define QUANTS_SELDOM(X)                                                                           \
+    QUANTS_INTS(X, 2, 2)                                                                           \
+    QUANTS_INTS(X, 3, 4) QUANTS_INTS(X, 5, 16) QUANTS_INTS(X, 6, 32) QUANTS_INTS(X, 7, 64)
 
 #define QUANTS_TILE(NAME, SCHEME, BF16, AFFINE, ROWS, PANELS, STREAM)                              \
     static void NAME(const quants_tile *t) {                                                       \
