@@ -24,7 +24,17 @@ typedef struct lab {
 } lab;
 
 /* ---- the sampled graph in other formats ---- */
-enum { MIX_F32, MIX_BF16, MIX_F16, MIX_FLOATS, MIX_INT8, MIX_NARROW, MIX_BLOCKS, MIXES };
+enum {
+    MIX_F32,
+    MIX_BF16,
+    MIX_F16,
+    MIX_FLOATS,
+    MIX_INT8,
+    MIX_NARROW,
+    MIX_BLOCKS,
+    MIX_SPARSE,
+    MIXES
+};
 
 /* Of the leaf that is operand `of` of the node under test (negative: of none). */
 static const num_format *pick_format(sample *s, int mix, int of) {
@@ -37,6 +47,7 @@ static const num_format *pick_format(sample *s, int mix, int of) {
     if (mix == MIX_INT8) return num_find("int8_row");
     if (mix == MIX_NARROW || !narrow) return num_find(names[mix == MIX_NARROW ? narrow : mix % 3]);
     if (mix < MIX_BLOCKS) return num_find(names[mix]);
+    if (mix == MIX_SPARSE) return num_find(of ? "bf16_2of4" : beside[sample_int(s, 1, 2)]);
     if (of == 0 && !table) return num_find(beside[sample_int(s, 0, 2)]);
     int32_t n = 0, at;
     while (registry_format[n]) n++;

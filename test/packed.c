@@ -39,6 +39,10 @@ static const struct {
      "uint4_g32"},
     {"ct4", CT("4", "true", ", \"group_size\": 32, \"strategy\": \"group\""), "int4_g32"},
     {"ct4_zero", CT("4", "false", ", \"group_size\": 32, \"strategy\": \"group\""), "uint4_g32"},
+    {"sparse24",
+     "{\"quant_method\": \"compressed-tensors\", \"format\": \"dense\", \"config_groups\": {}, "
+     "\"sparsity_config\": {\"format\": \"sparse-24-bitmask\", \"targets\": [\"Linear\"]}}",
+     "bf16_2of4"},
     {"ct8_channel", CT("8", "true", ", \"strategy\": \"channel\""), "uint8_row"},
 };
 

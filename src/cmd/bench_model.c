@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/kit/bench_model.h"
+#include "cmd/kit/run.h"
 #include "exec/trace.h"
 #include "report/speed.h"
 #include <regex.h>
@@ -11,6 +12,7 @@
 typedef struct bench_model_options {
     const char *preset, *format, *filter;
     int64_t threads, tokens;
+    int act;
     bool profile, json;
 } bench_model_options;
 
@@ -19,6 +21,9 @@ static const option_def options[] = {
            .help = "the shapes, by name: llama-110m, llama-3.2-1b, gpt2-124m and others"),
     OPTION(bench_model_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
            .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 or another"),
+    OPTION(bench_model_options, act, OPTION_CHOICE, .choices = run_acts,
+           .help =
+               "what meets quantised weights, as `hone run` has it; int8_row: both sides in int8"),
     OPTION(bench_model_options, tokens, OPTION_INT, .initial = "128", RANGE(64, 256),
            .help = "tokens that each sequence decodes"),
     OPTION(bench_model_options, filter, OPTION_STRING, .value = "RE",
@@ -84,6 +89,7 @@ static status run_on(measuring *k, bench *b) {
                          .b = b,
                          .preset = o->preset,
                          .format = num_find(o->format),
+                         .act = run_acts[o->act],
                          .profile = o->profile};
     if (!k->x.format || k->x.format->kind == NUM_INDEX)
         FAIL(k->call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",

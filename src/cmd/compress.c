@@ -37,7 +37,8 @@ static const option_def options[] = {
     OPTION(compress_verb, calib_length, OPTION_INT, .initial = "512", RANGE(2, 1048576),
            .help = "tokens of each, at most the model's positions"),
     OPTION(compress_verb, container, OPTION_CHOICE, .choices = containers,
-           .help = "how a folder holds codes; values: as the floats that they stand for"),
+           .help = "how a folder holds codes, or what prune(2:4) left; values: as the floats "
+                   "that they stand for"),
     OPTION(compress_verb, rerun, OPTION_STRING, .value = "MODEL",
            .help = "make that model again, by its lineage; MODEL, if given, is its parent"),
     OPTION(compress_verb, seed, OPTION_INT, .initial = "0", RANGE(0, 1e18),
@@ -67,6 +68,7 @@ static status print(const verb_call *call, const compress_result *r) {
         fprintf(call->out, "%s: %.1f MB, %.3f bits a weight; %.3g FLOPs, %.1f s, %.0f MB at most\n",
                 o->out, (double)r->bytes / 1e6, r->bits_per_weight, r->flops, r->seconds,
                 (double)r->peak_bytes / 1e6);
+        if (*r->note) fprintf(call->out, "%s\n", r->note);
         return STATUS_OK;
     }
     json_writer w = json_writer_to_file(call->cx, call->out, 0);
@@ -79,6 +81,7 @@ static status print(const verb_call *call, const compress_result *r) {
     json_write_number_field(&w, "cost_flops", r->flops);
     json_write_number_field(&w, "cost_seconds", r->seconds);
     json_write_integer_field(&w, "peak_bytes", r->peak_bytes);
+    if (*r->note) json_write_string_field(&w, "note", r->note);
     json_write_object_end(&w);
     return json_writer_finish(&w);
 }

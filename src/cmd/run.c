@@ -5,7 +5,7 @@
 enum { BATCH_SEQUENCES = 32 };
 
 const char *const run_kv_formats[] = {"bf16", "f16", "f32", "int8_row", NULL};
-const char *const run_acts[] = {"auto", "bf16", "int8", NULL};
+const char *const run_acts[] = {"auto", "bf16", "int8", "int8_row", NULL};
 
 static const option_def options[] = {
     OPTION(run_options, prompt, OPTION_STRING, .letter = 'p', .value = "TEXT",
@@ -57,7 +57,7 @@ static const option_def options[] = {
            .help = "tokens of a sequence at most, 0 for what the model can, up to 8192"),
     OPTION(run_options, act, OPTION_CHOICE, .choices = run_acts,
            .help = "what meets quantised weights: bf16, or int8 in blocks of 32 as llama.cpp has "
-                   "it; auto is int8"),
+                   "it; auto is int8. int8_row: both sides of all layers' products in int8"),
     OPTION(run_options, kv_format, OPTION_CHOICE, .choices = run_kv_formats,
            .help = "how keys and values are kept"),
     OPTION(run_options, step, OPTION_INT, .initial = "0", RANGE(0, 1 << 16),

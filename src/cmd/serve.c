@@ -43,7 +43,8 @@ static const option_def options[] = {
     OPTION(serve_options, kv_format, OPTION_CHOICE, .choices = run_kv_formats,
            .help = "format of keys and values"),
     OPTION(serve_options, act, OPTION_CHOICE, .choices = run_acts,
-           .help = "what meets quantised weights: bf16, or int8 in blocks of 32; auto is int8"),
+           .help = "what meets quantised weights: bf16, or int8 in blocks of 32; auto is int8. "
+                   "int8_row: both sides of all layers' products in int8"),
     OPTION(serve_options, page, OPTION_INT, .initial = "16", RANGE(1, 1024),
            .help = "tokens in a page of the cache"),
     OPTION(serve_options, prefix_cache, OPTION_BOOL, .initial = "true",

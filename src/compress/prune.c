@@ -41,6 +41,7 @@ static status check(compress *c, const void *options_) {
         if (c->products[i].k % p.of)
             FAIL(c->cx, STATUS_UNSUPPORTED, "rows of '%s' have %lld values, no groups of %lld",
                  c->products[i].w->name, (long long)c->products[i].k, (long long)p.of);
+    if (p.keep == 2 && p.of == 4) c->facts |= COMPRESS_TWO_FOUR;
     if (o->by != BY_MAGNITUDE && !c->text.ids)
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "%s looks at activations: give a text by --calib",
              choices[o->by]);

@@ -44,6 +44,7 @@ status likelihood_open(context *cx, const char *path, const char *tokenizer_path
                                .sequences = out->most_sequences,
                                .precision = o->precision,
                                .act_int8 = !o->act_bf16,
+                               .w8a8 = o->w8a8,
                                .keeps_logits = o->keeps_logits};
         st = score_new(cx, &m, &bounds, out->store, out->workers, &out->s);
     }

@@ -11,6 +11,7 @@ typedef struct likelihood_options {
     int64_t rows;                /* ids scored at once; 0: 2048 or the context */
     const num_format *precision; /* of products; NULL: f32 */
     bool act_bf16; /* quantised weights meet activations as they are, not rounded to int8 */
+    const num_format *w8a8; /* what both sides of products are rounded to (rewrite/w8a8.c); NULL */
     bool keeps_logits;
     int threads;
 } likelihood_options;

@@ -125,6 +125,10 @@ int64_t tensor_bytes(const tensor *t) {
 
 void tensor_set(const tensor *t, const double *numbers) {
     tensor_rows rows = tensor_rows_of(t);
+    if (t->format->pack_tensor_f64) {
+        t->format->pack_tensor_f64(numbers, rows.count, rows.elems, t->data);
+        return;
+    }
     for (int64_t r = 0; r < rows.count; r++)
         num_pack_f64(t->format, numbers + r * rows.elems, rows.elems,
                      (char *)t->data + r * rows.bytes);

@@ -53,9 +53,10 @@ typedef struct engine_options {
     const char *policy;    /* first_come */
     double
         step_seconds; /* while others decode, prompts are cut so that a step takes this; 0: no matter */
-    const char *act;       /* what meets quantised weights: bf16, or int8 (the default) */
-    bool forgets_prefixes; /* pages are not kept for requests that begin alike */
-    const char *speculate; /* who guesses ahead (infer/speculate.h); NULL: nobody */
+    /* What meets quantised weights: bf16, or int8 (the default); int8_row: both sides of layers in int8 */
+    const char *act;
+    bool forgets_prefixes;            /* pages are not kept for requests that begin alike */
+    const char *speculate;            /* who guesses ahead (infer/speculate.h); NULL: nobody */
     const struct engine_model *draft; /* for those that need one; must outlive the engine */
     int64_t guesses;                  /* at once, for a sequence; what suits the guesser */
     bool guesses_always;              /* whether it pays or not */

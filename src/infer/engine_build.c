@@ -199,6 +199,13 @@ status engine_build(engine *e) {
     TRY(plain_graph(&e->model, o, e->g));
     if (!o->dry_run) TRY(e->model.fill(e->model.user, e->store, e->g));
     if (bears_16_bits(e->g, o)) TRY(rewrite_by_name("precision", NULL, &facts, &e->g));
+    static const char *const acts[] = {"auto", "bf16", "int8", "int8_row"};
+    bool known = !o->act;
+    for (int64_t i = 0; i < COUNT_OF(acts) && !known; i++) known = !strcmp(o->act, acts[i]);
+    if (!known)
+        FAIL(e->cx, STATUS_BAD_ARGUMENT, "activations as '%s': must be bf16, int8 or int8_row",
+             o->act);
+    if (o->act && !strcmp(o->act, "int8_row")) TRY(rewrite_by_name("w8a8", NULL, &facts, &e->g));
     if (!o->act || strcmp(o->act, "bf16")) TRY(rewrite_by_name("act_int8", NULL, &facts, &e->g));
     TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));

@@ -8,6 +8,12 @@ static void pack_tensor(const float *in, int64_t rows, int64_t count, void *out)
         int8_row_pack_scaled(in + r * count, count, scale, (char *)out + r * (4 + count));
 }
 
+static void pack_tensor_f64(const double *in, int64_t rows, int64_t count, void *out) {
+    float scale = int8_scale(int8_amax_f64(in, rows * count));
+    for (int64_t r = 0; r < rows; r++)
+        int8_row_pack_f64_scaled(in + r * count, count, scale, (char *)out + r * (4 + count));
+}
+
 const num_format format_int8_tensor = {
     .name = "int8_tensor",
     .kind = NUM_BLOCK,
@@ -19,4 +25,5 @@ const num_format format_int8_tensor = {
     .pack = int8_row_pack,
     .pack_f64 = int8_row_pack_f64,
     .pack_tensor = pack_tensor,
+    .pack_tensor_f64 = pack_tensor_f64,
 };

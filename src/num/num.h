@@ -39,6 +39,7 @@ typedef struct num_format {
     void (*pack_index)(const int64_t *in, int64_t count, void *row);
     /* Packs many rows that share one scale (a scale per tensor); NULL: rows are independent. */
     void (*pack_tensor)(const float *in, int64_t rows, int64_t count, void *out);
+    void (*pack_tensor_f64)(const double *in, int64_t rows, int64_t count, void *out);
 } num_format;
 
 /* One format a file, and tables of formats that differ in numbers only, each closed by {0}. */

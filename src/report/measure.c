@@ -123,7 +123,8 @@ status report_measure(arena *mem, const report_options *o, const char *name, rep
     measure_size(&m->file, out);
     status st = STATUS_OK;
     speed_figures s = {.prefill_rate = NAN, .decode_rate = NAN};
-    if (!o->skips_speed) st = speed_measure(m, o->how.act_bf16, o->how.threads, &s);
+    const char *act = o->how.w8a8 ? o->how.w8a8->name : o->how.act_bf16 ? "bf16" : "int8";
+    if (!o->skips_speed) st = speed_measure(m, act, o->how.threads, &s);
     out->prefill_rate = s.prefill_rate, out->decode_rate = s.decode_rate;
     out->resident_bytes = s.resident_bytes, out->peak_bytes = s.peak_bytes;
     model_close(m);

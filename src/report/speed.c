@@ -75,12 +75,10 @@ static status time_engine(engine *e, int64_t vocabulary, speed_figures *out) {
     return STATUS_OK;
 }
 
-status speed_measure(model *m, bool act_bf16, int threads, speed_figures *out) {
+status speed_measure(model *m, const char *act, int threads, speed_figures *out) {
     enum { CONTEXT = 1024 };
     int64_t positions = m->config.positions > 0 ? m->config.positions : CONTEXT;
-    engine_options how = {.context = MIN_OF(positions, CONTEXT),
-                          .act = act_bf16 ? "bf16" : "int8",
-                          .threads = threads};
+    engine_options how = {.context = MIN_OF(positions, CONTEXT), .act = act, .threads = threads};
     engine_model what = engine_model_of(m, NULL);
     engine *e;
     int64_t before = footprint_bytes();

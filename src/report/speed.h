@@ -38,6 +38,6 @@ typedef struct speed_figures {
     int64_t resident_bytes, peak_bytes; /* ready to answer; at most, until it has answered */
 } speed_figures;
 /* Opens an engine for a model and closes it: prompts of up to 512 tokens, and a sequence that decodes. */
-status speed_measure(model *m, bool act_bf16, int threads, speed_figures *out) MUST_USE;
+status speed_measure(model *m, const char *act, int threads, speed_figures *out) MUST_USE;
 
 #endif

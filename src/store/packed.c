@@ -109,6 +109,24 @@ static void mxfp4_rows(const struct packed_layer *l, int64_t from, int64_t to, u
     }
 }
 
+enum { SPARSE_BLOCK = 32, SPARSE_BYTES = 36, SPARSE_FOURS = 0x1668 /* bit m: m has two bits */ };
+
+/* A block of bf16_2of4 is its mask and its values. */
+static status sparse24_rows(context *cx, const struct packed_layer *l, int64_t from, int64_t to,
+                            uint8_t *out) {
+    int64_t blocks = l->k / SPARSE_BLOCK;
+    for (int64_t b = from * blocks; b < to * blocks; b++, out += SPARSE_BYTES) {
+        const uint8_t *mask = (const uint8_t *)l->scales->data + 4 * b;
+        for (int i = 0; i < 8; i++)
+            if (!(SPARSE_FOURS >> (mask[i / 2] >> 4 * (i % 2) & 15) & 1))
+                FAIL(cx, STATUS_BAD_DATA, "'%s': row %lld does not keep two of every four",
+                     l->scales->name, (long long)(b / blocks));
+        memcpy(out, mask, 4);
+        memcpy(out + 4, (const char *)l->codes->data + b * SPARSE_BLOCK, SPARSE_BLOCK);
+    }
+    return STATUS_OK;
+}
+
 /* ROWS rows of codes, then the scales and zeros of one row's groups. */
 static status packed_rows(context *cx, const struct packed_layer *l, int64_t from, int64_t to,
                           char *out) {
@@ -139,6 +157,8 @@ status modelfile_rows(const modelfile *m, const modelfile_tensor *t, int64_t fro
         mxfp4_rows(t->packed, from, to, out);
         return STATUS_OK;
     }
+    if (t->packed && t->packed->recipe.method == PACKED_SPARSE24)
+        return sparse24_rows(m->cx, t->packed, from, to, out);
     if (t->packed) return packed_rows(m->cx, t->packed, from, to, out);
     int64_t bytes = num_row_bytes(t->format, t->n_dims ? t->shape[t->n_dims - 1] : 1);
     memcpy(out, (const char *)t->data + from * bytes, (size_t)((to - from) * bytes));
@@ -270,6 +290,7 @@ static const char *base_of(joining *w, const modelfile_tensor *t) {
     packed_method method = w->recipe->method;
     const char *suffix = method == PACKED_COMPRESSED ? ".weight_packed"
                          : method == PACKED_MXFP4    ? "_blocks"
+                         : method == PACKED_SPARSE24 ? ".compressed"
                                                      : ".qweight";
     size_t length = strlen(t->name), tail = strlen(suffix);
     if (length <= tail || length > NAME_ROOM - 32 || strcmp(t->name + length - tail, suffix) != 0)
@@ -305,6 +326,26 @@ static status join_mxfp4(joining *w, struct packed_layer *l, const char *base,
     return STATUS_OK;
 }
 
+static status join_sparse24(joining *w, struct packed_layer *l, const char *base) {
+    const modelfile_tensor *c = l->codes, *s = l->scales = take(w, base, "bitmask");
+    if (!s) FAIL(w->m->cx, STATUS_BAD_DATA, "'%s.bitmask' is missing", base);
+    if (strcmp(c->format_name, "bf16") != 0 || c->n_dims != 2)
+        FAIL(w->m->cx, STATUS_UNSUPPORTED, "'%s' is %s; kept values are read as bf16 [n, k/2]",
+             c->name, c->format_name);
+    l->n = c->shape[0];
+    l->k = 2 * c->shape[1];
+    if (l->k % SPARSE_BLOCK)
+        FAIL(w->m->cx, STATUS_UNSUPPORTED,
+             "rows of '%s' stand for %lld values, not a multiple of %d", c->name, (long long)l->k,
+             SPARSE_BLOCK);
+    if (strcmp(s->format_name, "u8") != 0 || s->n_dims != 2 || s->shape[0] != l->n ||
+        s->shape[1] != l->k / 8)
+        FAIL(w->m->cx, STATUS_BAD_DATA, "'%s' must be u8 [%lld, %lld]", s->name, (long long)l->n,
+             (long long)(l->k / 8));
+    l->format = num_find("bf16_2of4");
+    return need_shape(w, l, take(w, base, "shape"));
+}
+
 static status join_one(joining *w, const char *base, const modelfile_tensor *codes,
                        modelfile_tensor *out) {
     arena *memory = &w->m->memory;
@@ -314,10 +355,11 @@ static status join_one(joining *w, const char *base, const modelfile_tensor *cod
     *l = (struct packed_layer){.recipe = *w->recipe, .codes = codes};
     w->used[codes - w->m->tensors] = true;
     if (l->recipe.method == PACKED_MXFP4) return join_mxfp4(w, l, base, out);
-    TRY(find_parts(w, l, base));
+    bool sparse = l->recipe.method == PACKED_SPARSE24;
+    TRY(sparse ? join_sparse24(w, l, base) : find_parts(w, l, base));
     if (modelfile_find(w->m, name))
         FAIL(w->m->cx, STATUS_BAD_DATA, "'%s' is there beside its codes", name);
-    set_format(l);
+    if (!sparse) set_format(l);
     *out = (modelfile_tensor){.name = name,
                               .format_name = l->format->name,
                               .format = l->format,

@@ -13,6 +13,10 @@
  *     weight_scale  [n, groups], weight_shape i64 [2]
  *     weight_zero_point i32 [n bits/32, groups] along n, where the recipe is not symmetric; weight_g_idx as above
  *
+ *   compressed-tensors, sparse-24-bitmask: floats of which two of every four are kept
+ *     compressed bf16 [n, k/2]  those that are kept, in order
+ *     bitmask u8 [n, k/8], shape i64 [2, 1]  bit i of a row: value i is kept; joined as bf16_2of4
+ *
  *   mxfp4 (gpt-oss's experts): NAME [e, n, k] instead of NAME.weight
  *     NAME_blocks u8 [e, n, k/32, 16]  byte i of a block has code 2i below and 2i + 1 above
  *     NAME_scales u8 [e, n, k/32]      exponents; the joined tensor is in the format mxfp4
@@ -32,6 +36,7 @@ typedef enum packed_method {
     PACKED_AWQ,
     PACKED_COMPRESSED,
     PACKED_MXFP4,
+    PACKED_SPARSE24,
 } packed_method;
 
 /* What config.json says under `quantization_config`. */

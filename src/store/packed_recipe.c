@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum place { TOP, GROUPS, GROUP, WEIGHTS } place;
+typedef enum place { TOP, GROUPS, GROUP, WEIGHTS, SPARSITY } place;
 
 typedef struct reading {
     json *j;
     packed_recipe *out;
-    bool has_bits, has_group, zero_point;
+    bool has_bits, has_group, zero_point, sparse;
     int64_t config_groups;
     char method[32], version[32];
 } reading;
@@ -57,6 +57,8 @@ static const char *const passed_over[][48] = {
              NULL},
     [GROUP] = {"targets", NULL},
     [WEIGHTS] = {"actorder", "observer", "observer_kwargs", "scale_dtype", "zp_dtype", NULL},
+    [SPARSITY] = {"registry_requires_subclass", "sparsity_structure", "targets", "ignore",
+                  "global_sparsity", NULL},
 };
 
 static status read_place(reading *r, place at);
@@ -114,9 +116,19 @@ static status read_weights_key(reading *r, json_text key, bool *done) {
     return STATUS_OK;
 }
 
+static status read_sparsity_key(reading *r, json_text key, bool *done) {
+    static const char *const forms[] = {"dense", "sparse-24-bitmask", NULL};
+    char word[32];
+    *done = json_is(key, "format");
+    if (!*done) return STATUS_OK;
+    TRY(need_word(r, "sparsity format", forms, word, sizeof word));
+    r->sparse = strcmp(word, "dense") != 0;
+    return STATUS_OK;
+}
+
 static status read_top_key(reading *r, json_text key, bool *done) {
     static const char *const methods[] = {"gptq", "awq", "compressed-tensors", "mxfp4", NULL};
-    static const char *const forms[] = {"gptq", "gptq_v2", "gemm", "pack-quantized", NULL};
+    static const char *const forms[] = {"gptq", "gptq_v2", "gemm", "pack-quantized", "dense", NULL};
     static const char *const words[] = {"int32", NULL};
     char word[32];
     if (json_is(key, "quant_method"))
@@ -131,6 +143,7 @@ static status read_top_key(reading *r, json_text key, bool *done) {
     if (json_is(key, "zero_point")) return json_bool(r->j, &r->zero_point);
     if (json_is(key, "is_marlin_format")) return need_false(r, "marlin's format");
     if (json_is(key, "config_groups")) return read_place(r, GROUPS);
+    if (json_is(key, "sparsity_config")) return read_place(r, SPARSITY);
     *done = false;
     return STATUS_OK;
 }
@@ -144,6 +157,7 @@ static status read_key(reading *r, place at, json_text key, bool *done) {
     }
     if (at == GROUP && json_is(key, "weights")) return read_place(r, WEIGHTS);
     if (at == WEIGHTS) return read_weights_key(r, key, done);
+    if (at == SPARSITY) return read_sparsity_key(r, key, done);
     if (at == TOP) return read_top_key(r, key, done);
     *done = false;
     return STATUS_OK;
@@ -207,6 +221,12 @@ static status complete(reading *r) {
         return STATUS_OK;
     }
     p->method = gptq ? PACKED_GPTQ : awq ? PACKED_AWQ : PACKED_COMPRESSED;
+    if (r->sparse && (p->method != PACKED_COMPRESSED || r->has_bits))
+        FAIL(cx, STATUS_UNSUPPORTED, "codes of sparse weights are not supported");
+    if (r->sparse) {
+        p->method = PACKED_SPARSE24;
+        return STATUS_OK;
+    }
     if (!r->has_bits) FAIL(cx, STATUS_BAD_DATA, "%s: the number of bits is missing", r->method);
     if (!r->has_group && p->method != PACKED_COMPRESSED)
         FAIL(cx, STATUS_BAD_DATA, "%s: the group size is missing", r->method);

@@ -19,6 +19,13 @@ status packed_write_recipe(context *cx, packed_method method, const num_format *
     static const int32_t allowed[] = {0, 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8, 1 << 4,
                                       1 << 2 | 1 << 4 | 1 << 8};
     ints_layout as;
+    *out = (packed_recipe){.method = method};
+    if (method == PACKED_SPARSE24) {
+        if (format->kept && k % format->block_elems == 0) return STATUS_OK;
+        FAIL(cx, STATUS_UNSUPPORTED,
+             "sparse-24 holds rows of whole 32s of bf16_2of4, not %lld of %s", (long long)k,
+             format->name);
+    }
     if (!ints_layout_of(format, &as))
         FAIL(cx, STATUS_UNSUPPORTED, "a model folder has no place for %s", format->name);
     if (!(allowed[method] >> as.bits & 1))
@@ -38,6 +45,12 @@ status packed_write_recipe(context *cx, packed_method method, const num_format *
 int32_t packed_write_parts(const packed_recipe *r, int64_t n, int64_t k,
                            packed_part out[PACKED_PARTS]) {
     int64_t groups = r->group ? div_up(k, r->group) : 1;
+    if (r->method == PACKED_SPARSE24) {
+        out[0] = (packed_part){"compressed", "BF16", 2, {n, k / 2}};
+        out[1] = (packed_part){"bitmask", "U8", 2, {n, k / 8}};
+        out[2] = (packed_part){"shape", "I64", 2, {2, 1}};
+        return 3;
+    }
     if (r->method == PACKED_GPTQ) {
         out[0] = (packed_part){"qweight", "I32", 2, {k * r->bits / 32, n}};
         out[1] = (packed_part){"qzeros", "I32", 2, {groups, n * r->bits / 32}};
@@ -137,9 +150,21 @@ static status take_apart(context *cx, const num_format *format, const void *data
     return STATUS_OK;
 }
 
+/* Values, masks or the shape, row by row from the blocks of bf16_2of4. */
+static status write_sparse24(const num_format *format, const char *data, int64_t n, int64_t k,
+                             int32_t index, file_writer *out) {
+    enum { MASK = 4 };
+    if (index == 2) return file_write(out, (int64_t[]){n, k}, 2 * (int64_t)sizeof(int64_t));
+    for (int64_t b = 0; b < n * k / format->block_elems; b++, data += format->block_bytes)
+        TRY(index ? file_write(out, data, MASK)
+                  : file_write(out, data + MASK, format->block_bytes - MASK));
+    return STATUS_OK;
+}
+
 status packed_write_part(context *cx, const packed_recipe *r, const num_format *format,
                          const void *data, int64_t n, int64_t k, int32_t index, file_writer *out) {
     packed_part parts[PACKED_PARTS];
+    if (r->method == PACKED_SPARSE24) return write_sparse24(format, data, n, k, index, out);
     (void)packed_write_parts(r, n, k, parts);
     const packed_part *part = &parts[index];
     int64_t bytes = !strcmp(part->dtype, "F16") ? 2 : !strcmp(part->dtype, "I64") ? 8 : 4;
@@ -188,9 +213,34 @@ static void write_compressed(json_writer *w, const packed_recipe *r) {
     json_write_array_end(w);
 }
 
+static void write_sparse24_config(json_writer *w) {
+    json_write_string_field(w, "quant_method", "compressed-tensors");
+    json_write_string_field(w, "format", "dense");
+    json_write_string_field(w, "quantization_status", "compressed");
+    json_write_key(w, "config_groups");
+    json_write_object(w);
+    json_write_object_end(w);
+    json_write_key(w, "sparsity_config");
+    json_write_object(w);
+    json_write_string_field(w, "format", "sparse-24-bitmask");
+    json_write_string_field(w, "sparsity_structure", "2:4");
+    json_write_number_field(w, "global_sparsity", 0.5);
+    json_write_key(w, "targets");
+    json_write_array(w);
+    json_write_string(w, "Linear");
+    json_write_array_end(w);
+    json_write_key(w, "ignore");
+    json_write_array(w);
+    json_write_string(w, "lm_head");
+    json_write_array_end(w);
+    json_write_object_end(w);
+}
+
 void packed_write_config(json_writer *w, const packed_recipe *r) {
     json_write_object(w);
-    if (r->method == PACKED_COMPRESSED) {
+    if (r->method == PACKED_SPARSE24) {
+        write_sparse24_config(w);
+    } else if (r->method == PACKED_COMPRESSED) {
         write_compressed(w, r);
     } else if (r->method == PACKED_AWQ) {
         json_write_string_field(w, "quant_method", "awq");
@@ -202,7 +252,7 @@ void packed_write_config(json_writer *w, const packed_recipe *r) {
         json_write_bool_field(w, "sym", r->symmetric);
         json_write_bool_field(w, "desc_act", false);
     }
-    if (r->method != PACKED_COMPRESSED) {
+    if (r->method == PACKED_GPTQ || r->method == PACKED_AWQ) {
         json_write_integer_field(w, "bits", r->bits);
         json_write_integer_field(w, "group_size", r->group ? r->group : -1);
     }

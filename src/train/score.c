@@ -2,6 +2,7 @@
 #include "ops/cast.h"
 #include "ops/cross_entropy.h"
 #include "rewrite/precision.h"
+#include "rewrite/w8a8.h"
 #include <string.h>
 
 extern const rewrite_def rewrite_fuse, rewrite_act_int8;
@@ -65,6 +66,7 @@ static status build(score *s, const step_model *model, const step_options *o) {
     }
     TRY(graph_status(s->g));
     TRY(score_narrow(o->precision, &facts, &s->g));
+    if (o->w8a8) TRY(score_rewrite(&rewrite_w8a8, &(w8a8_options){o->w8a8}, &facts, &s->g));
     if (o->act_int8) TRY(score_rewrite(&rewrite_act_int8, NULL, &facts, &s->g));
     return score_rewrite(&rewrite_fuse, NULL, &facts, &s->g);
 }

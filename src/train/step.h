@@ -52,6 +52,8 @@ typedef struct step_options {
     /* Of scoring alone: what meets quantised weights is rounded to int8 (rewrite/act_int8.c); the logits of every row
      * are kept. */
     bool act_int8, keeps_logits;
+    const num_format
+        *w8a8; /* and both sides of the layers' products to this (rewrite/w8a8.c); NULL: no */
 } step_options;
 
 typedef struct step_result {

@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from compressed_tensors.compressors.quantized_compressors.pack_quantized import pack_to_int32
+from compressed_tensors.compressors.sparse_compressors.sparse_24_bitmask import Sparse24BitMaskTensor
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 
 K, N = 64, 32
 
@@ -152,6 +154,17 @@ def ints(rng, folder):
     save_file(out, folder / "ints.safetensors")
 
 
+def sparse24(folder):
+    """Floats of which two of every four are kept; some fours hold fewer."""
+    dense = torch.randn(N, K, generator=torch.Generator().manual_seed(24)).bfloat16()
+    fours = dense.view(-1, 4)
+    fours.scatter_(1, fours.abs().topk(2, dim=1, largest=False).indices, 0)
+    fours[3] = 0
+    fours[5, :3] = 0
+    parts = Sparse24BitMaskTensor.from_dense(dense).dict("l.weight")
+    save_torch({**parts, "expected": dense.float()}, str(folder / "sparse24.safetensors"))
+
+
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,6 +179,7 @@ def main():
     compressed(rng, folder, "ct4_zero", 4, 32, False)
     compressed(rng, folder, "ct8_channel", 8, K, True)
     ints(rng, folder)
+    sparse24(folder)
 
 
 main()

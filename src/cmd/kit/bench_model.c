@@ -69,7 +69,7 @@ static status fill(void *user, states *store, const graph *g) {
 }
 
 status bench_model_open(bench_model *x) {
-    engine_options o = {.context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512};
+    engine_options o = {.context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512, .act = x->act};
     return bench_model_open_as(x, &o);
 }
 
@@ -94,7 +94,9 @@ status bench_model_open_as(bench_model *x, const engine_options *o) {
 
 /* ---- timing steps ---- */
 
-static roof_kind arithmetic_of(const num_format *f) {
+static roof_kind arithmetic_of(const bench_model *x) {
+    const num_format *f = x->format;
+    if (x->act && !strcmp(x->act, "int8_row")) return ROOF_INT8;
     if (f->kept) return ROOF_BF16;
     if (f->kind == NUM_BLOCK) return ROOF_INT8;
     return f->block_bytes == 2 ? ROOF_BF16 : ROOF_F32;
@@ -102,7 +104,7 @@ static roof_kind arithmetic_of(const num_format *f) {
 
 /* Seconds that the last step's work takes at least, by the roofs measured now. */
 static double least_seconds(bench_model *x, double flops) {
-    roof_kind kind = arithmetic_of(x->format);
+    roof_kind kind = arithmetic_of(x);
     const roof_def *rate = bench_roof_best(x->b, kind), *read = bench_roof_best(x->b, ROOF_READ);
     double arithmetic = rate ? flops / bench_roof_sample(x->b, rate, x->b->rounds[kind]) : 0;
     double memory =

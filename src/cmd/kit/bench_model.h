@@ -14,6 +14,7 @@ typedef struct bench_model {
     bool trained; /* what it says means something: prompts are its own words */
     const char *preset;
     const num_format *format; /* of the matrices */
+    const char *act;          /* engine_options.act */
     engine *e;
     double opened_seconds; /* what opening took */
     int64_t weight_bytes;  /* of the matrices, as stored */

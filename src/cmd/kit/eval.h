@@ -26,7 +26,8 @@ extern const char *const eval_begins[], *const eval_precisions[], *const eval_ac
                .help = "of products"),                                                             \
         OPTION(eval_options, act, OPTION_CHOICE, .choices = eval_acts,                             \
                .help = "what meets quantised weights: bf16, or int8 in blocks of 32; auto is "     \
-                       "int8, as `hone run` has it"),                                              \
+                       "int8, as `hone run` has it. int8_row, int8_tensor: both sides of the "     \
+                       "layers' products in int8, with a scale a row or one for all"),             \
         OPTION(eval_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),                  \
                .help = "0 for all"),                                                               \
         OPTION(eval_options, json, OPTION_BOOL, .help = "print one JSON object")

@@ -45,15 +45,7 @@ static status read_weights(inspection *in) {
     status st = modelfile_open(in->cx, in->path, &in->file);
     in->is_open = st == STATUS_OK;
     TRY(judge(in, "weights", st));
-    TRY(count_formats(in));
-    for (const inspect_total *f = in->totals; f; f = f->next) {
-        if (f->first->format) continue;
-        TRY(judge(in, "format",
-                  context_fail(in->cx, STATUS_UNSUPPORTED,
-                               "the format '%s' of tensor '%s' is not known (%lld tensors)",
-                               f->first->format_name, f->first->name, (long long)f->n_tensors)));
-    }
-    return STATUS_OK;
+    return count_formats(in);
 }
 
 /* Layers of several tensors, once the configuration has said how they are stored. */
@@ -61,6 +53,22 @@ static status join_layers(inspection *in) {
     if (!in->is_open || in->config.packed.method == PACKED_NONE) return STATUS_OK;
     TRY(judge(in, "weights", packed_join(&in->file, &in->config.packed)));
     return count_formats(in);
+}
+
+/* Of tensors as they are once joined: parts may be in formats that mean nothing alone. */
+static status judge_formats(inspection *in) {
+    inspect_refusal *others = in->refusals, **end = &in->refusals;
+    *end = NULL;
+    for (const inspect_total *f = in->totals; f; f = f->next) {
+        if (f->first->format) continue;
+        TRY(judge(in, "format",
+                  context_fail(in->cx, STATUS_UNSUPPORTED,
+                               "the format '%s' of tensor '%s' is not known (%lld tensors)",
+                               f->first->format_name, f->first->name, (long long)f->n_tensors)));
+    }
+    while (*end) end = &(*end)->next;
+    *end = others; /* what the file holds is told before what it means */
+    return STATUS_OK;
 }
 
 /* A file of the model's folder, empty where it is not there. */
@@ -151,9 +159,11 @@ status inspect_read(context *cx, arena *memory, const char *path, inspection *ou
     if (file_is_folder(path)) {
         TRY(judge(out, "config", read_folder_config(out)));
         TRY(join_layers(out));
+        TRY(judge_formats(out));
         TRY(judge(out, "tokenizer", read_folder_tokenizer(out)));
         return judge(out, "template", read_folder_template(out));
     }
+    TRY(judge_formats(out));
     if (!out->is_open || out->file.kind != MODELFILE_GGUF) return STATUS_OK;
     status st = gguf_config_read(cx, path, &out->file.gguf, &out->config);
     out->has_config = st == STATUS_OK;

@@ -22,7 +22,8 @@ typedef struct compress_method compress_method;
 enum {
     COMPRESS_CODED = 1, /* the layers' products are codes, which no later method can change */
     COMPRESS_SPARSE = 2,
-    COMPRESS_FOLDED = 4
+    COMPRESS_FOLDED = 4,
+    COMPRESS_TWO_FOUR = 8 /* two of every four weights of a row of the products are 0 */
 };
 
 struct compress_method {

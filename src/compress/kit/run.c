@@ -105,7 +105,7 @@ static void count_weights(const compress *c, compress_result *r) {
     r->bits_per_weight = 8.0 * (double)r->bytes / (double)MAX_OF(r->parameters, 1);
 }
 
-static status work(compress *c, const compress_options *o, compress_result *r) {
+static status work(compress *c, compress_options *o, compress_result *r) {
     chain k = {0};
     double began = time_seconds();
     TRY(bind(c->memory, o, &k));
@@ -121,6 +121,7 @@ static status work(compress *c, const compress_options *o, compress_result *r) {
     *r = (compress_result){.flops = c->flops,
                            .seconds = time_seconds() - began,
                            .peak_bytes = (int64_t)used.ru_maxrss * 1024};
+    TRY(twofour_decide(c, o, r));
     count_weights(c, r);
     return save_model(c, o, r);
 }
@@ -128,9 +129,10 @@ static status work(compress *c, const compress_options *o, compress_result *r) {
 status compress_run(context *cx, const compress_options *o, compress_result *out) {
     arena memory = arena_make(cx);
     compress c = {.cx = cx, .memory = &memory, .seed = (uint64_t)o->seed};
+    compress_options decided = *o;
     *out = (compress_result){0};
     status st = check_paths(cx, o);
-    if (st == STATUS_OK) st = work(&c, o, out);
+    if (st == STATUS_OK) st = work(&c, &decided, out);
     weights_close(&c);
     tokenizer_free(c.words);
     pool_free(c.workers);

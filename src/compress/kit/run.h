@@ -10,9 +10,10 @@ typedef enum compress_container {
     CONTAINER_GPTQ,
     CONTAINER_AWQ,
     CONTAINER_COMPRESSED,
-    CONTAINER_VALUES /* as the floats that they stand for */
+    CONTAINER_VALUES, /* as the floats that they stand for */
+    CONTAINER_SPARSE24 /* floats of which two of every four are kept, as compressed-tensors has them */
 } compress_container;
-#define COMPRESS_CONTAINERS "auto", "gptq", "awq", "compressed-tensors", "values"
+#define COMPRESS_CONTAINERS "auto", "gptq", "awq", "compressed-tensors", "values", "sparse-24"
 
 typedef struct compress_options {
     const char *model, *out; /* out: *.gguf, else a folder */
@@ -32,6 +33,7 @@ typedef struct compress_result {
     double bits_per_weight, flops, seconds;
     int64_t peak_bytes;
     char sha256[65]; /* of the weights, tensor by tensor */
+    char note[160];  /* what was decided on the way, and why; may be empty */
 } compress_result;
 
 status compress_run(context *cx, const compress_options *o, compress_result *out) MUST_USE;
@@ -42,6 +44,9 @@ status compress_rerun_read(arena *mem, const char *path, compress_options *o) MU
 
 /* ---- inside ---- */
 status calibrate_open(compress *c, const compress_options *o) MUST_USE;
+/* Whether weights of which two of every four are 0 are stored so: as o->container says, which under `auto` becomes what
+ * is measured to decode faster. */
+status twofour_decide(compress *c, compress_options *o, compress_result *r) MUST_USE;
 /* Whether the file can hold what the checks foresee. */
 status save_check(compress *c, const compress_options *o) MUST_USE;
 status save_model(compress *c, const compress_options *o, compress_result *r) MUST_USE;

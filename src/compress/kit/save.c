@@ -129,18 +129,25 @@ static status save_gguf(compress *c, const compress_options *o, const char *prov
 static packed_method method_of(compress_container k) {
     return k == CONTAINER_AWQ          ? PACKED_AWQ
            : k == CONTAINER_COMPRESSED ? PACKED_COMPRESSED
+           : k == CONTAINER_SPARSE24   ? PACKED_SPARSE24
                                        : PACKED_GPTQ;
 }
 
 /* One recipe for all products, or a refusal. */
 static status recipe_of(compress *c, const compress_options *o, packed_recipe *out) {
+    bool sparse = o->container == CONTAINER_SPARSE24;
+    const num_format *format = sparse ? num_find("bf16_2of4") : c->coded;
     *out = (packed_recipe){0};
-    if (!c->coded || o->container == CONTAINER_VALUES) return STATUS_OK;
+    if (sparse && (c->coded || !(c->facts & COMPRESS_TWO_FOUR)))
+        FAIL(c->cx, STATUS_UNSUPPORTED,
+             "--container sparse-24 holds floats that prune(2:4) left, and the recipe makes %s",
+             c->coded ? c->coded->name : "no such");
+    if (!format || o->container == CONTAINER_VALUES) return STATUS_OK;
     packed_recipe first = {0};
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];
         TRY_NOTE(c->cx,
-                 packed_write_recipe(c->cx, method_of(o->container), c->coded, p->n, p->k, out),
+                 packed_write_recipe(c->cx, method_of(o->container), format, p->n, p->k, out),
                  "'%s'; --container values writes the floats that the codes stand for", p->w->name);
         if (i && memcmp(&first, out, sizeof first))
             FAIL(c->cx, STATUS_UNSUPPORTED, "'%s' has other codes than the layers before it",
@@ -236,6 +243,8 @@ static status check_room(compress *c, const char *path) {
 
 status save_check(compress *c, const compress_options *o) {
     packed_recipe unused;
+    if (is_gguf_name(o->out) && o->container == CONTAINER_SPARSE24)
+        FAIL(c->cx, STATUS_UNSUPPORTED, "GGUF has no format for 2:4 weights: give a folder");
     TRY(is_gguf_name(o->out) ? check_gguf(c) : recipe_of(c, o, &unused));
     return check_room(c, o->out);
 }

@@ -44,17 +44,25 @@ void int8_row_pack(const float *in, int64_t count, void *row) {
     int8_row_pack_scaled(in, count, int8_scale(int8_amax(in, count)), row);
 }
 
-void int8_row_pack_f64(const double *in, int64_t count, void *row) {
+float int8_amax_f64(const double *in, int64_t count) {
     float amax = 0;
     for (int64_t i = 0; i < count; i++) {
         float x = (float)in[i];
         float m = int8_amax(&x, 1);
-        if (!(m <= amax)) amax = m;
+        if (isnan(m)) return m;
+        amax = MAX_OF(amax, m);
     }
-    float scale = int8_scale(amax);
+    return amax;
+}
+
+void int8_row_pack_f64_scaled(const double *in, int64_t count, float scale, void *row) {
     memcpy(row, &scale, 4);
     for (int64_t i = 0; i < count; i++) {
         float x = (float)in[i];
         int8_encode(&x, 1, scale, (int8_t *)row + 4 + i);
     }
+}
+
+void int8_row_pack_f64(const double *in, int64_t count, void *row) {
+    int8_row_pack_f64_scaled(in, count, int8_scale(int8_amax_f64(in, count)), row);
 }

@@ -16,6 +16,8 @@ void int8_decode(const int8_t *code, int64_t count, float scale, float *out);
 void int8_row_unpack(const void *row, int64_t first, int64_t count, float *out);
 void int8_row_pack(const float *in, int64_t count, void *row);
 void int8_row_pack_f64(const double *in, int64_t count, void *row);
+float int8_amax_f64(const double *in, int64_t count);
+void int8_row_pack_f64_scaled(const double *in, int64_t count, float scale, void *row);
 /* The same with a given scale. */
 void int8_row_pack_scaled(const float *in, int64_t count, float scale, void *row);
 
