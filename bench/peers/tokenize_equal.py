@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Equal ids with the `tokenizers` and `sentencepiece` libraries: on megabytes of text of all scripts, and on every
-code point of Unicode in several surroundings; and the ratio of times on the text.
+code point of Unicode in several surroundings; and the ratio of times on the text, the library's within its process,
+Hone's with its start, reading and printing.
 
     pip install tokenizers==0.23.3 sentencepiece==0.2.1 gguf==0.19.0 regex==2026.11.15
     RAYON_NUM_THREADS=1 bench/peers/tokenize_equal.py build/hone ../shared/data [--megabytes 10] [--only NAME]
@@ -157,11 +158,13 @@ def every_code_point():
     return "".join(lines)
 
 
-def hone_ids(hone, path, text):
+def printed(hone, path, text):
     trust = [] if path.endswith(".model") else ["--trust-special"]  # sentencepiece takes none from the text
-    out = subprocess.run([hone, "tokenize", *trust, path], input=text.encode(), capture_output=True,
-                         check=True).stdout
-    return list(map(int, out.split()))
+    return subprocess.run([hone, "tokenize", *trust, path], input=text, capture_output=True, check=True).stdout
+
+
+def hone_ids(hone, path, text):
+    return list(map(int, printed(hone, path, text.encode()).split()))
 
 
 def first_difference(peer, hone, path, text):
@@ -179,14 +182,14 @@ def first_difference(peer, hone, path, text):
 
 
 def compare(args, name, path, peer, text, timed):
-    ratios = []
+    ratios, raw = [], text.encode()
     for _ in range(args.pairs if timed else 1):
         start = time.perf_counter()
         want = peer(text)
         middle = time.perf_counter()
-        got = hone_ids(args.hone, path, text)
+        out = printed(args.hone, path, raw)
         ratios.append((middle - start) / (time.perf_counter() - middle))
-    same = want == got
+    same = want == list(map(int, out.split()))
     print(f"{name}, {'text' if timed else 'code points'}: {'equal' if same else 'DIFFERENT'}, {len(want)} ids"
           + (f", {statistics.median(ratios):.1f} times as fast" if timed else ""), flush=True)
     if not same:

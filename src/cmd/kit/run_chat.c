@@ -1,12 +1,12 @@
-/* A conversation. Each turn renders what was said so far by the model's template. Lines are edited with libedit on a
- * terminal; Ctrl-C stops the answer that is coming, and nothing else.
+/* A conversation. Each turn renders what was said so far by the model's template. Lines are edited on a terminal;
+ * Ctrl-C stops the answer that is coming, and nothing else.
  *   /clear   forgets what was said       /system TEXT   sets the system message and forgets
  *   /undo    takes the last turn back    /again         asks the last question again
  *   /exit    or Ctrl-D leaves */
 #include "base/log.h"
 #include "base/time.h"
+#include "cmd/kit/line_edit.h"
 #include "cmd/kit/run.h"
-#include <editline/readline.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,7 +27,10 @@ typedef struct talk {
     const char *role[MOST_TURNS], *text[MOST_TURNS];
     int32_t n;
     const char *system;
-    bool terminal, colours;
+    line_editor *editor; /* NULL: no terminal */
+    char *read;          /* from malloc: the line of other input */
+    size_t room;
+    bool colours;
     uint64_t answers; /* so far; each has noise of its own */
 } talk;
 
@@ -90,7 +93,7 @@ done:
     fputc('\n', s->call->out);
     if (st == STATUS_OK && a.finish == ENGINE_FULL)
         log_warning("the context of %lld tokens is full", (long long)engine_context(s->e));
-    if (k->terminal && st == STATUS_OK) run_say_speed(&a);
+    if (k->editor && st == STATUS_OK) run_say_speed(&a);
     token_free(&ids);
     run_answer_free(&a);
     return st;
@@ -98,22 +101,14 @@ done:
 
 /* ---- reading lines ---- */
 
-/* The next line, from malloc; NULL at the end of the input. */
-static char *next_line(talk *k) {
-    if (k->terminal) {
-        char *line = readline("> ");
-        if (line && *line) add_history(line);
-        return line;
-    }
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t length = getline(&line, &room, stdin);
-    if (length < 0) {
-        free(line);
-        return NULL;
-    }
-    if (length && line[length - 1] == '\n') line[length - 1] = 0;
-    return line;
+/* The next line, valid until the next one. */
+static status next_line(talk *k, line_end *end, const char **line) {
+    if (k->editor) return line_edit(k->editor, end, line);
+    ssize_t length = getline(&k->read, &k->room, stdin);
+    *end = length < 0 ? LINE_CLOSED : LINE_WHOLE;
+    if (length > 0 && k->read[length - 1] == '\n') k->read[length - 1] = 0;
+    *line = k->read;
+    return STATUS_OK;
 }
 
 static const char *after(const char *line, const char *command) {
@@ -150,23 +145,25 @@ static bool command(talk *k, const char *line, bool *asks, bool *leaves) {
     return true;
 }
 
+/* What is typed is a command or a question; *leaves: it was the last. */
+static status take_line(talk *k, const char *line, bool *leaves) {
+    bool asks = false;
+    if (*line && !command(k, line, &asks, leaves)) {
+        TRY(say(k, "user", line, (int64_t)strlen(line)));
+        asks = true;
+    }
+    return asks ? answer(k) : STATUS_OK;
+}
+
 static status converse(talk *k) {
     for (bool leaves = false; !leaves;) {
-        bool asks = true;
-        interrupted = 0;
-        char *line = next_line(k);
-        if (!line && k->terminal) fputc('\n', k->s->call->out); /* behind ^C or ^D */
-        if (!line && interrupted) continue;
-        if (!line) return STATUS_OK;
-        status st = STATUS_OK;
-        if (!*line)
-            asks = false;
-        else if (!(asks = false, command(k, line, &asks, &leaves))) {
-            asks = true;
-            st = say(k, "user", line, (int64_t)strlen(line));
-        }
-        free(line);
-        if (st == STATUS_OK && asks) st = answer(k);
+        line_end end;
+        const char *line;
+        TRY(next_line(k, &end, &line));
+        if (end != LINE_WHOLE && k->editor) fputc('\n', k->s->call->out); /* behind ^C or ^D */
+        if (end == LINE_DROPPED) continue;
+        if (end == LINE_CLOSED) return STATUS_OK;
+        status st = take_line(k, line, &leaves);
         if (st == STATUS_BAD_ARGUMENT) { /* the question, not the session */
             log_error("%s", context_error(k->s->cx));
             context_clear(k->s->cx);
@@ -186,16 +183,18 @@ status run_chat(run_session *s) {
              s->m->path);
     talk *k = context_zalloc(s->cx, sizeof *k);
     if (!k) return STATUS_NO_MEMORY;
-    *k = (talk){.s = s,
-                .mem = arena_make(s->cx),
-                .system = s->o->system,
-                .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-    k->colours = k->terminal && log_may_colour(STDOUT_FILENO);
-    struct sigaction now = {.sa_handler = on_interrupt}, before;
+    *k = (talk){.s = s, .mem = arena_make(s->cx), .system = s->o->system};
+    status st = STATUS_OK;
+    if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        st = line_editor_new(s->cx, "hone", "> ", &k->editor);
+    k->colours = k->editor && log_may_colour(STDOUT_FILENO);
+    struct sigaction now = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, before;
     sigaction(SIGINT, &now, &before);
-    if (k->terminal) log_info("Ctrl-C stops an answer, Ctrl-D leaves, /clear forgets");
-    status st = converse(k);
+    if (k->editor) log_info("Ctrl-C stops an answer, Ctrl-D leaves, /clear forgets");
+    if (st == STATUS_OK) st = converse(k);
     sigaction(SIGINT, &before, NULL);
+    line_editor_free(k->editor);
+    free(k->read);
     arena_free(&k->mem);
     context_release(s->cx, k);
     return st;
