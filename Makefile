@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 comma := ,
 
-.PHONY: all build deps test quick slow demo bench fuzz templates asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo bench fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -66,6 +66,15 @@ templates: build ## chat templates of published models against Jinja2 (downloads
 	@TZ=UTC build-peers/bin/python tool/goldens/templates.py build-peers/llama_cpp_python-0.3.16.tar.gz \
 	    > build-peers/templates.json
 	HONE_TEMPLATES=build-peers/templates.json $(B)/hone_test template.published
+
+# Elsewhere installed: make peers PEERS=VENV/bin/python
+PEERS ?= build-peers/bin/python
+peers: build ## tokenizers and GGUF files beside PyPI's libraries (downloads pinned packages once)
+	@test -x $(PEERS) || { python3 -m venv build-peers && build-peers/bin/pip install -q -r bench/peers/requirements.txt; }
+	$(PEERS) bench/peers/gguf_equal.py $(B)/hone
+	$(PEERS) bench/peers/convert_equal.py $(B)/hone ../shared/data
+	$(PEERS) bench/peers/tokenize_train.py $(B)/hone ../shared/data/text/*.txt
+	RAYON_NUM_THREADS=1 $(PEERS) bench/peers/tokenize_equal.py $(B)/hone ../shared/data --pairs 3
 
 asan: ## quick checks under the address sanitizer
 	@$(MAKE) --no-print-directory quick B=build-asan OPTIONS=-DHONE_SANITIZE=address

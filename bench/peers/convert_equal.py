@@ -3,7 +3,7 @@
 go to GGUF in every format and back to a folder; `gguf` must find what transformers had in metadata and tensors,
 transformers must load the folder with the same logits, ids and chats.
 
-    pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 sentencepiece==0.2.1 gguf==0.19.0 safetensors==0.8.0
+    pip install torch==2.13.0 transformers==5.23.0 tokenizers==0.23.3 sentencepiece==0.2.3 gguf==0.19.0 safetensors==0.8.0
     bench/peers/convert_equal.py build/hone ../shared/data [--only NAME]"""
 import argparse
 import glob

@@ -3,7 +3,7 @@
 code point of Unicode in several surroundings; and the ratio of times on the text, the library's within its process,
 Hone's with its start, reading and printing.
 
-    pip install tokenizers==0.23.3 sentencepiece==0.2.1 gguf==0.19.0 regex==2026.11.15
+    pip install tokenizers==0.23.3 sentencepiece==0.2.3 gguf==0.19.0 regex==2026.11.15
     RAYON_NUM_THREADS=1 bench/peers/tokenize_equal.py build/hone ../shared/data [--megabytes 10] [--only NAME]
 
 Byte-level BPE is GPT-2's own vocabulary (from its GGUF file) under each published pattern; for the code points, one

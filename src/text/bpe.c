@@ -24,8 +24,26 @@ void bpe_init(bpe *b, context *cx, const vocab *words) {
 
 void bpe_free(bpe *b) {
     context_release(b->cx, b->merges);
+    context_release(b->cx, b->character_id);
     b->merges = NULL;
+    b->character_id = NULL;
     b->merge_slots = b->merge_count = 0;
+}
+
+status bpe_index_characters(bpe *b) {
+    assert(!b->character_id && !b->bytes);
+    if (b->prefix[0] || b->suffix[0]) return STATUS_OK;
+    b->character_id = context_alloc(b->cx, BPE_CHARACTERS * sizeof *b->character_id);
+    if (!b->character_id) return context_status(b->cx);
+    memset(b->character_id, 0xFF, BPE_CHARACTERS * sizeof *b->character_id);
+    for (int32_t id = 0; id < b->words->size; id++) {
+        int64_t length;
+        const char *text = vocab_text(b->words, id, &length);
+        int n = text && length ? utf8_length(text, text + length) : 0;
+        uint32_t c = n && n == length ? utf8_decode(text, n) : BPE_CHARACTERS;
+        if (c < BPE_CHARACTERS) b->character_id[c] = vocab_find(b->words, text, length);
+    }
+    return STATUS_OK;
 }
 
 static uint64_t pair_of(int32_t left, int32_t right) {
@@ -125,7 +143,7 @@ static status reserve_symbols(bpe_work *w, int64_t count) {
 }
 
 /* The token of one character, with the marks of its place in the word. */
-static int32_t character_id(const bpe *b, const char *text, int n, bool first, bool last) {
+static int32_t marked_character(const bpe *b, const char *text, int n, bool first, bool last) {
     char marked[LONGEST_MARKED];
     size_t at = 0;
     if (!first && b->prefix[0]) memcpy(marked, b->prefix, at = strlen(b->prefix));
@@ -157,8 +175,10 @@ static int64_t first_symbols(const bpe *b, bpe_symbol *s, const char *word, int6
     const char *end = word + length;
     bool fusing = false;
     for (const char *at = word; at < end;) {
-        int n = MAX_OF(utf8_length(at, end), 1);
-        int32_t id = character_id(b, at, n, at == word, at + n == end);
+        int valid = utf8_length(at, end), n = MAX_OF(valid, 1);
+        uint32_t c = valid && b->character_id ? utf8_decode(at, n) : BPE_CHARACTERS;
+        int32_t id = c < BPE_CHARACTERS ? b->character_id[c]
+                                        : marked_character(b, at, n, at == word, at + n == end);
         if (id >= 0) {
             s[count++].id = id;
             fusing = false;

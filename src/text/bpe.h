@@ -14,6 +14,8 @@
 
 #include "text/vocab.h"
 
+enum { BPE_CHARACTERS = 1 << 16 };
+
 typedef struct bpe_merge {
     uint64_t pair; /* left << 32 | right; UINT64_MAX: empty slot */
     uint32_t rank; /* lower joins first; equal ranks: leftmost first */
@@ -25,12 +27,13 @@ typedef struct bpe {
     const vocab *words; /* borrowed; in bytes mode its strings are raw bytes */
     bpe_merge *merges;  /* open addressing */
     int64_t merge_slots, merge_count;
-    bool bytes;                  /* symbols start as bytes, by byte_id */
-    bool byte_fallback;          /* an unknown character becomes its bytes, by byte_id */
-    bool ignore_merges;          /* a word that is a token stays whole */
-    bool fuse_unknown;           /* neighbours that are unknown become one */
-    int32_t unknown;             /* -1: what is unknown is dropped */
-    int32_t byte_id[256];        /* -1: no such token */
+    bool bytes;            /* symbols start as bytes, by byte_id */
+    bool byte_fallback;    /* an unknown character becomes its bytes, by byte_id */
+    bool ignore_merges;    /* a word that is a token stays whole */
+    bool fuse_unknown;     /* neighbours that are unknown become one */
+    int32_t unknown;       /* -1: what is unknown is dropped */
+    int32_t byte_id[256];  /* -1: no such token */
+    int32_t *character_id; /* by code point below BPE_CHARACTERS, -1: no such token; or NULL */
     char prefix[32], suffix[32]; /* marks of characters that continue and that end a word */
 } bpe;
 
@@ -44,6 +47,8 @@ typedef struct bpe_work {
 
 void bpe_init(bpe *b, context *cx, const vocab *words);
 void bpe_free(bpe *b);
+/* Makes `character_id` of the vocabulary, when both it and the marks are complete: a look instead of a search. */
+status bpe_index_characters(bpe *b) MUST_USE;
 /* Adds the merge of two tokens of the vocabulary. A pair that comes again takes the later rank. */
 status bpe_add_merge(bpe *b, int32_t left, int32_t right, int32_t joined, uint32_t rank) MUST_USE;
 /* Every way to cut a token into two tokens is a merge of the rank of its score (`scores` has one

@@ -193,6 +193,7 @@ status encoder_run(encoder *e, const char *text, int64_t length, encode_options 
     const char *end = text + length, *after = text;
     e->out = out;
     e->options = options;
+    TRY(token_reserve(out, length / 2)); /* long texts: what is not used costs nothing */
     if (options.add_special) TRY(token_append_all(out, t->before, t->before_count));
     found f;
     while (next_added(e, false, text, after, end, &f)) {

@@ -9,7 +9,7 @@ enum { FIRST_UNITS = 256 };
 static int64_t wider(int64_t used, int64_t more, int64_t capacity, int64_t unit_bytes) {
     int64_t need, size_bytes;
     if (add_overflows(used, more, &need)) return 0;
-    int64_t wish = MAX_OF(MAX_OF(need, capacity + capacity / 2), FIRST_UNITS);
+    int64_t wish = MAX_OF(MAX_OF(need, 2 * capacity), FIRST_UNITS);
     return mul_overflows(wish, unit_bytes, &size_bytes) ? 0 : wish;
 }
 

@@ -167,8 +167,22 @@ static status nmt(const char *text, int64_t length, text_buffer *out) {
     return STATUS_OK;
 }
 
+static status replace_string(const normal *n, const char *text, int64_t length, text_buffer *out) {
+    const char *at = text, *end = text + length, *found;
+    const pattern *p = &n->pattern;
+    TRY(text_reserve(out, length + length / 2));
+    while (p->text_bytes &&
+           (found = memmem(at, (size_t)(end - at), p->text, (size_t)p->text_bytes))) {
+        TRY(text_append(out, at, found - at));
+        TRY(text_append(out, n->text, n->length));
+        at = found + p->text_bytes;
+    }
+    return text_append(out, at, end - at);
+}
+
 static status replace(const normal *n, normal_work *w, const char *text, int64_t length,
                       text_buffer *out) {
+    if (n->pattern.literal) return replace_string(n, text, length, out);
     w->spans.count = 0;
     TRY(pattern_split(&n->pattern, text, length, &w->spans));
     for (int64_t i = 0; i < w->spans.count; i++) {

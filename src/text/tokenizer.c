@@ -224,6 +224,7 @@ status tokenizer_finish(tokenizer *t) {
     if (!t->special) return context_status(t->cx);
     for (int64_t i = 0; i < t->added_count; i++) t->special[t->added[i].id] = t->added[i].special;
     if (t->model != MODEL_UNIGRAM) TRY(finish_words(t));
+    if (t->model == MODEL_BPE && !t->byte_level) TRY(bpe_index_characters(&t->bpe));
     if (t->bpe.byte_fallback) find_byte_tokens(&t->names, t->bpe.byte_id);
     if (t->model == MODEL_UNIGRAM) TRY(finish_unigram(t));
     TRY(finish_added(t, false, &t->plain_added));

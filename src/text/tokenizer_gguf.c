@@ -302,6 +302,8 @@ static status read_around(const reader *r, bool bert, bool add_bos) {
     if (begin < 0) TRY(token_id(r, "tokenizer.ggml.bos_token_id", &begin));
     TRY(token_id(r, bert ? "tokenizer.ggml.seperator_token_id" : "tokenizer.ggml.eos_token_id",
                  &end));
+    if (bert && begin < 0) begin = vocab_find(&t->names, "[CLS]", 5);
+    if (bert && end < 0) end = vocab_find(&t->names, "[SEP]", 5);
     t->before = ARENA_NEW(&t->mem, int32_t, 1);
     t->after = ARENA_NEW(&t->mem, int32_t, 1);
     if (!t->before || !t->after) return context_status(r->cx);

@@ -317,6 +317,13 @@ static status check_said(context *cx, const model_config *c) {
     if (c->rope.type == MODEL_ROPE_YARN && c->rope.whole_bounds != bounds_assumed(c))
         FAIL(cx, STATUS_UNSUPPORTED, "GGUF cannot say that YaRN's bounds are%s rounded",
              c->rope.whole_bounds ? "" : " not");
+    model_config usual = *c;
+    usual.rope.attention_factor = usual.rope.mscale = 0;
+    if (c->rope.type == MODEL_ROPE_YARN &&
+        fabs(rope_scale(c, false) - rope_scale(&usual, false)) > 1e-6)
+        FAIL(cx, STATUS_UNSUPPORTED,
+             "GGUF cannot say that YaRN scales attention by %g instead of %g", rope_scale(c, false),
+             rope_scale(&usual, false));
     if (c->activation != assumed.activation)
         FAIL(cx, STATUS_UNSUPPORTED,
              "GGUF cannot say that a model of type '%s' has another activation than usual",
@@ -324,12 +331,38 @@ static status check_said(context *cx, const model_config *c) {
     return STATUS_OK;
 }
 
+bool gguf_rope_is_one_list(const model_config *c) {
+    const model_rope *r = &c->rope;
+    return r->type == MODEL_ROPE_LONG && strcmp(c->model_type, "phi3") != 0 &&
+           rope_scale(c, false) == 1 && r->short_count == r->long_count &&
+           !memcmp(r->short_factors, r->long_factors, (size_t)r->short_count * sizeof(double));
+}
+
+static void put_rope(gguf_pairs *p, const char *arch, const model_def *def, const model_config *c) {
+    char key[KEY_BYTES];
+    const model_rope *rope = &c->rope;
+    snprintf(key, sizeof key, "%s.rope.dimension_count", arch);
+    put_integer(p, key, rope_rotary(c));
+    bool two_lists = rope->type == MODEL_ROPE_LONG && !gguf_rope_is_one_list(c);
+    if (rope->type != MODEL_ROPE_LINEAR && rope->type != MODEL_ROPE_YARN && !two_lists) return;
+    snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
+    put_text(p, key, model_rope_names[rope->type]);
+    if (!two_lists) {
+        put_keys(p, arch, def, c, rope_keys);
+        return;
+    }
+    /* No factor: llama.cpp would divide positions by it as well. */
+    snprintf(key, sizeof key, "%s.rope.scaling.original_context_length", arch);
+    put_integer(p, key, rope->original_positions);
+    snprintf(key, sizeof key, "%s.rope.scaling.attn_factor", arch);
+    put_number(p, key, rope_scale(c, false));
+}
+
 status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) {
     TRY(check_said(cx, c));
     char key[KEY_BYTES];
     const model_variant *v;
     const model_def *def = model_find(c->model_type, &v);
-    const model_rope *rope = &c->rope;
     put_text(p, "general.architecture", v->gguf);
     put_keys(p, v->gguf, def, c, keys);
     snprintf(key, sizeof key, "%s.attention.value_length", v->gguf);
@@ -346,16 +379,10 @@ status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) {
     if (c->encoder) {
         snprintf(key, sizeof key, "%s.pooling_type", v->gguf);
         put_integer(p, key, c->pooling == MODEL_POOL_FIRST ? GGUF_POOL_FIRST : GGUF_POOL_MEAN);
+        snprintf(key, sizeof key, "%s.attention.causal", v->gguf);
+        gguf_pair_add(p, key)->value = (gguf_value){.type = GGUF_BOOL, .integer = 0};
+        put_integer(p, "tokenizer.ggml.token_type_count", c->token_types);
     }
-    if (!def->turns) return p->st;
-    snprintf(key, sizeof key, "%s.rope.dimension_count", v->gguf);
-    put_integer(p, key, rope_rotary(c));
-    if (rope->type == MODEL_ROPE_LINEAR || rope->type == MODEL_ROPE_YARN) {
-        snprintf(key, sizeof key, "%s.rope.scaling.type", v->gguf);
-        put_text(p, key, model_rope_names[rope->type]);
-    }
-    if (rope->type == MODEL_ROPE_LINEAR || rope->type == MODEL_ROPE_YARN ||
-        rope->type == MODEL_ROPE_LONG)
-        put_keys(p, v->gguf, def, c, rope_keys);
+    if (def->turns) put_rope(p, v->gguf, def, c);
     return p->st;
 }

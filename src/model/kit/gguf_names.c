@@ -23,6 +23,8 @@ static const pair pairs[] = {
     {"model.layers.#.self_attn.k_proj", "blk.#.attn_k", "mistral", GGUF_PAIRS},
     {"model.layers.#.self_attn.q_proj", "blk.#.attn_q", "mixtral", GGUF_PAIRS},
     {"model.layers.#.self_attn.k_proj", "blk.#.attn_k", "mixtral", GGUF_PAIRS},
+    {"model.layers.#.self_attn.q_proj", "blk.#.attn_q", "smollm3", GGUF_PAIRS},
+    {"model.layers.#.self_attn.k_proj", "blk.#.attn_k", "smollm3", GGUF_PAIRS},
     {"model.layers.#.self_attn.q_proj", "blk.#.attn_q"},
     {"model.layers.#.self_attn.k_proj", "blk.#.attn_k"},
     {"model.layers.#.self_attn.v_proj", "blk.#.attn_v"},

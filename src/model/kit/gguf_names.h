@@ -1,7 +1,7 @@
 /* What a GGUF file calls things, in the terms of a model folder.
  *
  * Tensors: a table of names, NAME.# for layer #, and what differs in contents:
- *   pairs       Llama's q and k: GGUF has the two elements that rope turns together as neighbouring
+ *   pairs       q and k of Llama and its kin: GGUF has the two elements that rope turns together as neighbouring
  *               rows, the folder in two halves of each head
  *   by head     GPT-NeoX's q, k, v: GGUF has all queries, keys, values; the folder each head's three
  *   plus one    Gemma's norms, which GGUF stores whole and the folder less 1
@@ -51,6 +51,10 @@ typedef struct gguf_pairs {
 gguf_pair *gguf_pair_add(gguf_pairs *p, const char *key);
 /* A description as metadata; what GGUF cannot say is refused. */
 status gguf_config_write(context *cx, gguf_pairs *p, const model_config *c) MUST_USE;
+
+/* Whether the factors of rope are alike at all lengths, so that the file has them as rope_freqs.weight; Phi-3 has two
+ * lists in any case. */
+bool gguf_rope_is_one_list(const model_config *c);
 
 /* What a written file holds besides the parameters. */
 typedef struct gguf_saving {

@@ -131,6 +131,8 @@ static status add_factors(writing *w, const char *name, const double *factors, i
 /* What metadata cannot say of rope: frequencies without scaling over those with it. */
 static status add_rope(writing *w) {
     const model_rope *rope = &w->config->rope;
+    if (gguf_rope_is_one_list(w->config))
+        return add_factors(w, "rope_freqs.weight", rope->short_factors, rope->short_count);
     if (rope->type == MODEL_ROPE_LONG) {
         TRY(add_factors(w, "rope_factors_short.weight", rope->short_factors, rope->short_count));
         return add_factors(w, "rope_factors_long.weight", rope->long_factors, rope->long_count);
