@@ -353,6 +353,16 @@ static void blocks_of(test *t, const kernel_def *k, const graph *g, shape s) {
         }
 }
 
+/* Many rows across K against few panels: packed by the units. */
+static void tall_of(test *t, const kernel_def *k, const graph *g, shape s) {
+    s.m = 8300, s.n = 70, s.k = 19;
+    s.trans_a = true, s.packed = false;
+    product *p = product_new(k, g, &s, 5);
+    if (!p) return; /* int8 rows have no scales along K */
+    CHECK_PRODUCT(t, p, 7);
+    product_free(p);
+}
+
 static void epilogues_of(test *t, const kernel_def *k, const graph *g, shape s) {
     s.m = 9, s.n = 83, s.k = 40, s.batch = 2;
     for (int i = 0; i < 32; i++) {
@@ -487,6 +497,7 @@ static void rows_back_of(test *t, const kernel_def *k, const graph *g, shape s) 
     }
 EACH(layouts)
 EACH(blocks)
+EACH(tall)
 EACH(epilogues)
 EACH(alone)
 EACH(order)
@@ -507,6 +518,7 @@ static void every_format(test *t) {
 
 const test_case suite_matmul_kernels[] = {{"layouts", layouts},
                                           {"blocks", blocks},
+                                          {"tall", tall},
                                           {"epilogues", epilogues},
                                           {"alone", alone},
                                           {"order", order},

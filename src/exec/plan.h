@@ -39,6 +39,7 @@ typedef struct plan_pack {
     void *data;
     int64_t size_bytes;
     bool renewed; /* made again after each step, which writes what it follows from */
+    double seconds, began_seconds; /* of the last traced run */
 } plan_pack;
 
 typedef struct plan_step {

@@ -109,10 +109,12 @@ static void run_pack(void *arg, int64_t from, int64_t to, int thread) {
 }
 
 /* One layout; whoever holds the plain contents may let go of them where they are a state's. */
-static void pack_one(plan *p, const plan_pack *pack) {
+static void pack_one(plan *p, plan_pack *pack) {
     const tensor *source = &p->tensors[pack->from.node * MAX_OUT + pack->from.out];
     packing k = {pack, source};
+    if (p->trace) pack->began_seconds = time_seconds();
     pool_run(p->pool, run_pack, &k, pack->def->units(source));
+    if (p->trace) pack->seconds = time_seconds() - pack->began_seconds;
     if (p->options.release && value_node(p->g, pack->from)->op == &op_state)
         p->options.release(p->options.release_user, source->data, tensor_bytes(source));
 }

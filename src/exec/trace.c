@@ -11,22 +11,40 @@ static void put_text(FILE *to, const char *text) {
     }
 }
 
+static void begin_event(const char *category, const char *name, double began, double seconds,
+                        FILE *to) {
+    fprintf(to, "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"cat\":\"%s\",\"name\":\"", category);
+    put_text(to, name);
+    fprintf(to, "\",\"ts\":%.3f,\"dur\":%.3f,\"args\":{", 1e6 * began, 1e6 * seconds);
+}
+
+static void end_event(const graph *g, const type *t, const char *label, FILE *to) {
+    char text[192];
+    fputs(",\"type\":\"", to);
+    put_text(to, type_print(g, t, text, sizeof text));
+    fputs("\",\"label\":\"", to);
+    put_text(to, label ? label : "");
+    fputs("\"}}", to);
+}
+
+/* A packed layout that is renewed behind the step: its bytes are those of the plain values and its own. */
+static void put_pack(const plan_pack *k, const plan *p, double from, FILE *to) {
+    const node *n = value_node(p->g, k->from);
+    double bytes = (double)type_bound_bytes(p->g, value_type(p->g, k->from));
+    begin_event("renew", "pack", k->began_seconds - from, k->seconds, to);
+    fprintf(to, "\"kernel\":\"%s\",\"flops\":0,\"bytes\":%.0f", k->def->name,
+            bytes + (double)k->size_bytes);
+    end_event(p->g, value_type(p->g, k->from), n->name, to);
+}
+
 static void put_event(const plan_step *s, const graph *g, double from, FILE *to) {
-    char type[192];
     cost work = {0};
     if (s->node->op->cost) s->node->op->cost(&s->c, &work);
-    fprintf(to, "{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"cat\":\"%s\",\"name\":\"",
-            phase_names[s->node->phase]);
-    put_text(to, s->node->op->name);
-    fprintf(to,
-            "\",\"ts\":%.3f,\"dur\":%.3f,\"args\":{\"node\":%d,\"kernel\":\"%s\",\"flops\":%.0f,"
-            "\"bytes\":%.0f,\"type\":\"",
-            1e6 * (s->began_seconds - from), 1e6 * s->seconds, s->node->id,
+    begin_event(phase_names[s->node->phase], s->node->op->name, s->began_seconds - from,
+                s->seconds, to);
+    fprintf(to, "\"node\":%d,\"kernel\":\"%s\",\"flops\":%.0f,\"bytes\":%.0f", s->node->id,
             s->chosen.kernel ? s->chosen.kernel->name : "reference", work.flops, work.bytes);
-    put_text(to, type_print(g, &s->node->out[0], type, sizeof type));
-    fprintf(to, "\",\"label\":\"");
-    put_text(to, s->node->name ? s->node->name : "");
-    fprintf(to, "\"}}");
+    end_event(g, &s->node->out[0], s->node->name, to);
 }
 
 status trace_write(const plan *p, FILE *to) {
@@ -39,6 +57,12 @@ status trace_write(const plan *p, FILE *to) {
         if (!*between) from = s->began_seconds;
         fputs(between, to);
         put_event(s, p->g, from, to);
+        between = ",\n";
+    }
+    for (int32_t i = 0; i < p->n_packs; i++) {
+        if (!p->packs[i].renewed) continue;
+        fputs(between, to);
+        put_pack(&p->packs[i], p, from, to);
         between = ",\n";
     }
     fprintf(to, "\n]}\n");

@@ -57,6 +57,22 @@ static void dw(graph *g, const bench_case *c) {
     value dy = input(g, "dy", c->format, c->k, c->m), x = input(g, "x", c->format, c->k, c->n);
     output(g, build_matmul(g, dy, x, true, false, product_format(c)));
 }
+/* As a training step has them: weights packed, sums onto an f32 residual, gradients of weights in f32. */
+static void onto(graph *g, const bench_case *c) {
+    const matmul_params p = {.trans_b = true};
+    value in[] = {input(g, "x", c->format, c->m, c->k), parameter(g, "w", c->format, c->n, c->k),
+                  parameter(g, "bias", "f32", c->n, 0), input(g, "rest", "f32", c->m, c->n)};
+    output(g, graph_add(g, &op_matmul, &p, 4, in));
+}
+static void back(graph *g, const bench_case *c) {
+    value dy = input(g, "dy", c->format, c->m, c->k);
+    output(g, build_matmul(g, dy, parameter(g, "w", c->format, c->k, c->n), false, false,
+                           num_find(c->format)));
+}
+static void gradient(graph *g, const bench_case *c) {
+    value dy = input(g, "dy", c->format, c->k, c->m), x = input(g, "x", c->format, c->k, c->n);
+    output(g, build_matmul(g, dy, x, true, false, num_find("f32")));
+}
 /* Rows of bf16; a few of them go through many weights, one after the other, beyond any cache in all. */
 static void rows(graph *g, const bench_case *c) {
     value x = input(g, "x", "bf16", c->m, c->k);
@@ -255,6 +271,21 @@ static status time_plan(bench *b, const bench_case *c, bench_result *out) {
         MATMUL_SIZES(format_, name_ ".forward", forward, roof_),                                   \
         MATMUL_SIZES(format_, name_ ".dx", dx, roof_),                                             \
         MATMUL_SIZES(format_, name_ ".dw", dw, roof_)
+/* The products of a step of GPT-2 124M on 1,024 tokens: block and head, forward and back. */
+#define STEP(format_, name_, roof_)                                                                \
+    {"matmul." name_ ".step", format_, 1024, 2304, 768, roof_, packed},                            \
+        {"matmul." name_ ".step", format_, 1024, 3072, 768, roof_, packed},                        \
+        {"matmul." name_ ".step", format_, 1024, 50257, 768, roof_, packed},                       \
+        {"matmul." name_ ".step.onto", format_, 1024, 768, 768, roof_, onto},                      \
+        {"matmul." name_ ".step.onto", format_, 1024, 768, 3072, roof_, onto},                     \
+        {"matmul." name_ ".step.dx", format_, 1024, 768, 768, roof_, back},                        \
+        {"matmul." name_ ".step.dx", format_, 1024, 3072, 768, roof_, back},                       \
+        {"matmul." name_ ".step.dx", format_, 1024, 768, 50257, roof_, back},                      \
+        {"matmul." name_ ".step.dw", format_, 768, 768, 1024, roof_, gradient},                    \
+        {"matmul." name_ ".step.dw", format_, 3072, 768, 1024, roof_, gradient},                   \
+        {"matmul." name_ ".step.dw", format_, 768, 3072, 1024, roof_, gradient}, {                 \
+        "matmul." name_ ".step.dw", format_, 50257, 768, 1024, roof_, gradient                     \
+    }
 #define ROWS(f, m_, roof_, bytes_)                                                                 \
     { "matmul." f ".m" #m_, f, m_, 8192, 4096, roof_, rows, .is_bytes = bytes_ }
 #define SIXTEEN(f)                                                                                 \
@@ -284,6 +315,8 @@ const bench_case bench_cases[] = {
     MATMUL_SIZES("int8_tensor", "int8.dw", dw, ROOF_INT8),
     SIXTEEN("bf16"),
     SIXTEEN("bf16_2of4"),
+    STEP("f32", "f32", ROOF_F32),
+    STEP("bf16", "bf16", ROOF_BF16),
     QUANTISED("q8_0"),
     QUANTISED("q4_0"),
     QUANTISED("q4_k"),

@@ -3,8 +3,10 @@
 #include "base/cpu.h"
 #include <string.h>
 
-/* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. */
+/* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. NEAR_BYTES: of a that a core
+ * keeps near. A tall a has TALL_BLOCKS at least, and b TALL_PANELS at most. */
 enum { PREPARE_ROWS = 64, STATE_BYTES = 64, MAX_INT8_K = 65536, FETCH_BYTES = 16384 };
+enum { NEAR_BYTES = 512 << 10, TALL_BLOCKS = 16, TALL_PANELS = 16 };
 
 static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
@@ -203,12 +205,31 @@ const pack_def *matmul_wants(const matmul_family *f, const kernel_query *q, int3
 /* ---- geometry ---- */
 
 /* Blocks of about equal height, whole strips but for the last. */
+static void plan_blocks(matmul_plan *x, int64_t rows) {
+    x->blocks = MAX_OF(1, div_up(x->m, rows));
+    x->block = MAX_OF(1, round_up(div_up(x->m, x->blocks), x->f->strip));
+    x->blocks = div_up(x->m, x->block);
+}
+
+static int64_t tall_rows(const matmul_family *f) {
+    return TALL_BLOCKS * (int64_t)f->block_rows;
+}
+
+/* A tall a that is packed on the call: each block of its rows is packed by the unit that then takes it through all of
+ * b, so that a passes through memory once. */
+static void plan_tall(matmul_plan *x) {
+    x->tall = x->p->trans_a && x->f->kind != MATMUL_INT8 && x->m >= tall_rows(x->f) &&
+              x->panels <= TALL_PANELS && x->groups <= x->f->block_groups;
+    int64_t strips = MIN_OF(x->f->block_rows, NEAR_BYTES / x->a_stride) / x->f->strip;
+    if (x->tall) plan_blocks(x, strips * x->f->strip);
+}
+
 static void plan_units(matmul_plan *x) {
     const matmul_family *f = x->f;
-    x->blocks = MAX_OF(1, div_up(x->m, f->block_rows));
-    x->block = MAX_OF(1, round_up(div_up(x->m, x->blocks), f->strip));
-    x->blocks = div_up(x->m, x->block);
-    x->chunk = x->m <= 2 * f->strip ? 1 : MAX_OF(1, MIN_OF(f->max_chunk, x->panels / 8));
+    plan_blocks(x, f->block_rows);
+    plan_tall(x);
+    int64_t chunk = x->m <= 2 * f->strip ? 1 : MAX_OF(1, MIN_OF(f->max_chunk, x->panels / 8));
+    x->chunk = x->tall ? x->panels : chunk;
     x->chunks = div_up(x->panels, x->chunk);
     x->pack_first = x->pack_b && (x->blocks > 1 || (x->shared_b && x->batch > 1));
     /* What only one strip uses need not stay near. */
@@ -254,7 +275,7 @@ static matmul_plan plan_of(const matmul_family *f, const call *c) {
 /* ---- shared scratch: [packed a][rows of int8][packed b] ---- */
 
 static int64_t rows_at(const matmul_plan *x) {
-    return x->pack_a ? round_up(x->batch * x->a_bytes, CACHE_LINE) : 0;
+    return x->pack_a && !x->tall ? round_up(x->batch * x->a_bytes, CACHE_LINE) : 0;
 }
 
 static int64_t b_at(const matmul_plan *x) {
@@ -267,13 +288,22 @@ int64_t matmul_shared(const matmul_family *f, const call *c) {
     /* A K that varies may at its bound be whole groups, unlike below; with b packed it is fixed. */
     x.pack_a |= x.pack_b;
     x.a_bytes = x.m * MAX_OF(x.a_stride, round_up(x.groups, GROUP_FILL) * 4 + CACHE_LINE);
+    if (x.tall) { /* with fewer rows it is not */
+        x.a_bytes = x.a_bytes / x.m * tall_rows(f);
+        x.tall = false;
+    }
     return b_at(&x) + (x.pack_first ? (x.shared_b ? 1 : x.batch) * x.b_bytes : 0);
 }
 
-/* ---- a thread's scratch: [state][head and block of b][accumulators] ---- */
+/* ---- a thread's scratch: [state][head and block of b][block of a tall a][accumulators] ---- */
 
 static int64_t block_bytes(const matmul_family *f, bool pack_b) {
     return pack_b ? head_bytes(f->kind) + round_up(f->block_groups, GROUP_FILL) * GROUP_BYTES : 0;
+}
+
+/* A K below its bound may make it tall. */
+static int64_t tall_bytes(const matmul_plan *x) {
+    return x->p->trans_a && x->f->kind != MATMUL_INT8 && x->m >= tall_rows(x->f) ? NEAR_BYTES : 0;
 }
 
 int64_t matmul_scratch(const matmul_family *f, const call *c) {
@@ -281,7 +311,7 @@ int64_t matmul_scratch(const matmul_family *f, const call *c) {
     int64_t rows =
         x.groups <= f->block_groups ? f->strip : MIN_OF(f->block_rows, round_up(x.m, f->strip));
     int64_t chunk = MAX_OF(1, MIN_OF(f->max_chunk, x.panels / 8));
-    return STATE_BYTES + block_bytes(f, x.pack_b) + rows * chunk * GROUP_BYTES;
+    return STATE_BYTES + block_bytes(f, x.pack_b) + tall_bytes(&x) + rows * chunk * GROUP_BYTES;
 }
 
 static int64_t prepare_b_units(const matmul_plan *x) {
@@ -289,7 +319,7 @@ static int64_t prepare_b_units(const matmul_plan *x) {
 }
 
 static int64_t prepare_a_units(const matmul_plan *x) {
-    bool needed = x->pack_a || x->f->kind == MATMUL_INT8;
+    bool needed = (x->pack_a && !x->tall) || x->f->kind == MATMUL_INT8;
     return needed ? x->batch * div_up(x->m, PREPARE_ROWS) : 0;
 }
 
@@ -449,6 +479,15 @@ static void walk_block(const walk *w, const matmul_epilogue *e, int64_t panel, i
     }
 }
 
+/* Packs rows `from`.. of matrix `at` into a thread's room for them. */
+static void pack_tall(const matmul_plan *x, const call *c, int64_t at, int64_t from, int64_t rows,
+                      char *out) {
+    matmul_view v = view_of(&c->in[MATMUL_A], true, at);
+    v.data += from * (v.f32 ? 4 : 2);
+    v.outer -= from;
+    matmul_pack_rows(x->f->kind, &v, 0, rows, x->a_stride, out, NULL);
+}
+
 static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *scratch) {
     int64_t block = unit % x->blocks, chunk = unit / x->blocks % x->chunks;
     int64_t at = unit / x->blocks / x->chunks, row = block * x->block;
@@ -470,7 +509,12 @@ static void run_unit(const matmul_plan *x, const call *c, int64_t unit, void *sc
         w.plain = view_of(&c->in[MATMUL_B], !x->p->trans_b, at_b);
     else
         w.b = b + at_b * x->b_bytes + w.panel * x->panel_bytes + head_bytes(x->f->kind);
-    w.acc = (float *)(w.room + block_bytes(x->f, x->pack_b));
+    char *rest = w.room + block_bytes(x->f, x->pack_b);
+    if (x->tall) {
+        pack_tall(x, c, at, row, w.rows, rest);
+        w.a = rest;
+    }
+    w.acc = (float *)(rest + tall_bytes(x));
     if (x->part < x->groups) {
         w.acc_row = PANEL;
         w.acc_panel = w.rows * PANEL;

@@ -14,7 +14,9 @@
  *
  * A b that was not packed beforehand is packed where it is used, one block of a panel at a time into
  * the thread's scratch, so that it never leaves the core's cache; only where several blocks of rows
- * would each do so, the whole of it is packed once, before. While the strips go through one block of b,
+ * would each do so, the whole of it is packed once, before. So is a, unless it is tall (many blocks of
+ * rows against few panels): then the unit that takes a block of it through all of b packs that block
+ * into its thread's scratch. While the strips go through one block of b,
  * each fetches its share of the next, and the next strip of a.
  *
  * Order of additions: one chain from zero over ascending groups for each output element. Between
@@ -69,6 +71,7 @@ typedef struct matmul_plan {
     int64_t panels, panel_bytes, b_bytes; /* of one matrix */
     bool pack_a, pack_b, shared_b;
     bool pack_first;           /* all of b, before the units run */
+    bool tall;                 /* a is packed by the units, block by block */
     int64_t a_stride, a_bytes; /* of rows as the tiles read them, of one matrix */
     int64_t block, blocks, chunk, chunks;
     int64_t part; /* groups of a block of K */

@@ -26,9 +26,40 @@ static void finish_row(const matmul_epilogue *e, const float *acc, int64_t r, in
     }
 }
 
-ALWAYS_INLINE void store_row(vec_format f, char *out, int64_t at, const float *acc) {
-    for (int64_t n = 0; n < PANEL; n += 2 * VEC)
-        vec_store_two(f, out, at + n, vec_load(VEC_F32, acc, n), vec_load(VEC_F32, acc, n + VEC));
+/* Rows of whole panels without an activation: the same sums without masks and tests. */
+ALWAYS_INLINE void finish_panel(const matmul_epilogue *e, vec_format out, bool bias, bool rest,
+                                vec_format rest_format, const float *acc, int64_t rows) {
+    vec own[PANEL / VEC];
+    for (int i = 0; i < PANEL / VEC && bias; i++)
+        own[i] = vec_load_some(plain(e->bias_bf16), e->bias, i * VEC, VEC_ALL);
+    for (int64_t r = 0, at = 0; r < rows; r++, acc += PANEL, at += e->stride)
+        for (int i = 0; i < PANEL / VEC; i += 2) {
+            vec x[2];
+            for (int k = 0; k < 2; k++) {
+                x[k] = vec_load_f32(acc + (i + k) * VEC, VEC_ALL);
+                if (bias) x[k] = vec_add(x[k], own[i + k]);
+                if (rest) x[k] = vec_add(x[k], vec_load(rest_format, e->rest, at + (i + k) * VEC));
+            }
+            vec_store_two(out, e->out, at + i * VEC, x[0], x[1]);
+        }
+}
+
+ALWAYS_INLINE void finish_with(const matmul_epilogue *e, vec_format out, bool bias,
+                               const float *acc, int64_t rows) {
+    if (!e->rest)
+        finish_panel(e, out, bias, false, VEC_F32, acc, rows);
+    else if (e->rest_bf16)
+        finish_panel(e, out, bias, true, VEC_BF16, acc, rows);
+    else
+        finish_panel(e, out, bias, true, VEC_F32, acc, rows);
+}
+
+ALWAYS_INLINE void finish_plain(const matmul_epilogue *e, vec_format out, const float *acc,
+                                int64_t rows) {
+    if (e->bias)
+        finish_with(e, out, true, acc, rows);
+    else
+        finish_with(e, out, false, acc, rows);
 }
 
 /* Rows of whole panels of int8 and nothing else. */
@@ -53,22 +84,18 @@ ALWAYS_INLINE void finish_codes(const matmul_epilogue *e, vec_format f, const fl
 
 ALWAYS_INLINE void finish_rows(const matmul_epilogue *e, const float *acc, int64_t rows,
                                int64_t columns) {
-    bool bare = columns == PANEL && !e->bias && !e->act && !e->rest;
-    if (bare && e->row) {
-        if (e->out_bf16)
-            finish_codes(e, VEC_BF16, acc, rows);
-        else
-            finish_codes(e, VEC_F32, acc, rows);
-        return;
-    }
-    for (int64_t r = 0; r < rows; r++, acc += PANEL) {
-        if (bare && e->out_bf16)
-            store_row(VEC_BF16, e->out, r * e->stride, acc);
-        else if (bare)
-            store_row(VEC_F32, e->out, r * e->stride, acc);
-        else
-            finish_row(e, acc, r, columns);
-    }
+    bool whole = columns == PANEL && !e->act;
+    vec_format out = plain(e->out_bf16);
+    if (!whole || (e->row && (e->bias || e->rest)))
+        for (int64_t r = 0; r < rows; r++) finish_row(e, acc + r * PANEL, r, columns);
+    else if (e->row && out == VEC_BF16)
+        finish_codes(e, VEC_BF16, acc, rows);
+    else if (e->row)
+        finish_codes(e, VEC_F32, acc, rows);
+    else if (out == VEC_BF16)
+        finish_plain(e, VEC_BF16, acc, rows);
+    else
+        finish_plain(e, VEC_F32, acc, rows);
 }
 
 #endif
