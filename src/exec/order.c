@@ -3,6 +3,7 @@
  * among equals. Writers of a state wait for the readers of the version before. The result is taken
  * only if its peak is below that of the graph's own order; greed is no proof. */
 #include "exec/order.h"
+#include <assert.h>
 #include <string.h>
 
 typedef struct scheduler {
@@ -148,6 +149,42 @@ static int64_t run_order(scheduler *s, const int32_t *given, int32_t *taken) {
     return peak;
 }
 
+/* The node behind which `n` reads its operand while that is in cache; -1 where `n` is not such a reduction. */
+static int32_t anchor_of(const graph *g, const node *n) {
+    enum { MUCH_BYTES = 1 << 16, LITTLE_BYTES = 64 };
+    if (op_is_leaf(n->op) || n->op->n_in != 1 || n->n_out != 1 || n->op->writes[0] ||
+        n->op->view_of || n->phase == PHASE_LOAD)
+        return -1;
+    const node *made_by = value_node(g, n->in[0]);
+    bool reduces = type_bound_bytes(g, value_type(g, n->in[0])) >= MUCH_BYTES &&
+                   type_bound_bytes(g, &n->out[0]) <= LITTLE_BYTES;
+    return reduces && !op_is_leaf(made_by->op) && made_by->phase != PHASE_LOAD ? made_by->id : -1;
+}
+
+/* Moves what reduces a value to next to nothing (a gradient to its norm) behind the value's node: no order needs less
+ * memory, and the value need not come from memory again. */
+static status draw_near(const graph *g, arena *mem, int32_t *order) {
+    int32_t *first = ARENA_NEW(mem, int32_t, g->n_nodes + 1),
+            *next = ARENA_NEW(mem, int32_t, g->n_nodes + 1),
+            *nearer = ARENA_NEW(mem, int32_t, g->n_nodes + 1), n = 0;
+    if (!first || !next || !nearer) return STATUS_NO_MEMORY;
+    for (int32_t i = 0; i < g->n_nodes; i++) first[i] = -1;
+    for (int32_t id = 0; id < g->n_nodes; id++) {
+        int32_t anchor = anchor_of(g, g->nodes[id]);
+        if (anchor < 0) continue;
+        next[id] = first[anchor];
+        first[anchor] = id;
+    }
+    for (int32_t i = 0; i < g->n_nodes; i++) {
+        if (anchor_of(g, g->nodes[order[i]]) >= 0) continue;
+        nearer[n++] = order[i];
+        for (int32_t id = first[order[i]]; id >= 0; id = next[id]) nearer[n++] = id;
+    }
+    assert(n == g->n_nodes); /* what is that small anchors nothing */
+    memcpy(order, nearer, (size_t)n * sizeof *order);
+    return STATUS_OK;
+}
+
 status order_nodes(const graph *g, bool keep, arena *mem, int32_t **order) {
     int32_t *own = ARENA_NEW(mem, int32_t, g->n_nodes + 1),
             *greedy = ARENA_NEW(mem, int32_t, g->n_nodes + 1);
@@ -160,5 +197,5 @@ status order_nodes(const graph *g, bool keep, arena *mem, int32_t **order) {
     int64_t own_peak = run_order(&s, own, own);
     TRY(start(&s, g, mem));
     if (run_order(&s, NULL, greedy) < own_peak) *order = greedy;
-    return STATUS_OK;
+    return draw_near(g, mem, *order);
 }

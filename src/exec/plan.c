@@ -138,6 +138,28 @@ static void want_pack(plan *p, plan_step *s, int32_t operand, const pack_def *de
     if (pack) s->c.in[operand].layout = def;
 }
 
+/* Where packed layouts of written states are renewed: behind who writes the state and who reads the layout. */
+static void place_renewals(plan *p) {
+    for (int32_t i = 0; i < p->n_packs; i++) p->packs[i].after = -1;
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        const node *n = p->steps[k].node;
+        for (int32_t i = 0; i < n->n_in && i < MAX_IN; i++)
+            if (p->steps[k].packed[i]) p->steps[k].packed[i]->after = k;
+        for (int32_t o = 0; o < n->n_out; o++) {
+            value root = graph_storage(p->g, (value){n->id, o});
+            for (int32_t i = 0; n->op->writes[o] && i < p->n_packs; i++)
+                if (value_same(p->packs[i].from, root)) p->packs[i].after = k;
+        }
+    }
+    for (int32_t i = 0; i < p->n_packs; i++) {
+        plan_pack *k = &p->packs[i];
+        if (!k->renewed || value_node(p->g, k->from)->op != &op_state) k->after = -1;
+        if (k->after < 0) continue;
+        k->next = p->steps[k->after].renews;
+        p->steps[k->after].renews = k;
+    }
+}
+
 /* Chooses packed layouts of constants. `reads` then counts only who reads the plain values. */
 static status want_packs(plan *p, int32_t *reads, arena *mem) {
     const graph *g = p->g;
@@ -165,6 +187,7 @@ static status want_packs(plan *p, int32_t *reads, arena *mem) {
     for (int32_t k = 0; k < p->n_load; k++)
         p->steps[k].skipped |=
             p->steps[k].node->op->converts && !reads[p->steps[k].node->id * MAX_OUT];
+    place_renewals(p);
     p->peak_bytes[TAG_PACKED] += p->packed_bytes;
     return packs_place(p);
 }

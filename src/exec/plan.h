@@ -6,8 +6,9 @@
  *            -> { plan_bind, fill plan_tensor(input), plan_run, read plan_tensor(marked value) }
  * ...
  *
- * The load phase follows from the states as a step begins with them. A step that writes a state therefore ends by
- * renewing what follows from it: narrow copies of weights and their packed layouts are made once a step.
+ * The load phase follows from the states as a step begins with them. A step that writes a state therefore renews what
+ * follows from it, once: packed layouts of the state itself right behind its writer, while it is in cache, unless they
+ * are read later still; narrow copies and what is packed from them in the end.
  *
  * Inputs and marked values keep their memory for the whole step; everything else shares. */
 #ifndef EXEC_PLAN_H
@@ -38,7 +39,9 @@ typedef struct plan_pack {
     const pack_def *def;
     void *data;
     int64_t size_bytes;
-    bool renewed; /* made again after each step, which writes what it follows from */
+    bool renewed; /* made again in each run, which writes what it follows from */
+    int32_t after; /* and there behind this step; -1: behind all */
+    struct plan_pack *next; /* behind the same step */
     double seconds, began_seconds; /* of the last traced run */
 } plan_pack;
 
@@ -47,6 +50,7 @@ typedef struct plan_step {
     choice chosen;
     call c;
     plan_pack *packed[MAX_IN];
+    plan_pack *renews; /* what is packed again behind it */
     bool skipped;   /* a view, or only its packed layout is read: nothing to do */
     bool renewed;   /* of the load phase, and run again after each step */
     double seconds; /* of the last traced run, and when it began */

@@ -119,12 +119,12 @@ static void pack_one(plan *p, plan_pack *pack) {
         p->options.release(p->options.release_user, source->data, tensor_bytes(source));
 }
 
-/* Runs the load phase and packs: all of it, or what the step's writes have made old. */
+/* Runs the load phase and packs: all of it, or what the step's writes have made old and nobody renewed yet. */
 static void derive(plan *p, bool all) {
     for (int32_t k = 0; k < p->n_load; k++)
         if (all || p->steps[k].renewed) plan_run_step(p, &p->steps[k]);
     for (int32_t i = 0; i < p->n_packs && !p->packs_ready; i++)
-        if (all || p->packs[i].renewed) pack_one(p, &p->packs[i]);
+        if (all || (p->packs[i].renewed && p->packs[i].after < 0)) pack_one(p, &p->packs[i]);
 }
 
 status plan_load(plan *p) {
@@ -142,7 +142,11 @@ status plan_load(plan *p) {
 void plan_run(plan *p, uint64_t step_seed) {
     p->step_seed = step_seed;
     pool_enter_step(p->pool);
-    for (int32_t k = p->n_load; k < p->n_steps; k++) plan_run_step(p, &p->steps[k]);
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        plan_run_step(p, &p->steps[k]);
+        for (plan_pack *pack = p->steps[k].renews; pack; pack = pack->next)
+            if (pack->renewed) pack_one(p, pack);
+    }
     derive(p, false);
     pool_leave_step(p->pool);
 }

@@ -27,7 +27,7 @@ static void end_event(const graph *g, const type *t, const char *label, FILE *to
     fputs("\"}}", to);
 }
 
-/* A packed layout that is renewed behind the step: its bytes are those of the plain values and its own. */
+/* A packed layout that is renewed in the step: its bytes are those of the plain values and its own. */
 static void put_pack(const plan_pack *k, const plan *p, double from, FILE *to) {
     const node *n = value_node(p->g, k->from);
     double bytes = (double)type_bound_bytes(p->g, value_type(p->g, k->from));

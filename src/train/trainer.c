@@ -248,6 +248,7 @@ static status one_step(trainer *t) {
 
 status trainer_run(trainer *t) {
     t->saved_seconds = time_seconds();
+    if (!t->s->update && !t->s->learn->loaded) TRY(plan_load(t->s->learn));
     if (!t->at.step) {
         t->saved_step = -1;
         TRY(save_last(t));

@@ -4,9 +4,10 @@
 #include <string.h>
 
 /* FETCH_BYTES: how far ahead a lone strip, which runs at the memory's speed, asks for b. NEAR_BYTES: of a that a core
- * keeps near. A tall a has TALL_BLOCKS at least, and b TALL_PANELS at most. */
+ * keeps near. A tall a has TALL_BLOCKS at least, and b TALL_PANELS at most. STREAM_BYTES: of a layout that is not read
+ * again before much else is. */
 enum { PREPARE_ROWS = 64, STATE_BYTES = 64, MAX_INT8_K = 65536, FETCH_BYTES = 16384 };
-enum { NEAR_BYTES = 512 << 10, TALL_BLOCKS = 16, TALL_PANELS = 16 };
+enum { NEAR_BYTES = 512 << 10, TALL_BLOCKS = 16, TALL_PANELS = 16, STREAM_BYTES = 1 << 20 };
 
 static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
@@ -110,13 +111,14 @@ static int64_t pack_bytes(const tensor *t, matmul_kind kind, bool across) {
     return pack_units(t, across) * panel_bytes(kind, across ? x.rows : x.cols);
 }
 
-static void pack_run(const tensor *t, matmul_kind kind, bool across, char *out, int64_t from,
-                     int64_t to) {
+static void pack_run(const tensor *t, matmul_kind kind, bool across, bool streams, char *out,
+                     int64_t from, int64_t to) {
     for (int64_t u = from; u < to; u++) {
         matmul_view v = view_of(t, across, 0);
         int64_t panels = div_up(v.outer, PANEL);
         char *panel = out + u * panel_bytes(kind, v.k);
         v = view_of(t, across, u / panels);
+        v.streams = streams;
         if (kind == MATMUL_INT8) matmul_pack_head(&v, u % panels, panel);
         matmul_pack_groups(kind, &v, u % panels, 0, filled_groups(kind, v.k),
                            panel + head_bytes(kind));
@@ -167,7 +169,8 @@ static void unpack_row(const tensor *t, matmul_kind kind, const char *packed, in
         return pack_units(t, across);                                                              \
     }                                                                                              \
     static void name##_run(const tensor *t, void *packed, int64_t from, int64_t to) {              \
-        pack_run(t, kind, across, packed, from, to);                                               \
+        bool streams = pack_bytes(t, kind, across) >= STREAM_BYTES;                                \
+        pack_run(t, kind, across, streams, packed, from, to);                                      \
     }
 #define PACK_ALONG(type, kind)                                                                     \
     PACK_BYTES_UNITS_RUN(type##_nk, kind, false)                                                   \
@@ -345,8 +348,8 @@ void matmul_prepare(const matmul_family *f, const call *c, int64_t from, int64_t
     int64_t b_units = prepare_b_units(&x);
     int64_t b_to = MIN_OF(to, b_units);
     if (from < b_to)
-        pack_run(&c->in[MATMUL_B], f->kind, !x.p->trans_b, (char *)c->scratch + b_at(&x), from,
-                 b_to);
+        pack_run(&c->in[MATMUL_B], f->kind, !x.p->trans_b, false, (char *)c->scratch + b_at(&x),
+                 from, b_to);
     for (int64_t u = MAX_OF(from, b_units); u < to; u++) prepare_rows(&x, c, u - b_units);
 }
 

@@ -83,6 +83,7 @@ typedef struct matmul_view {
     int64_t outer, k, stride; /* stride in bytes between its rows */
     bool across;              /* rows run along `outer`, not along K */
     bool f32;                 /* elements are f32 (else bf16, or int8 rows) */
+    bool streams;             /* the panels, of whole lines, are stored past the caches */
 } matmul_view;
 
 /* The sums that int8 rows of a need, behind the packed rows. */

@@ -107,6 +107,13 @@ ALWAYS_INLINE int64_t source_bytes(source s, int64_t groups) {
     return s == BF16_F32 ? 2 * groups : s == F32_BF16 ? 8 * groups : 4 * groups;
 }
 
+ALWAYS_INLINE void put_line(const matmul_view *v, char *out, __m512i line) {
+    if (v->streams)
+        _mm512_stream_si512((__m512i *)out, line);
+    else
+        _mm512_storeu_si512(out, line);
+}
+
 /* out[group][64]: from rows along K, so transposed; 64 rows are more streams than the hardware follows. */
 ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int64_t from,
                                 int64_t to, char *out) {
@@ -123,7 +130,7 @@ ALWAYS_INLINE void groups_along(source s, const matmul_view *v, int64_t n0, int6
             }
             transpose(r);
             for (int i = 0; i < 16; i++)
-                _mm512_storeu_si512(out + (g - from + i) * GROUP_BYTES + q * 4, r[i]);
+                put_line(v, out + (g - from + i) * GROUP_BYTES + q * 4, r[i]);
         }
 }
 
@@ -192,7 +199,7 @@ ALWAYS_INLINE void groups_across(source s, const matmul_view *v, int64_t n0, int
         __m512i all[4];
         all_across(s, v, g, n0, all);
         for (int q = 0; q < 4; q++)
-            _mm512_storeu_si512(out + (g - from) * GROUP_BYTES + q * 64, stored(s, all[q]));
+            put_line(v, out + (g - from) * GROUP_BYTES + q * 64, stored(s, all[q]));
     }
 }
 
@@ -224,6 +231,7 @@ void matmul_pack_groups_avx512(matmul_kind kind, const matmul_view *v, int64_t p
         ALONG_OR_ACROSS(BF16_BF16, groups, n0, from, to, out);
         ALONG_OR_ACROSS(INT8_INT8, groups, n0, from, to, out);
     }
+    if (v->streams) _mm_sfence();
 }
 
 ALWAYS_INLINE void rows_along(source s, const matmul_view *v, int64_t from, int64_t to,
