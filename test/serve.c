@@ -2,6 +2,7 @@
  * streamed and whole; clients that leave give everything back; keys, draining, bad requests, counts. */
 #include "base/file.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "kit/shop.h"
 #include <math.h>
 #include <stdio.h>
@@ -111,6 +112,26 @@ static void streams_in(test *t, shop *s) {
 
 static void streams(test *t) {
     in_shop(t, &(shop_way){.engine = {.context = 256}}, streams_in);
+}
+
+/* Tokens that are single bytes, drawn at random: what is no UTF-8 comes as U+FFFD, and the stream goes on to its end. */
+static void broken_characters_in(test *t, shop *s) {
+    CHECK(t, shop_complete(
+                 s,
+                 "{\"prompt\": \"abc\", \"max_tokens\": 200, \"temperature\": 5, \"seed\": 1, "
+                 "\"ignore_eos\": true, \"stream\": true, \"logprobs\": 2}",
+                 alone) == 200);
+    CHECK(t, strstr(alone, "\xEF\xBF\xBD") && strstr(alone, "data: [DONE]"), "%s", alone);
+    const char *end = alone + strlen(alone);
+    for (const char *at = alone; at < end;) {
+        int n = utf8_length(at, end);
+        CHECK(t, n > 0, "at byte %lld", (long long)(at - alone));
+        at += n;
+    }
+}
+
+static void broken_characters(test *t) {
+    in_shop(t, &(shop_way){.engine = {.context = 256}}, broken_characters_in);
 }
 
 /* lm-eval's contract: lists of ids, echo, one token, logprobs of all. */
@@ -364,6 +385,7 @@ static void vectors(test *t) {
 
 const test_case suite_serve[] = {{"among_others", among_others},
                                  {"streams", streams},
+                                 {"broken_characters", broken_characters},
                                  {"scores", scores},
                                  {"leaving", leaving, true},
                                  {"draining", draining},

@@ -139,7 +139,7 @@ def alone(args, model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hone")
-    parser.add_argument("peer", help="llama-server; none: only `alone`")
+    parser.add_argument("peer", help="llama-server")
     parser.add_argument("--preset", default="llama-110m")
     parser.add_argument("--format", default="q8_0")
     parser.add_argument("--streams", type=int, nargs="*", default=[16])
