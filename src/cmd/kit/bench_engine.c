@@ -9,7 +9,7 @@
 
 /* ---- a trace of lengths, as people write ---- */
 
-enum { TRACE = 64, SIDE_BY_SIDE = 16, MEAN_PROMPT = 161, MEAN_ANSWER = 338, TRACE_CONTEXT = 2048 };
+enum { TRACE = 48, SIDE_BY_SIDE = 16, MEAN_PROMPT = 161, MEAN_ANSWER = 338, TRACE_CONTEXT = 2048 };
 
 /* Lognormal with this mean and a deviation of 0.7 in the logarithm. */
 static int64_t lognormal(rng *r, double mean, int64_t most) {
