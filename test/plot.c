@@ -33,7 +33,7 @@ static void files(test *t) {
     char path[PATH];
     file_map map;
     snprintf(path, sizeof path, "%s/p.svg", test_folder(t));
-    CHECK_OK(t, cx, plot_svg(cx, &both, path));
+    CHECK_OK(t, cx, plot_file(cx, &both, path));
     CHECK_OK(t, cx, file_map_open(cx, path, &map));
     char *text = context_zalloc(cx, (size_t)map.size_bytes + 1);
     memcpy(text, map.bytes, (size_t)map.size_bytes);
@@ -42,7 +42,7 @@ static void files(test *t) {
     context_release(cx, text);
     file_map_close(&map);
     snprintf(path, sizeof path, "%s/p.png", test_folder(t));
-    CHECK_OK(t, cx, plot_png(cx, &both, path));
+    CHECK_OK(t, cx, plot_file(cx, &both, path));
     png_image image = {.version = PNG_IMAGE_VERSION};
     CHECK(t, png_image_begin_read_from_file(&image, path));
     CHECK(t, image.width == WIDTH && image.height == HEIGHT);
@@ -53,6 +53,7 @@ static void files(test *t) {
     CHECK(t, rgb[300][510][0] == 255);
     free(rgb);
     CHECK_FAILS(t, cx, plot_png(cx, &both, "/nowhere/p.png"), STATUS_IO, "/nowhere");
+    CHECK_FAILS(t, cx, plot_file_name(cx, "p.pdf"), STATUS_BAD_ARGUMENT, "p.pdf");
     context_free(cx);
 }
 
