@@ -116,11 +116,10 @@ static void streams(test *t) {
 
 /* Tokens that are single bytes, drawn at random: what is no UTF-8 comes as U+FFFD, and the stream goes on to its end. */
 static void broken_characters_in(test *t, shop *s) {
-    CHECK(t, shop_complete(s,
-                           "{\"prompt\": \"abc\", \"max_tokens\": 200, \"temperature\": 5, "
-                           "\"seed\": 1, "
-                           "\"ignore_eos\": true, \"stream\": true, \"logprobs\": 2}",
-                           alone) == 200);
+    static const char body[] =
+        "{\"prompt\": \"abc\", \"max_tokens\": 200, \"temperature\": 5, "
+        "\"seed\": 1, \"ignore_eos\": true, \"stream\": true, \"logprobs\": 2}";
+    CHECK(t, shop_complete(s, body, alone) == 200);
     CHECK(t, strstr(alone, "\xEF\xBF\xBD") && strstr(alone, "data: [DONE]"), "%s", alone);
     const char *end = alone + strlen(alone);
     for (const char *at = alone; at < end;) {
