@@ -114,7 +114,7 @@ static void streams(test *t) {
     in_shop(t, &(shop_way){.engine = {.context = 256}}, streams_in);
 }
 
-/* Tokens that are single bytes, drawn at random: what is no UTF-8 comes as U+FFFD, and the stream goes on to its end. */
+/* Tokens that are single bytes, drawn at random: what is no UTF-8 comes as U+FFFD, and the stream goes on. */
 static void broken_characters_in(test *t, shop *s) {
     static const char body[] =
         "{\"prompt\": \"abc\", \"max_tokens\": 200, \"temperature\": 5, "
