@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 comma := ,
 
-.PHONY: all build deps test quick slow demo bench fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo bench bench-compress fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -45,6 +45,9 @@ demo: build ## the whole life of a small model, from nothing to a server, in a f
 
 bench: build ## speed of the ops beside this machine's own roofs
 	$(B)/hone bench ops
+
+bench-compress: build ## what compression is claimed to do, on models trained here; half an hour
+	bench/compress.py $(B)/hone
 
 # New finds stay in build-fuzz/; the committed seeds are replayed in `make test`.
 fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
@@ -96,4 +99,4 @@ install: build ## program, libraries, headers, man pages to PREFIX (/usr/local)
 	cmake --install $(B) --prefix $(PREFIX)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'

@@ -8,6 +8,7 @@
  * go by falling diag(H), the scales of groups being fitted beforehand; else a group's scale is fitted when its first
  * column comes, to what the columns before have made of it. Columns that no token ever moves have weight 0;
  * what was pruned before stays 0. */
+#include "base/log.h"
 #include "compress/kit/gptq.h"
 #include "compress/kit/stream.h"
 
@@ -32,14 +33,15 @@ static status check(compress *c, const void *options_) {
 
 static status visit(compress *c, const stream_layer *l, void *user) {
     const gptq_options *o = user;
-    gptq_how how = {.grid = GRID_OF(o), .act_order = o->act_order,
-                    .keep_zeros = c->facts & COMPRESS_SPARSE};
+    gptq_how how = {
+        .grid = GRID_OF(o), .act_order = o->act_order, .keep_zeros = c->facts & COMPRESS_SPARSE};
     for (int32_t i = 0; i < c->n_inputs; i++) {
         hessian h = {0};
         if (c->inputs[i].layer != l->layer) continue;
+        const float *told = log_get_level() >= LOG_DEBUG ? l->stats[i].gram : NULL;
         status st = hessian_make(c, l->stats[i].gram, c->inputs[i].k, o->damp, o->act_order, &h);
         for (int64_t p = 0; p < l->n_products && st == STATUS_OK; p++)
-            if (l->products[p].input == i) st = gptq_product(c, &l->products[p], &h, &how);
+            if (l->products[p].input == i) st = gptq_product(c, &l->products[p], &h, &how, told);
         hessian_free(c, &h);
         TRY(st);
     }

@@ -1,5 +1,6 @@
 /* Strips of rows go along the columns together, so that a row of U is read once for all of them. */
 #include "compress/kit/gptq.h"
+#include "base/log.h"
 
 enum { STRIP = 8 };
 
@@ -80,7 +81,43 @@ status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *
     return STATUS_OK;
 }
 
-status gptq_product(compress *c, const product *p, const hessian *h, const gptq_how *how) {
+/* Squared error of the outputs: the sum over rows of e G e^T, e being what codes stand for less the values; `space`
+ * holds 2 k. */
+static double output_error(const product *p, const grid *g, const float *values,
+                           const uint8_t *codes, const grid_scale *scales, const float *gram,
+                           float *space) {
+    int64_t k = p->k, step = g->group ? g->group : k, groups = grid_groups(g, k);
+    float *e = space, *y = space + k;
+    double sum = 0;
+    for (int64_t r = 0; r < p->n; r++) {
+        for (int64_t j = 0; j < k; j++) {
+            e[j] = grid_value(scales[r * groups + j / step], codes[r * k + j]) - values[r * k + j];
+            y[j] = 0;
+        }
+        for (int64_t i = 0; i < k; i++)
+            for (int64_t j = 0; j < k; j++) y[j] += e[i] * gram[i * k + j];
+        for (int64_t j = 0; j < k; j++) sum += (double)e[j] * (double)y[j];
+    }
+    return sum;
+}
+
+/* Overwrites codes and scales by those of plain rounding. */
+static status tell_error(compress *c, const product *p, const grid *g, const float *values,
+                         uint8_t *codes, grid_scale *scales, const float *gram) {
+    float *space = context_alloc(c->cx, (size_t)(2 * p->k) * sizeof *space);
+    if (!space) return STATUS_NO_MEMORY;
+    double ours = output_error(p, g, values, codes, scales, gram, space);
+    for (int64_t r = 0; r < p->n; r++)
+        grid_round_row(g, values + r * p->k, p->k, NULL, codes + r * p->k,
+                       scales + r * grid_groups(g, p->k));
+    double plain = output_error(p, g, values, codes, scales, gram, space);
+    log_debug("%s: %.3f of rounding's error", p->w->name, plain > 0 ? ours / plain : 1);
+    context_release(c->cx, space);
+    return STATUS_OK;
+}
+
+status gptq_product(compress *c, const product *p, const hessian *h, const gptq_how *how,
+                    const float *gram) {
     int64_t cells = p->n * p->k;
     float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
     uint8_t *codes = context_alloc(c->cx, (size_t)cells);
@@ -89,6 +126,7 @@ status gptq_product(compress *c, const product *p, const hessian *h, const gptq_
     status st = values && codes && scales ? product_values(c, p, values) : STATUS_NO_MEMORY;
     if (st == STATUS_OK) st = gptq_rows(c, values, p->n, h, how, codes, scales);
     if (st == STATUS_OK) st = grid_store(c, p, &how->grid, codes, scales);
+    if (st == STATUS_OK && gram) st = tell_error(c, p, &how->grid, values, codes, scales, gram);
     context_release(c->cx, scales);
     context_release(c->cx, codes);
     context_release(c->cx, values);

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""What compression is claimed to do, measured on small models that are trained here: `make bench-compress`.
+
+    bench/compress.py build/hone [--at build/bench-compress] [--text TRAIN] [--held-out TEXT] [--only NAME..]
+                      [--models 3] [--peers PYTHON]
+
+Fixtures, kept in the folder --at: three models of 5 million parameters from seeds 1 to 3, and one of 25 million, trained
+on TRAIN for a few minutes each; their sizes are those of the presets 5m and 25m with an MLP in whole groups of 128.
+`outlier` gives them the large activations of large models. Every claim is one line: what is required, what was
+measured. --peers names an interpreter with llama-cpp-python, gguf, torch, transformers and compressed-tensors for the
+claims that need them. The exit status is 1 where a claim does not hold."""
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+CHARACTERS = "--tokenizer characters"
+SMALL = "--layers 6 --width 256 --heads 8 --intermediate 768"
+SIZES = {"5m": f"{SMALL} {CHARACTERS} --steps 500 --lr 2e-3",
+         "25m": f"--layers 7 --width 512 --heads 8 --intermediate 1408 {CHARACTERS} --steps 200 --lr 1e-3",
+         "words": f"{SMALL} --vocabulary 2048 --steps 240 --lr 3e-3"}  # of byte pairs, which GGUF can hold
+CALIB = ["--calib-sequences", "32", "--calib-length", "256"]
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.failed = False
+        self.results = []
+
+    def path(self, *names):
+        return os.path.join(self.args.at, *names)
+
+    def hone(self, *words, quiet=False):
+        """A verb's JSON, or its text."""
+        done = subprocess.run([self.args.hone, *words], capture_output=True, text=True, check=False)
+        if done.returncode and not quiet:
+            raise SystemExit(f"hone {' '.join(words)}\n{done.stderr}")
+        return done.stdout
+
+    def fixture(self, size, seed=1):
+        out = self.path(f"{size}-{seed}" if size == "5m" else size)
+        if not os.path.exists(out + "/model.safetensors"):
+            again = ["--resume"] if os.path.exists(out + "/checkpoint-last.safetensors") else []
+            self.hone("train", "--architecture", "llama", *SIZES[size].split(), "--text",
+                      self.args.text, "--batch", "8", "--context", "256", "--precision", "bf16", "--warmup", "30",
+                      "--evaluate-every", "0", "--seed", str(seed), "--tensorboard=false", "--record=false", "--out",
+                      out, *again)
+        return out
+
+    def compress(self, model, recipe, *words, name=None):
+        """The model that comes out, and what compressing told."""
+        out = self.path(name or "out")
+        shutil.rmtree(out, ignore_errors=True)
+        if os.path.exists(out):
+            os.remove(out)
+        container = [] if out.endswith(".gguf") or "--container" in words else ["--container", "values"]
+        told = self.hone("compress", model, "-o", out, "--do", recipe, "--calib", self.args.text, *CALIB, *container,
+                         *words, "--json")
+        return out, json.loads(told)
+
+    def loss(self, model, *words):
+        told = self.hone("eval", "ppl", model, self.args.held_out, "--context", "256", *words, "--json")
+        return json.loads(told)["nats_per_token"]
+
+    def kl(self, model, reference):
+        told = self.hone("eval", "kl", model, self.args.held_out, "--against", reference, "--context", "256", "--json")
+        return json.loads(told)["kl"]
+
+    def claim(self, name, required, value, holds):
+        self.failed |= not holds
+        self.results.append({"claim": name, "required": required, "measured": value, "holds": bool(holds)})
+        print(f"{'ok  ' if holds else 'FAIL'} {name}: {value} (required {required})", flush=True)
+
+
+def outlier(b):
+    """W8A8 with one scale for each tensor, and AWQ, on a model with outliers."""
+    plain = b.fixture("5m")
+    model, _ = b.compress(plain, "outlier", name="outlier")
+    before = b.loss(model)
+    b.claim("outlier changes nothing", "within 1e-4 nats", f"{before - b.loss(plain):+.1e} nats",
+            abs(before - b.loss(plain)) <= 1e-4)
+    naive = math.exp(b.loss(model, "--act", "int8_tensor") - before)
+    b.claim("outlier, naive W8A8 per tensor: perplexity", ">= 2x", f"{naive:.2f}x", naive >= 2)
+    smooth, _ = b.compress(model, "smoothquant")
+    ratio = math.exp(b.loss(smooth, "--act", "int8_tensor") - before)
+    b.claim("the same after smoothquant", "<= 1.02x", f"{ratio:.4f}x", ratio <= 1.02)
+    rounded = b.kl(b.compress(model, "round(3, group=128)")[0], model)
+    awq = b.kl(b.compress(model, "awq(3, group=128)")[0], model)
+    b.claim("outlier, AWQ of 3 bits: KL, of rounding's", "<= 0.9", f"{awq / rounded:.2f}", awq <= 0.9 * rounded)
+
+
+def pruning(b):
+    for pattern in ("0.5", "2:4"):
+        wins = {"wanda": 0, "sparsegpt": 0}
+        told = []
+        for seed in range(1, b.args.models + 1):
+            model = b.fixture("5m", seed)
+            loss = {by: b.loss(b.compress(model, f"prune({pattern}, {by})")[0])
+                    for by in ("magnitude", "wanda", "sparsegpt")}
+            for by in wins:
+                wins[by] += loss[by] < loss["magnitude"]
+            told.append(" / ".join(f"{math.exp(loss[by]):.2f}" for by in loss))
+        for by, won in wins.items():
+            b.claim(f"prune({pattern}): {by} against magnitude", f"better on 2 of 3 of {b.args.models} seeds",
+                    f"{won} of {b.args.models} (magnitude / wanda / sparsegpt: {'; '.join(told)})",
+                    won * 3 >= 2 * b.args.models)
+
+
+def two_four(b):
+    """2:4 as it is stored: bytes, and the engine's loss."""
+    model = b.fixture("5m")
+    dense, _ = b.compress(model, "prune(2:4, sparsegpt)", name="two-four-dense")
+    sparse, told = b.compress(model, "prune(2:4, sparsegpt)", "--container", "sparse-24", name="two-four")
+    lines = [x.split() for x in b.hone("inspect", sparse).splitlines() if " bf16_2of4 " in x]
+    shapes = [(int(x[2][1:-1]), int(x[3][:-1]), int(x[4])) for x in lines]
+    share = {bytes_ / (2 * n * k) for n, k, bytes_ in shapes}
+    b.claim("2:4, bytes of bf16's", "exactly 0.5625", f"{share} of {len(lines)} matrices", share == {0.5625})
+    away = b.loss(sparse, "--precision", "bf16") - b.loss(dense, "--precision", "bf16")
+    b.claim("2:4, loss as stored against dense", "within 2e-3 nats", f"{away:+.1e}; {told.get('note')}",
+            abs(away) <= 2e-3)
+
+
+def gptq(b):
+    """Errors of each layer's outputs, as `--log debug` tells them."""
+    for size in ("5m", "25m"):
+        out = b.path("out")
+        shutil.rmtree(out, ignore_errors=True)
+        done = subprocess.run([b.args.hone, "compress", b.fixture(size), "-o", out, "--do", "gptq(3, group=128)", "--calib",
+                               b.args.text, *CALIB, "--container", "values", "--log", "debug", "--json"], text=True,
+                              capture_output=True, check=True)
+        shares = [float(x.split(" of rounding's")[0].split()[-1]) for x in done.stderr.splitlines()
+                  if " of rounding's" in x]
+        good = sum(x <= 0.7 for x in shares)
+        b.claim(f"{size}, gptq(3, group=128): error of a layer <= 0.7 of rounding's", ">= 90% of layers",
+                f"{good} of {len(shares)}, most {max(shares):.2f}", good >= 0.9 * len(shares))
+        peak, stored = json.loads(done.stdout)["peak_bytes"], os.path.getsize(b.fixture(size) + "/model.safetensors")
+        layer = stored / (6 if size == "5m" else 7)
+        rows = 32 * 256 * 512 * 4
+        b.claim(f"{size}, gptq: peak memory", "<= model + 2 layers + the calibration's rows, 64 MiB of program and text",
+                f"{peak / 1e6:.0f} MB; {(stored + 2 * layer) / 1e6:.0f} MB", peak <= stored + 2 * layer + rows + 2**26)
+
+
+def learning(b):
+    """Quantisation-aware training, distillation, recovery after removal: shares of what was lost."""
+    model = b.fixture("5m")
+    base = b.loss(model)
+    rounded = b.loss(b.compress(model, "round(3, group=128)")[0])
+    learned = b.loss(b.compress(model, "qat(3, group=128, steps=60, batch=8, length=256, lr=3e-4)")[0])
+    share = (rounded - learned) / (rounded - base)
+    b.claim("qat of 3 bits regains", ">= 50% of rounding's loss", f"{100 * share:.0f}%", share >= 0.5)
+    what = "remove(neurons=0.25)"
+    removed = b.loss(b.compress(model, what)[0])
+    mended = b.loss(b.compress(model, what + " > distill(steps=80, batch=8, length=256, lr=5e-4)")[0])
+    share = (removed - mended) / (removed - base)
+    b.claim("remove(neurons=0.25): recovery regains", ">= 70% of the loss", f"{100 * share:.0f}%", share >= 0.7)
+    student = "distill(preset=1m, steps=120, batch=8, length=256, lr=3e-3, share={})"
+    alone = b.loss(b.compress(model, student.format(0))[0])
+    taught = b.loss(b.compress(model, student.format(0.7))[0])
+    share = (alone - taught) / (alone - base)
+    b.claim("distillation at equal tokens closes", ">= 25% of the gap to the teacher",
+            f"{100 * share:.0f}% ({alone:.3f} alone, {taught:.3f} taught, {base:.3f} the teacher)", share >= 0.25)
+
+
+def speed(b):
+    """In one run on the shapes of 110 million parameters, formats in turn; medians of three."""
+    def rate(fmt, row, *words):
+        told = b.hone("bench", "model", "--preset", "llama-110m", "--format", fmt, "--filter", row, "--json", *words)
+        lines = [json.loads(x) for x in told.splitlines() if x.startswith("{")]
+        return next(x for x in lines if x.get("name", "").startswith("model." + row.strip("^$.")))["value"]
+    def ratio(row, one, two):
+        pairs = [rate(*two) / rate(*one) for _ in range(3)]
+        return sorted(pairs)[1]
+    w8a8 = ratio("prefill", ("bf16", "prefill"), ("bf16", "prefill", "--act", "int8_row"))
+    b.claim("W8A8 by rows, prefill of bf16's", ">= 1.35x", f"{w8a8:.2f}x", w8a8 >= 1.35)
+    for fmt, bits in (("q4_0", 4.5), ("int4_g128", 4.25)):
+        got = ratio("decode", ("bf16", "decode"), (fmt, "decode"))
+        b.claim(f"{fmt}, decode of bf16's", f">= 0.87 x {16 / bits:.2f} = {0.87 * 16 / bits:.2f}", f"{got:.2f}",
+                got >= 0.87 * 16 / bits)
+    sparse = ratio("decode", ("bf16", "decode"), ("bf16_2of4", "decode"))
+    b.claim("2:4, decode of bf16's", ">= 1.2x", f"{sparse:.2f}x", sparse >= 1.2)
+
+
+def peers(b):
+    """Other programs: run by the interpreter that has them (bench/peers/compressed.py)."""
+    if not b.args.peers:
+        print("skip peers: --peers names no interpreter")
+        return
+    model, full = b.fixture("words"), b.path("f32.gguf")
+    if not os.path.exists(full):
+        b.hone("convert", model, full, "--format", "f32")
+    ours, _ = b.compress(model, "quantize(q4_k_m)", name="q4_k_m.gguf")
+    folders = []
+    for container, recipe in (("gptq", "gptq(4, group=128)"), ("awq", "awq(4, group=128, affine)"),
+                              ("compressed-tensors", "round(4, group=128)"), ("sparse-24", "prune(2:4, wanda)")):
+        out, _ = b.compress(model, recipe, "--container", container, name="folder-" + container)
+        same, _ = b.compress(model, recipe, name="values-" + container)
+        folders += [container, out, same]
+    script = os.path.join(os.path.dirname(__file__), "peers", "compressed.py")
+    told = subprocess.run([b.args.peers, script, full, b.path("theirs.gguf"), model, b.args.text,
+                           *folders], text=True, check=True,
+                          capture_output=True).stdout
+    for line in told.splitlines():
+        name, measured, holds = json.loads(line)
+        b.claim(name, "the same values", measured, holds)
+    ratio = b.kl(ours, model) / b.kl(b.path("theirs.gguf"), model)
+    b.claim("q4_k_m: KL, of llama.cpp's quantiser's", "<= 1.05", f"{ratio:.3f}", ratio <= 1.05)
+
+
+PARTS = {f.__name__: f for f in (outlier, pruning, two_four, gptq, learning, speed, peers)}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("hone")
+    p.add_argument("--at", default="build/bench-compress")
+    p.add_argument("--text", default="../shared/data/text/tinyshakespeare.txt")
+    p.add_argument("--held-out", help="default: the last 60,000 bytes of TRAIN, of which training keeps the last tenth away")
+    p.add_argument("--models", type=int, default=3)
+    p.add_argument("--peers", default=os.environ.get("HONE_PYTHON"))
+    p.add_argument("--only", nargs="*", default=list(PARTS), choices=list(PARTS))
+    args = p.parse_args()
+    os.makedirs(args.at, exist_ok=True)
+    b = Bench(args)
+    if not args.held_out:
+        args.held_out = b.path("held-out.txt")
+        with open(args.text, "rb") as f, open(args.held_out, "wb") as g:
+            g.write(f.read()[-60000:])
+    for name in args.only:
+        began = time.time()
+        PARTS[name](b)
+        print(f"     {name}: {time.time() - began:.0f} s", flush=True)
+    with open(b.path("results.json"), "w", encoding="utf-8") as f:
+        json.dump(b.results, f, indent=1)
+    sys.exit(b.failed)
+
+
+main()
