@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "base/sort.h"
 #include "base/time.h"
+#include "infer/speculate.h"
 #include "report/speed.h"
 
 enum { PROMPT = 64, DRAWN = 128, PAIRS = 3 };
@@ -48,12 +49,13 @@ static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
 static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rate) {
     uint64_t id;
     engine_model draft;
-    if (x->draft) draft = engine_model_of(x->draft, NULL);
+    bool by_draft = guesses && speculate_find(w->speculate)->needs_draft;
+    if (by_draft) draft = engine_model_of(x->draft, NULL);
     TRY(bench_model_open_as(x, &(engine_options){.context = 512,
                                                  .sequences = w->sequences,
                                                  .kv_tokens = w->sequences * 512,
                                                  .forgets_prefixes = true,
-                                                 .draft = x->draft ? &draft : NULL,
+                                                 .draft = by_draft ? &draft : NULL,
                                                  .speculate = guesses ? w->speculate : NULL}));
     engine_request all[16];
     int32_t prompts[16][PROMPT];
@@ -107,15 +109,15 @@ status bench_guess_new_16(bench_model *x, double *value) {
     return new_text(x, 16, value);
 }
 
-static status by_draft(bench_model *x, int64_t sequences, double *value) {
+static status drafted(bench_model *x, int64_t sequences, double *value) {
     return gain(x, (way){"draft", sequences, 0, 1}, value);
 }
 status bench_guess_draft_1(bench_model *x, double *value) {
-    return by_draft(x, 1, value);
+    return drafted(x, 1, value);
 }
 status bench_guess_draft_4(bench_model *x, double *value) {
-    return by_draft(x, 4, value);
+    return drafted(x, 4, value);
 }
 status bench_guess_draft_16(bench_model *x, double *value) {
-    return by_draft(x, 16, value);
+    return drafted(x, 16, value);
 }
