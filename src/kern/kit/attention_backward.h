@@ -8,7 +8,7 @@
 #ifndef KERN_KIT_ATTENTION_BACKWARD_H
 #define KERN_KIT_ATTENTION_BACKWARD_H
 
-#include "kern/kit/attention_simd.h"
+#include "kern/kit/attention_softmax.h"
 
 typedef struct attn_back {
     const call *c;
@@ -112,18 +112,20 @@ static inline void attn_back_left(const attn_rows *x, bool pairs, const int64_t 
 ALWAYS_INLINE void attn_back_row(const attn_scores *k, bool pairs, const __m512 lse[4],
                                  const __m512 delta[4], const __mmask16 keep[4], const float *s,
                                  const float *dp, uint32_t *p_weight, uint32_t *ds_weight) {
-    __m512 p[4], ds[4];
+    __m512 p[4], ds[4], slope[4];
     for (int v = 0; v < 4; v++) {
-        __m512 x = _mm512_load_ps(s + 16 * v), slope = _mm512_set1_ps(1);
+        __m512 x = _mm512_load_ps(s + 16 * v);
         if (k->into_cap != 0) {
             x = attn_tanh(_mm512_mul_ps(x, _mm512_set1_ps(k->into_cap)));
-            slope = _mm512_fnmadd_ps(x, x, slope);
+            slope[v] = _mm512_fnmadd_ps(x, x, _mm512_set1_ps(1));
         }
-        x = _mm512_fmsub_ps(x, _mm512_set1_ps(k->scale), lse[v]);
-        p[v] = attn_exp2(x, !pairs, keep[v]);
-        x = _mm512_sub_ps(_mm512_load_ps(dp + 16 * v), delta[v]);
-        if (k->into_cap != 0) x = _mm512_mul_ps(x, slope);
-        ds[v] = _mm512_maskz_mul_ps(keep[v], p[v], x);
+        p[v] = _mm512_fmsub_ps(x, _mm512_set1_ps(k->scale), lse[v]);
+    }
+    attn_exp2_many(p, 4, !pairs, keep);
+    for (int v = 0; v < 4; v++) {
+        ds[v] = _mm512_sub_ps(_mm512_load_ps(dp + 16 * v), delta[v]);
+        if (k->into_cap != 0) ds[v] = _mm512_mul_ps(ds[v], slope[v]);
+        ds[v] = _mm512_maskz_mul_ps(keep[v], p[v], ds[v]);
     }
     for (int v = 0; v < 4; v += 2) {
         if (pairs) {

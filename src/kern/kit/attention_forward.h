@@ -7,6 +7,7 @@
 #define KERN_KIT_ATTENTION_FORWARD_H
 
 #include "kern/kit/attention_few.h"
+#include "kern/kit/attention_softmax.h"
 
 /* A thread's memory for one block. */
 typedef struct attn_state {
@@ -130,28 +131,38 @@ static inline void attn_pack_chunk(const attn_core *core, const attn_block *b, a
     }
 }
 
+ALWAYS_INLINE void attn_softmax_as(bool pairs, bool full, bool capped, const attn_block *b,
+                                   attn_state *s, int64_t r0, int64_t n, int64_t key0) {
+    /* not through `s`, of which a compiler must think that the stores change it */
+    const int64_t hp = b->shape.hp, weight_cells = pairs ? 32 : 64, *lo = s->lo, *hi = s->hi;
+    const float *score = s->scores;
+    float *most = s->most + r0, *sum16 = s->sum16 + r0 * 16, *acc = s->acc + r0 * hp;
+    uint32_t *weight = s->weights;
+    const attn_scores how = b->how;
+    for (int64_t r = r0; r < r0 + n; r++) {
+        int64_t from = full ? 0 : lo[r] - key0, to = full ? ATTN_TILE : hi[r] - key0;
+        if (full || (to > 0 && from < ATTN_TILE && from < to))
+            attn_softmax_row(&how, pairs, full, capped, from, to, score, weight, most, sum16, acc,
+                             hp);
+        else
+            memset(weight, 0, (size_t)weight_cells * 4);
+        score += ATTN_TILE, weight += weight_cells;
+        most++, sum16 += 16, acc += hp;
+    }
+}
+
 /* Softmax of rows [r0, r0 + n), whose scores and weights start at row 0 of their buffers. */
 static inline void attn_softmax(const attn_core *core, const attn_block *b, attn_state *s,
                                 int64_t r0, int64_t n, int64_t key0, bool full) {
-    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t r = r0 + i, lo = s->lo[r] - key0, hi = s->hi[r] - key0;
-        float *score = s->scores + i * ATTN_TILE;
-        uint32_t *weight = s->weights + i * weight_cells;
-        if (!full && (hi <= 0 || lo >= ATTN_TILE || lo >= hi)) {
-            memset(weight, 0, (size_t)weight_cells * 4);
-            continue;
-        }
-        if (full && core->pairs)
-            attn_softmax_row(&b->how, true, true, lo, hi, score, weight, s->most + r,
-                             s->sum16 + r * 16, s->acc + r * hp, hp);
-        else if (core->pairs)
-            attn_softmax_row(&b->how, true, false, lo, hi, score, weight, s->most + r,
-                             s->sum16 + r * 16, s->acc + r * hp, hp);
-        else
-            attn_softmax_row(&b->how, false, full, lo, hi, score, weight, s->most + r,
-                             s->sum16 + r * 16, s->acc + r * hp, hp);
-    }
+    bool capped = b->how.into_cap != 0;
+    if (!core->pairs)
+        attn_softmax_as(false, full, capped, b, s, r0, n, key0);
+    else if (capped)
+        attn_softmax_as(true, full, true, b, s, r0, n, key0);
+    else if (full)
+        attn_softmax_as(true, true, false, b, s, r0, n, key0);
+    else
+        attn_softmax_as(true, false, false, b, s, r0, n, key0);
 }
 
 /* acc += weights . values, 64 columns of the head at a time. */

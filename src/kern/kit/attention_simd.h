@@ -1,5 +1,5 @@
 /* Attention's pieces in AVX-512: powers of two, tanh, loading any cache format as floats, packing tiles of
- * keys and values, the softmax of a row of scores. Packed tiles hold 32-bit cells: floats, or pairs of bf16.
+ * keys and values. Packed tiles hold 32-bit cells: floats, or pairs of bf16.
  *   keys    [head / 2 pairs (or head)][64 keys]        values  [32 key pairs (or 64 keys)][head]  */
 #ifndef KERN_KIT_ATTENTION_SIMD_H
 #define KERN_KIT_ATTENTION_SIMD_H
@@ -18,29 +18,39 @@ static inline attn_format attn_format_of(const num_format *f) {
                                       : ATTN_INT8;
 }
 
-/* 2^x for x <= 127, at least 2^-126; NaN stays NaN. Degree 3 errs by 7.5e-5, enough where the result is rounded
- * to bf16; degree 6 by 2e-9. Lanes outside `keep` are 0. */
-ALWAYS_INLINE __m512 attn_exp2(__m512 x, bool fine, __mmask16 keep) {
-    const __m512 magic = _mm512_set1_ps(0x1.8p23f);
-    x = _mm512_max_ps(_mm512_set1_ps(-126.0f), x);
-    __m512 t = _mm512_add_ps(x, magic);
-    __m512 f = _mm512_sub_ps(x, _mm512_sub_ps(t, magic)), p;
-    if (fine) {
-        p = _mm512_set1_ps(0x1.41d332p-13f);
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.5f456ap-10f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.3b2dbcp-7f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.c6aed4p-5f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.ebfbdap-3f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62e430p-1f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(1.0f));
-    } else {
-        p = _mm512_set1_ps(0x1.c3f75ep-5f);
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.f0de1ap-3f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.62f31ap-1f));
-        p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(0x1.fff692p-1f));
+/* 2^x for `n` vectors of x <= 127, at least 2^-126; NaN stays NaN. Degree 3 errs by 7.5e-5, enough where the result is
+ * rounded to bf16; degree 6 by 2e-9. Lanes outside `keep` are 0. Each stage goes over all vectors, so that no chain is
+ * waited for. */
+ALWAYS_INLINE void attn_exp2_many(__m512 *x, int n, bool fine, const __mmask16 *keep) {
+    static const float coarse_terms[] = {0x1.c3f75ep-5f, 0x1.f0de1ap-3f, 0x1.62f31ap-1f,
+                                         0x1.fff692p-1f};
+    static const float fine_terms[] = {0x1.41d332p-13f,
+                                       0x1.5f456ap-10f,
+                                       0x1.3b2dbcp-7f,
+                                       0x1.c6aed4p-5f,
+                                       0x1.ebfbdap-3f,
+                                       0x1.62e430p-1f,
+                                       1.0f};
+    const __m512 magic = _mm512_set1_ps(0x1.8p23f), least = _mm512_set1_ps(-126.0f);
+    const float *terms = fine ? fine_terms : coarse_terms;
+    const int degree = fine ? 6 : 3;
+    __m512 t[4], p[4];
+    for (int v = 0; v < n; v++) x[v] = _mm512_max_ps(least, x[v]);
+    for (int v = 0; v < n; v++) t[v] = _mm512_add_ps(x[v], magic);
+    for (int v = 0; v < n; v++) x[v] = _mm512_sub_ps(x[v], _mm512_sub_ps(t[v], magic));
+    for (int v = 0; v < n; v++) p[v] = _mm512_set1_ps(terms[0]);
+    for (int i = 1; i <= degree; i++)
+        for (int v = 0; v < n; v++) p[v] = _mm512_fmadd_ps(p[v], x[v], _mm512_set1_ps(terms[i]));
+    for (int v = 0; v < n; v++) {
+        __m512i power = _mm512_slli_epi32(_mm512_castps_si512(t[v]), 23);
+        x[v] =
+            _mm512_castsi512_ps(_mm512_maskz_add_epi32(keep[v], _mm512_castps_si512(p[v]), power));
     }
-    __m512i power = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
-    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(keep, _mm512_castps_si512(p), power));
+}
+
+ALWAYS_INLINE __m512 attn_exp2(__m512 x, bool fine, __mmask16 keep) {
+    attn_exp2_many(&x, 1, fine, &keep);
+    return x;
 }
 
 static inline float attn_exp2_one(float x) {
@@ -247,84 +257,6 @@ static inline void attn_store_row(const tensor *t, int64_t at, int64_t n, const 
             memcpy(&bits, &half, sizeof bits);
             _mm256_mask_storeu_epi16((uint16_t *)t->data + at + d, keep, bits);
         }
-    }
-}
-
-/* ---- the softmax of a row ---- */
-/* What turns raw scores into powers of two. */
-typedef struct attn_scores {
-    float scale;    /* scale * log2(e); with a soft-cap, cap * log2(e) */
-    float into_cap; /* scale / cap; 0: no soft-cap */
-} attn_scores;
-
-static inline attn_scores attn_scores_of(const attention_params *p) {
-    const double log2e = 1.4426950408889634;
-    bool cap = p->soft_cap > 0;
-    return (attn_scores){.scale = (float)((cap ? p->soft_cap : p->scale) * log2e),
-                         .into_cap = cap ? (float)(p->scale / p->soft_cap) : 0};
-}
-
-/* Weights of the 64 scores `s`, keys [lo, hi) of which the row sees, into `weight` (bf16 where `pairs`, else
- * float, which may be `s` itself). Keeps the row's reference maximum `*most` (-inf: none yet) until a score exceeds
- * it by 8 in log2; the row's sums and accumulators are then rescaled. */
-ALWAYS_INLINE void attn_softmax_row(const attn_scores *k, bool pairs, bool full, int64_t lo,
-                                    int64_t hi, const float *s, void *weight, float *most,
-                                    float *sum16, float *acc, int64_t hp) {
-    __m512 x[4], top = _mm512_set1_ps(-INFINITY);
-    __mmask16 keep[4];
-    for (int v = 0; v < 4; v++) {
-        keep[v] = full ? 0xffff : (__mmask16)(attn_first(hi - 16 * v) & ~attn_first(lo - 16 * v));
-        x[v] = full ? _mm512_load_ps(s + 16 * v)
-                    : _mm512_mask_load_ps(_mm512_set1_ps(-INFINITY), keep[v], s + 16 * v);
-        if (k->into_cap != 0)
-            x[v] = _mm512_mask_mov_ps(x[v], keep[v],
-                                      attn_tanh(_mm512_mul_ps(x[v], _mm512_set1_ps(k->into_cap))));
-    }
-    const __m512 scale = _mm512_set1_ps(k->scale);
-    top = _mm512_max_ps(_mm512_max_ps(x[0], x[1]), _mm512_max_ps(x[2], x[3]));
-    top = _mm512_mul_ps(top, scale);
-    if (_mm512_cmp_ps_mask(top, _mm512_set1_ps(*most + 8), _CMP_GT_OQ)) {
-        float now = _mm512_reduce_max_ps(top), shrink = attn_exp2_one(*most - now);
-        const __m512 f = _mm512_set1_ps(*most == -INFINITY ? 0 : shrink);
-        _mm512_store_ps(sum16, _mm512_mul_ps(_mm512_load_ps(sum16), f));
-        for (int64_t d = 0; d < hp; d += 16)
-            _mm512_store_ps(acc + d, _mm512_mul_ps(_mm512_load_ps(acc + d), f));
-        *most = now;
-    }
-    const __m512 base = _mm512_set1_ps(*most == -INFINITY ? 0 : *most);
-    for (int v = 0; v < 4; v++)
-        x[v] = attn_exp2(_mm512_fmsub_ps(x[v], scale, base), !pairs, keep[v]);
-    __m512 sum = _mm512_add_ps(_mm512_add_ps(x[0], x[1]), _mm512_add_ps(x[2], x[3]));
-    _mm512_store_ps(sum16, _mm512_add_ps(_mm512_load_ps(sum16), sum));
-    for (int v = 0; v < 4; v += 2) {
-        if (pairs) {
-            __m512bh both = _mm512_cvtne2ps_pbh(x[v + 1], x[v]);
-            memcpy((char *)weight + 32 * v, &both, 64);
-        } else {
-            _mm512_store_ps((float *)weight + 16 * v, x[v]);
-            _mm512_store_ps((float *)weight + 16 * v + 16, x[v + 1]);
-        }
-    }
-}
-
-/* Joins a later segment (its maximum, sum and row) to what was gathered before. */
-static inline void attn_merge(float *most, float *sum, float *out, float most2, float sum2,
-                              const float *acc, int64_t hp) {
-    if (most2 == -INFINITY) return;
-    if (*most == -INFINITY) {
-        *most = most2;
-        *sum = sum2;
-        memcpy(out, acc, (size_t)hp * sizeof *out);
-        return;
-    }
-    float now = *most > most2 ? *most : most2;
-    float f = attn_exp2_one(*most - now), f2 = attn_exp2_one(most2 - now);
-    *most = now;
-    *sum = *sum * f + sum2 * f2;
-    for (int64_t d = 0; d < hp; d += 16) {
-        __m512 a = _mm512_mul_ps(_mm512_loadu_ps(out + d), _mm512_set1_ps(f));
-        a = _mm512_fmadd_ps(_mm512_loadu_ps(acc + d), _mm512_set1_ps(f2), a);
-        _mm512_storeu_ps(out + d, a);
     }
 }
 
