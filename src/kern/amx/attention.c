@@ -3,8 +3,11 @@
 #include "kern/kit/attention_amx.h"
 #include "kern/kit/attention_forward.h"
 
-static const attn_core core = {
-    .pairs = true, .sub = 32, .grain = ATTN_AMX_ROWS, .product = attn_amx_product};
+static const attn_core core = {.pairs = true,
+                               .sub = 32,
+                               .grain = ATTN_AMX_ROWS,
+                               .steps = ATTN_AMX_STEPS,
+                               .product = attn_amx_product};
 
 static bool supports(const kernel_query *q, reason *why) {
     if (strcmp(q->in[ATTENTION_Q]->format->name, "bf16") ||

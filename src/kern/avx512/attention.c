@@ -1,12 +1,17 @@
 /* Attention in AVX-512, in two forms: bf16 queries and keys by pairs (vdpbf16ps), anything else by float
  * FMA. Which one is a matter of the formats alone. */
-#include "kern/kit/attention_forward.h"
+#include "kern/kit/attention_beside.h"
 #include "kern/kit/attention_product.h"
 
-static const attn_core core_pairs = {
-    .pairs = true, .few = true, .sub = 60, .grain = 12, .product = attn_product_pairs};
+static const attn_core core_pairs = {.pairs = true,
+                                     .few = true,
+                                     .sub = ATTN_SUB,
+                                     .grain = 12,
+                                     .steps = 8,
+                                     .product = attn_product_pairs,
+                                     .whole = attn_beside_tile};
 static const attn_core core_floats = {
-    .few = true, .sub = 30, .grain = 12, .product = attn_product_floats};
+    .few = true, .sub = 30, .grain = 12, .steps = 16, .product = attn_product_floats};
 
 static bool both_bf16(const kernel_query *q) {
     return !strcmp(q->in[ATTENTION_Q]->format->name, "bf16") &&

@@ -201,21 +201,38 @@ static inline void attn_values_alone(const attn_core *core, const attn_block *b,
     }
 }
 
-/* Rows [r0, r0 + n) against one tile; only the part of the tile that one of them sees is computed. */
-static inline void attn_tile(const attn_core *core, const attn_block *b, attn_state *s, int64_t r0,
-                             int64_t n, int64_t key0, int64_t slot) {
-    int64_t hp = b->shape.hp, cells = core->pairs ? hp / 2 : hp;
-    int64_t size = (core->pairs ? 32 : 64) * hp, lo = INT64_MAX, hi = 0;
-    bool full = true;
+/* What any of rows [r0, r0 + n) sees, and what all of them see. */
+typedef struct attn_span {
+    int64_t lo, hi, all_lo, all_hi;
+} attn_span;
+
+static inline attn_span attn_span_of(const attn_state *s, int64_t r0, int64_t n) {
+    attn_span x = {.lo = INT64_MAX, .all_hi = INT64_MAX};
     for (int64_t r = r0; r < r0 + n; r++) {
-        lo = MIN_OF(lo, s->lo[r]);
-        hi = MAX_OF(hi, s->hi[r]);
-        full = full && s->lo[r] <= key0 && s->hi[r] >= key0 + ATTN_TILE;
+        x.lo = MIN_OF(x.lo, s->lo[r]);
+        x.hi = MAX_OF(x.hi, s->hi[r]);
+        x.all_lo = MAX_OF(x.all_lo, s->lo[r]);
+        x.all_hi = MIN_OF(x.all_hi, s->hi[r]);
     }
-    if (lo >= key0 + ATTN_TILE || hi <= key0) return;
+    return x;
+}
+
+/* Rows [r0, r0 + n), which see `span`, against one tile; only the part of the tile that one of them sees is computed. */
+static inline void attn_tile(const attn_core *core, const attn_block *b, attn_state *s, int64_t r0,
+                             int64_t n, attn_span span, int64_t key0, int64_t slot) {
+    int64_t hp = b->shape.hp, cells = core->pairs ? hp / 2 : hp;
+    int64_t size = (core->pairs ? 32 : 64) * hp, hi = span.hi;
+    bool full = span.all_lo <= key0 && span.all_hi >= key0 + ATTN_TILE;
+    if (span.lo >= key0 + ATTN_TILE || hi <= key0) return;
+    if (full && core->whole && n > core->grain && b->how.into_cap == 0 && hp % 64 == 0) {
+        core->whole(b, s, r0, n, slot);
+        return;
+    }
     if (!full && n > core->grain) {
-        for (int64_t r = 0; r < n; r += core->grain)
-            attn_tile(core, b, s, r0 + r, MIN_OF(core->grain, n - r), key0, slot);
+        for (int64_t r = r0; r < r0 + n; r += core->grain) {
+            int64_t part = MIN_OF(core->grain, r0 + n - r);
+            attn_tile(core, b, s, r, part, attn_span_of(s, r, part), key0, slot);
+        }
         return;
     }
     int64_t seen = MIN_OF(hi - key0, ATTN_TILE), vectors = div_up(seen, 16);
@@ -226,7 +243,7 @@ static inline void attn_tile(const attn_core *core, const attn_block *b, attn_st
         attn_values_alone(core, b, s, r0, n, key0, slot);
     else
         attn_values(core, b, s, r0, n, s->values + slot * size,
-                    core->pairs ? round_up(vectors * 8, 16) : vectors * 16);
+                    round_up(core->pairs ? vectors * 8 : vectors * 16, core->steps));
 }
 
 /* A block of few rows against tile after tile; each asks for the next while it is worked on. */
@@ -276,9 +293,12 @@ static inline void attn_segment(const attn_core *core, const attn_block *b, attn
     for (int64_t tile = first; tile < end && !few; tile += ATTN_CHUNK) {
         int64_t count = MIN_OF(ATTN_CHUNK, end - tile);
         attn_pack_chunk(core, b, s, tile, count);
-        for (int64_t r = 0; r < b->rows; r += core->sub)
+        for (int64_t r = 0; r < b->rows; r += core->sub) {
+            int64_t n = MIN_OF(core->sub, b->rows - r);
+            attn_span span = attn_span_of(s, r, n);
             for (int64_t t = 0; t < count; t++)
-                attn_tile(core, b, s, r, MIN_OF(core->sub, b->rows - r), (tile + t) * ATTN_TILE, t);
+                attn_tile(core, b, s, r, n, span, (tile + t) * ATTN_TILE, t);
+        }
     }
 }
 

@@ -18,34 +18,44 @@ static inline attn_format attn_format_of(const num_format *f) {
                                       : ATTN_INT8;
 }
 
-/* 2^x for `n` vectors of x <= 127, at least 2^-126; NaN stays NaN. Degree 3 errs by 7.5e-5, enough where the result is
- * rounded to bf16; degree 6 by 2e-9. Lanes outside `keep` are 0. Each stage goes over all vectors, so that no chain is
- * waited for. */
-ALWAYS_INLINE void attn_exp2_many(__m512 *x, int n, bool fine, const __mmask16 *keep) {
-    static const float coarse_terms[] = {0x1.c3f75ep-5f, 0x1.f0de1ap-3f, 0x1.62f31ap-1f,
-                                         0x1.fff692p-1f};
-    static const float fine_terms[] = {0x1.41d332p-13f,
-                                       0x1.5f456ap-10f,
-                                       0x1.3b2dbcp-7f,
-                                       0x1.c6aed4p-5f,
-                                       0x1.ebfbdap-3f,
-                                       0x1.62e430p-1f,
-                                       1.0f};
-    const __m512 magic = _mm512_set1_ps(0x1.8p23f), least = _mm512_set1_ps(-126.0f);
-    const float *terms = fine ? fine_terms : coarse_terms;
-    const int degree = fine ? 6 : 3;
+/* The numbers of attn_exp2_by: a number that rounds by being added, the least x, a polynomial from its highest term on. */
+typedef struct attn_exp2_terms {
+    float magic, least, term[7];
+} attn_exp2_terms;
+
+/* Degree 3 errs by 7.5e-5, enough where the result is rounded to bf16; degree 6 by 2e-9. */
+static const attn_exp2_terms attn_exp2_coarse = {
+    0x1.8p23f, -126, {0x1.c3f75ep-5f, 0x1.f0de1ap-3f, 0x1.62f31ap-1f, 0x1.fff692p-1f}};
+static const attn_exp2_terms attn_exp2_fine = {0x1.8p23f,
+                                               -126,
+                                               {0x1.41d332p-13f, 0x1.5f456ap-10f, 0x1.3b2dbcp-7f,
+                                                0x1.c6aed4p-5f, 0x1.ebfbdap-3f, 0x1.62e430p-1f,
+                                                1.0f}};
+
+/* 2^x for `n` vectors of x <= 127, at least 2^-126; NaN stays NaN. Lanes outside `keep` are 0. Each stage goes over all
+ * vectors, so that no chain is waited for. */
+ALWAYS_INLINE void attn_exp2_by(const attn_exp2_terms *k, int degree, __m512 *x, int n,
+                                const __mmask16 *keep) {
+    const __m512 magic = _mm512_set1_ps(k->magic), least = _mm512_set1_ps(k->least);
     __m512 t[4], p[4];
     for (int v = 0; v < n; v++) x[v] = _mm512_max_ps(least, x[v]);
     for (int v = 0; v < n; v++) t[v] = _mm512_add_ps(x[v], magic);
     for (int v = 0; v < n; v++) x[v] = _mm512_sub_ps(x[v], _mm512_sub_ps(t[v], magic));
-    for (int v = 0; v < n; v++) p[v] = _mm512_set1_ps(terms[0]);
+    for (int v = 0; v < n; v++) p[v] = _mm512_set1_ps(k->term[0]);
     for (int i = 1; i <= degree; i++)
-        for (int v = 0; v < n; v++) p[v] = _mm512_fmadd_ps(p[v], x[v], _mm512_set1_ps(terms[i]));
+        for (int v = 0; v < n; v++) p[v] = _mm512_fmadd_ps(p[v], x[v], _mm512_set1_ps(k->term[i]));
     for (int v = 0; v < n; v++) {
         __m512i power = _mm512_slli_epi32(_mm512_castps_si512(t[v]), 23);
         x[v] =
             _mm512_castsi512_ps(_mm512_maskz_add_epi32(keep[v], _mm512_castps_si512(p[v]), power));
     }
+}
+
+ALWAYS_INLINE void attn_exp2_many(__m512 *x, int n, bool fine, const __mmask16 *keep) {
+    if (fine)
+        attn_exp2_by(&attn_exp2_fine, 6, x, n, keep);
+    else
+        attn_exp2_by(&attn_exp2_coarse, 3, x, n, keep);
 }
 
 ALWAYS_INLINE __m512 attn_exp2(__m512 x, bool fine, __mmask16 keep) {
@@ -234,12 +244,21 @@ typedef void attn_product(int64_t rows, int vectors, bool add, const uint32_t *a
                           const uint32_t *b, int64_t b_stride, float *c, int64_t c_stride,
                           int64_t steps);
 
+/* Rows [r0, r0 + n), more than a grain, against packed tile `slot`, all of which they see; without a soft-cap, for
+ * heads of whole 64s. */
+struct attn_block;
+struct attn_state;
+typedef void attn_whole(const struct attn_block *b, struct attn_state *s, int64_t r0, int64_t n,
+                        int64_t slot);
+
 typedef struct attn_core {
     bool pairs;    /* cells are pairs of bf16 */
     bool few;      /* the product's chains are those of attention_few.h, which may stand in */
     int64_t sub;   /* rows that take a tile together */
     int64_t grain; /* rows that a product takes at least */
+    int64_t steps; /* a product's steps are a multiple of it */
     attn_product *product;
+    attn_whole *whole; /* may be NULL; the same bits as by scores, softmax and values */
 } attn_core;
 
 /* The `n` values from element `at` on of a dense f32 or bf16 tensor becomes factor * x. */

@@ -31,6 +31,12 @@ static NOINLINE void attn_raise(__m512 top, float *most, float *sum16, float *ac
     *most = now;
 }
 
+/* Whether a score of `top` is so far above the reference that the row must be raised. */
+ALWAYS_INLINE __mmask16 attn_exceeds(__m512 top, __m512 scale, float most) {
+    top = _mm512_fmsub_ps(top, scale, _mm512_set1_ps(most));
+    return _mm512_cmp_ps_mask(top, _mm512_set1_ps(8), _CMP_GT_OQ);
+}
+
 /* Weights of the 64 scores `s`, keys [lo, hi) of which the row sees (all where `full`), into `weight`: bf16 where
  * `pairs`, else float, which may be `s` itself. */
 ALWAYS_INLINE void attn_softmax_row(const attn_scores *k, bool pairs, bool full, bool capped,
@@ -48,15 +54,14 @@ ALWAYS_INLINE void attn_softmax_row(const attn_scores *k, bool pairs, bool full,
     }
     const __m512 scale = _mm512_set1_ps(k->scale);
     __m512 top = _mm512_max_ps(_mm512_max_ps(x[0], x[1]), _mm512_max_ps(x[2], x[3]));
-    top = _mm512_mul_ps(top, scale);
-    if (UNLIKELY(_mm512_cmp_ps_mask(top, _mm512_set1_ps(*most + 8), _CMP_GT_OQ)))
-        attn_raise(top, most, sum16, acc, hp);
+    if (UNLIKELY(attn_exceeds(top, scale, *most)))
+        attn_raise(_mm512_mul_ps(top, scale), most, sum16, acc, hp);
     /* -inf still if all scores are: then any finite number serves */
     const __m512 base = _mm512_max_ps(_mm512_set1_ps(-FLT_MAX), _mm512_set1_ps(*most));
     for (int v = 0; v < 4; v++) x[v] = _mm512_fmsub_ps(x[v], scale, base);
     attn_exp2_many(x, 4, !pairs, keep);
-    __m512 sum = _mm512_add_ps(_mm512_add_ps(x[0], x[1]), _mm512_add_ps(x[2], x[3]));
-    _mm512_store_ps(sum16, _mm512_add_ps(_mm512_load_ps(sum16), sum));
+    __m512 sum = _mm512_add_ps(_mm512_load_ps(sum16), _mm512_add_ps(x[0], x[1]));
+    _mm512_store_ps(sum16, _mm512_add_ps(sum, _mm512_add_ps(x[2], x[3])));
     for (int v = 0; v < 4; v += 2) {
         if (pairs) {
             __m512bh both = _mm512_cvtne2ps_pbh(x[v + 1], x[v]);
