@@ -1,7 +1,7 @@
-/* Rows that see all keys of a tile, by pairs in AVX-512. Dot products leave half of the vector pipes idle, and powers of
- * two want just those: so each product of 6 rows by 64 columns turns, between its steps, the scores of the rows before
- * it into weights, half a row at a time. That costs a third of what the same takes alone. The bits are those of
- * attention_product.h and attention_softmax.h.
+/* Rows that see all keys of a tile, by pairs in AVX-512. Dot products leave half of the vector pipes idle, and powers
+ * of two want just those: so each product of 6 rows by 64 columns turns, between its steps, the scores of the rows
+ * before it into weights, half a row at a time. That costs less than half of what the same takes alone. The bits are
+ * those of attention_product.h and attention_softmax.h.
  * Twenty-four sums leave eight registers: constants stay in memory, and one vector is worked on at a time. */
 #ifndef KERN_KIT_ATTENTION_BESIDE_H
 #define KERN_KIT_ATTENTION_BESIDE_H

@@ -217,7 +217,7 @@ static inline attn_span attn_span_of(const attn_state *s, int64_t r0, int64_t n)
     return x;
 }
 
-/* Rows [r0, r0 + n), which see `span`, against one tile; only the part of the tile that one of them sees is computed. */
+/* Rows [r0, r0 + n), which see `span`, against one tile; only what one of them sees of it is computed. */
 static inline void attn_tile(const attn_core *core, const attn_block *b, attn_state *s, int64_t r0,
                              int64_t n, attn_span span, int64_t key0, int64_t slot) {
     int64_t hp = b->shape.hp, cells = core->pairs ? hp / 2 : hp;

@@ -18,7 +18,7 @@ static inline attn_format attn_format_of(const num_format *f) {
                                       : ATTN_INT8;
 }
 
-/* The numbers of attn_exp2_by: a number that rounds by being added, the least x, a polynomial from its highest term on. */
+/* What attn_exp2_by takes: a number that rounds by being added, the least x, a polynomial from its highest term on. */
 typedef struct attn_exp2_terms {
     float magic, least, term[7];
 } attn_exp2_terms;
