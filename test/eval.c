@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "eval/choice.h"
 #include "eval/divergence.h"
+#include "eval/document_text.h"
 #include "kit/letters_model.h"
 #include "kit/model_case.h"
 #include "test.h"
@@ -18,6 +19,49 @@ static status open_model(context *cx, const char *folder, int64_t rows, likeliho
     return likelihood_open(cx, folder, NULL,
                            &(likelihood_options){.context = CONTEXT, .rows = rows, .threads = 1},
                            out);
+}
+
+/* Documents are scored each alone: their sums are those of texts of their own; one text of the same bytes is not. */
+static void documents(test *t) {
+    context *cx = context_new();
+    likelihood l;
+    perplexity_result all, joined, one;
+    const char *folder = test_folder(t), *path = "d.jsonl";
+    static const char lines[] =
+        "{\"text\": \"abca dabc bada cabd\"}\n{\"text\": \"adda bcab dacb\"}\n"
+        "{\"text\": \"a\"}\n";
+    char file[512];
+    document_text d;
+    double nll = 0, scored = 0;
+    int64_t from = 0;
+    snprintf(file, sizeof file, "%s/%s", folder, path);
+    CHECK_OK(t, cx, letters_model(cx, folder, 3));
+    CHECK_OK(t, cx, open_model(cx, folder, 0, &l));
+    CHECK_OK(t, cx, file_write_whole(cx, file, lines, sizeof lines - 1));
+    CHECK_OK(t, cx, document_text_open(cx, file, &d));
+    CHECK(t, d.documents == 3 && d.ends[2] == d.size_bytes, "%lld", (long long)d.documents);
+    perplexity_options o = {.ends = d.ends, .documents = d.documents};
+    CHECK_OK(t, cx, perplexity_run(&l, d.bytes, d.size_bytes, &o, &all));
+    for (int i = 0; i < 2; from = d.ends[i++]) {
+        CHECK_OK(
+            t, cx,
+            perplexity_run(&l, d.bytes + from, d.ends[i] - from, &(perplexity_options){0}, &one));
+        nll += one.nats * (double)one.scored;
+        scored += (double)one.scored;
+    }
+    CHECK_OK(t, cx, perplexity_run(&l, d.bytes, d.size_bytes, &(perplexity_options){0}, &joined));
+    CHECK(t, all.scored == (int64_t)scored && all.documents == 2, "%lld ids of %lld documents",
+          (long long)all.scored, (long long)all.documents);
+    CHECK(t, fabs(all.nats - nll / scored) < 1e-9, "%.9g, not %.9g", all.nats, nll / scored);
+    CHECK(t, joined.scored == all.scored + 2 && joined.documents == 1, "one text: %lld ids",
+          (long long)joined.scored);
+    o.kind = PERPLEXITY_LLAMA_CPP;
+    CHECK_FAILS(t, cx, perplexity_run(&l, d.bytes, d.size_bytes, &o, &all), STATUS_BAD_ARGUMENT,
+                "no documents");
+    document_text_close(&d);
+    likelihood_close(&l);
+    CHECK(t, context_live_allocations(cx) == 0, "leak");
+    context_free(cx);
 }
 
 static void equal_logits(test *t) {
@@ -274,6 +318,7 @@ static void pairs(test *t) {
 }
 
 const test_case suite_eval[] = {{"equal_logits", equal_logits},
+                                {"documents", documents},
                                 {"conventions", conventions},
                                 {"choices", choices},
                                 {"divergences", divergences},

@@ -2,6 +2,7 @@
 #include "base/json_write.h"
 #include "cmd/kit/eval.h"
 #include "eval/divergence.h"
+#include "eval/document_text.h"
 #include <math.h>
 
 typedef struct eval_kl_options {
@@ -56,12 +57,15 @@ static status print(const verb_call *call, const divergence_result *r) {
 
 static status compare(const verb_call *call, likelihood *model, likelihood *reference) {
     const eval_kl_options *o = call->options;
-    perplexity_options how = {.stride = o->stride, .begin = (likelihood_begin)o->all.bos};
     divergence_result r;
-    file_map text;
-    TRY(file_map_open(call->cx, call->args[1], &text));
+    document_text text;
+    TRY(document_text_open(call->cx, call->args[1], &text));
+    perplexity_options how = {.stride = o->stride,
+                              .begin = (likelihood_begin)o->all.bos,
+                              .ends = text.ends,
+                              .documents = text.documents};
     status st = divergence_run(model, reference, text.bytes, text.size_bytes, &how, &r);
-    file_map_close(&text);
+    document_text_close(&text);
     TRY_NOTE(call->cx, st, "'%s'", call->args[1]);
     return print(call, &r);
 }

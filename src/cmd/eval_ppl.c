@@ -1,6 +1,7 @@
 /* `hone eval ppl MODEL FILE`: perplexity and bits per byte of a text. */
 #include "base/json_write.h"
 #include "cmd/kit/eval.h"
+#include "eval/document_text.h"
 #include "eval/perplexity.h"
 
 typedef struct eval_ppl_options {
@@ -19,8 +20,9 @@ static const option_def options[] = {
            .help = "ids between windows, 0 for half of the context; llama.cpp has none"),
     {0}};
 
-static status print(const verb_call *call, const perplexity_result *r, int64_t context,
-                    int64_t stride) {
+/* `documents`: how many there were; 0: one text. */
+static status print(const verb_call *call, const perplexity_result *r, int64_t documents,
+                    int64_t context, int64_t stride) {
     const eval_ppl_options *o = call->options;
     if (!o->all.json) {
         fprintf(call->out, "perplexity %.4f +- %.4f, %.4f bits per byte\n", r->perplexity,
@@ -28,6 +30,9 @@ static status print(const verb_call *call, const perplexity_result *r, int64_t c
         fprintf(call->out, "%lld tokens, %lld scored, in %lld windows of %lld, stride %lld (%s)\n",
                 (long long)r->tokens, (long long)r->scored, (long long)r->windows,
                 (long long)context, (long long)stride, conventions[o->convention]);
+        if (documents)
+            fprintf(call->out, "%lld of %lld documents, each in a context of its own\n",
+                    (long long)r->documents, (long long)documents);
         return STATUS_OK;
     }
     json_writer w = json_writer_to_file(call->cx, call->out, 0);
@@ -39,6 +44,7 @@ static status print(const verb_call *call, const perplexity_result *r, int64_t c
     json_write_integer_field(&w, "tokens", r->tokens);
     json_write_integer_field(&w, "scored", r->scored);
     json_write_integer_field(&w, "bytes", r->bytes);
+    if (documents) json_write_integer_field(&w, "documents", r->documents);
     json_write_string_field(&w, "convention", conventions[o->convention]);
     json_write_integer_field(&w, "context", context);
     json_write_integer_field(&w, "stride", stride);
@@ -49,19 +55,23 @@ static status print(const verb_call *call, const perplexity_result *r, int64_t c
 
 static status measure(const verb_call *call, likelihood *l) {
     const eval_ppl_options *o = call->options;
-    file_map text;
+    document_text text;
     perplexity_result r;
     bool halves = o->convention == PERPLEXITY_LLAMA_CPP;
     if (halves && o->stride)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "llama.cpp's convention has no --stride");
-    perplexity_options how = {(perplexity_kind)o->convention, o->stride,
-                              (likelihood_begin)o->all.bos};
-    TRY(file_map_open(call->cx, call->args[1], &text));
+    TRY(document_text_open(call->cx, call->args[1], &text));
+    perplexity_options how = {.kind = (perplexity_kind)o->convention,
+                              .stride = o->stride,
+                              .begin = (likelihood_begin)o->all.bos,
+                              .ends = text.ends,
+                              .documents = text.documents};
     status st = perplexity_run(l, text.bytes, text.size_bytes, &how, &r);
-    file_map_close(&text);
+    int64_t documents = text.ends ? text.documents : 0;
+    document_text_close(&text);
     TRY_NOTE(call->cx, st, "'%s'", call->args[1]);
     int64_t context = l->options.context, stride = halves ? context : context / 2;
-    return print(call, &r, context, o->stride ? o->stride : stride);
+    return print(call, &r, documents, context, o->stride ? o->stride : stride);
 }
 
 static status run(const verb_call *call) {
@@ -81,7 +91,9 @@ const verb_def verb_eval_ppl = {
     .name = "eval ppl",
     .summary = "perplexity and bits per byte of a text",
     .example = "hone eval ppl storyteller held-out.txt",
-    .help = "hone: every id is scored once, with at least context - stride ids before it; all ids "
+    .help = "FILE is a text, or JSONL whose lines' \"text\" are documents, each scored with a "
+            "context of its own.\n"
+            "hone: every id is scored once, with at least context - stride ids before it; all ids "
             "weigh alike.\n"
             "transformers: as its page on fixed-length models does; windows weigh by their ids "
             "less one.\n"

@@ -19,7 +19,7 @@ typedef struct serve_options {
     int64_t most_requests, most_connections, most_body;
     double timeout, idle, step_time;
     int kv_format, act;
-    bool prefix_cache, embed;
+    bool prefix_cache, embed, plan;
     guess_options guess;
 } serve_options;
 
@@ -57,6 +57,9 @@ static const option_def options[] = {
            .help = "prompts are cut so that answers under way wait for no step longer than this; "
                    "0: --step-tokens alone counts"),
     GUESS_OPTIONS(serve_options),
+    OPTION(serve_options, plan, OPTION_BOOL,
+           .help = "measure this machine first, for some seconds, and tell at the end how long the "
+                   "steps should have taken beside how long they took"),
     OPTION(serve_options, embed, OPTION_BOOL,
            .help = "make vectors of texts (/v1/embeddings) with a model that could write too"),
     OPTION(serve_options, tools, OPTION_STRING,
@@ -96,6 +99,8 @@ typedef struct serving {
     server *server;
     pthread_t signals;
     bool has_signals;
+    machine here;                          /* as measured, under --plan */
+    double planned_seconds, taken_seconds; /* of all steps */
     int64_t before_bytes,
         planned_bytes; /* of memory: before the model; of the engine, as planned */
 } serving;
@@ -152,6 +157,39 @@ static status check(const verb_call *call) {
     return STATUS_OK;
 }
 
+/* The format that most bytes of the weights have. */
+static const char *main_format(const model *m) {
+    const num_format *best = NULL;
+    int64_t most = 0;
+    for (int64_t i = 0; i < m->file.n_tensors; i++) {
+        int64_t bytes = 0;
+        for (int64_t k = 0; k < m->file.n_tensors; k++)
+            if (m->file.tensors[k].format == m->file.tensors[i].format)
+                bytes += modelfile_elems(&m->file.tensors[k]);
+        if (bytes <= most) continue;
+        most = bytes;
+        best = m->file.tensors[i].format;
+    }
+    return best ? best->name : "bf16";
+}
+
+static status measure(serving *s) {
+    const serve_options *o = s->call->options;
+    TRY(plan_measure_machine(s->call->cx, o->threads, &s->here));
+    TRY(plan_calibrate_serve(s->call, &s->here, main_format(s->model), run_acts[o->act]));
+    s->before_bytes = footprint_bytes(); /* measuring is no part of it */
+    footprint_forget_peak();
+    return STATUS_OK;
+}
+
+static void see_step(void *user, const struct plan *p, double seconds) {
+    serving *s = user;
+    graph_cost cost;
+    cost_of_plan(p, &s->here, &cost);
+    s->planned_seconds += cost_seconds(&cost, &s->here);
+    s->taken_seconds += seconds;
+}
+
 static status open_model(serving *s) {
     const verb_call *call = s->call;
     const serve_options *o = call->options;
@@ -178,6 +216,11 @@ static status open_model(serving *s) {
     TRY(engine_fill_memory(call->cx, &m, &e));
     TRY(engine_fits(call->cx, call->args[0], &m, &e));
     TRY(guess_open(call->cx, &o->guess, &s->draft, &e));
+    if (o->plan) {
+        TRY(measure(s));
+        e.stepped = see_step;
+        e.stepped_user = s;
+    }
     TRY(engine_open(call->cx, &m, &e, &s->engine));
     estimate_bytes planned = {0};
     estimate_engine(engine_plan(s->engine), &planned);
@@ -188,10 +231,13 @@ static status open_model(serving *s) {
     return STATUS_OK;
 }
 
-static void tell_memory(const serving *s) {
+static void tell_costs(const serving *s) {
     if (s->planned_bytes)
         log_info("memory: planned %s, taken at most %s", plan_bytes((double)s->planned_bytes).text,
                  plan_bytes((double)(footprint_peak_bytes() - s->before_bytes)).text);
+    if (s->taken_seconds > 0)
+        log_info("time: planned %s in steps, taken %s", plan_span(s->planned_seconds).text,
+                 plan_span(s->taken_seconds).text);
 }
 
 static status open_server(serving *s) {
@@ -253,7 +299,7 @@ static status run(const verb_call *call) {
     if (st == STATUS_OK) st = open_model(&s);
     if (st == STATUS_OK) st = open_server(&s);
     if (st == STATUS_OK) st = server_run(s.server);
-    tell_memory(&s);
+    tell_costs(&s);
     close_all(&s);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return st;

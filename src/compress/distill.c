@@ -4,6 +4,7 @@
  *   loss = share T^2 sum_k q_k (-log p_k) + (1 - share) cross-entropy + hidden mean (h - h_teacher)^2
  * The student is the model as the methods before left it, or, by `preset`, a new one of the parent's vocabulary. The
  * teacher is the parent of the chain, or a model that is named. */
+#include "compress/kit/foresee.h"
 #include "compress/kit/learn.h"
 #include "compress/kit/teacher.h"
 #include "ops/binary.h"
@@ -108,8 +109,11 @@ static status apply(compress *c, const void *options_) {
                            .temperature = o->temperature,
                            .hidden = o->hidden > 0};
     TRY(teacher_open(c, &how, &d.t));
+    int64_t held = c->foresees ? c->foresees->held_bytes : 0;
+    if (c->foresees) teacher_foresee(d.t, learn_windows_seen(c, &l));
     status st = learn_run(c, &l, &(learn_way){.user = &d, .loss = loss, .fill = fill});
     teacher_close(d.t);
+    if (c->foresees) c->foresees->held_bytes = held;
     return st;
 }
 

@@ -7,6 +7,7 @@
  *
  * A pattern is a share of each row, "0.5", or N:M, where N of every M in a row stay, "2:4". Rows are compared within
  * themselves (Wanda's finding). */
+#include "compress/kit/foresee.h"
 #include "compress/kit/hessian.h"
 #include "compress/kit/sparse.h"
 #include "compress/kit/stream.h"
@@ -49,8 +50,37 @@ static status check(compress *c, const void *options_) {
 }
 
 static status prune_product(compress *c, const product *p, const prune_options *o,
+                            const input_stats *x, const hessian *h);
+
+typedef struct prune_how {
+    const prune_options *o;
+    const input_stats *x;
+    bool along;
+} prune_how;
+
+static status prune_sample(compress *c, const product *p, const void *user) {
+    const prune_how *how = user;
+    hessian h = {0};
+    if (how->along) TRY(hessian_stand_in(c, p->k, &h));
+    status st = prune_product(c, p, how->o, how->x, how->along ? &h : NULL);
+    hessian_free(c, &h);
+    return st;
+}
+
+static status foresee_prune(compress *c, const product *p, const prune_how *how) {
+    sparse_pattern pattern;
+    TRY(sparse_pattern_read(c->cx, how->o->pattern, &pattern));
+    p->w->held = true;
+    foresee_memory(c, p->n * p->k * 4 + tensor_bytes(&p->w->t));
+    TRY(foresee_solve(c, p, how->along ? sparse_flops(p->n, p->k, &pattern) : 0, prune_sample,
+                      how));
+    return product_set_values(c, p, NULL);
+}
+
+static status prune_product(compress *c, const product *p, const prune_options *o,
                             const input_stats *x, const hessian *h) {
     sparse_pattern pattern;
+    if (c->foresees) return foresee_prune(c, p, &(prune_how){o, x, h});
     TRY(sparse_pattern_read(c->cx, o->pattern, &pattern));
     float *values = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *values);
     float *weigh = context_alloc(c->cx, (size_t)p->k * sizeof *weigh);

@@ -3,6 +3,7 @@
  * stochastic neurons"; Jacob et al. 2018),
  *   w <- w - lr AdamW(d loss / d w at round(w))
  * and at the end they are rounded on the same grid, so that what runs is what was trained for. */
+#include "compress/kit/foresee.h"
 #include "compress/kit/grid.h"
 #include "compress/kit/learn.h"
 #include <string.h>
@@ -91,10 +92,14 @@ static status apply(compress *c, const void *options_) {
     learn_options l = LEARN_OF(o);
     arena mem = arena_make(c->cx);
     qat q = {.c = c, .g = GRID_OF(o)};
-    status st = make_room(&q, &mem);
+    int64_t masters = 0;
+    for (int64_t i = 0; i < c->n_products; i++) masters += c->products[i].n * c->products[i].k * 4;
+    if (c->foresees) foresee_hold(c, masters);
+    status st = c->foresees ? STATUS_OK : make_room(&q, &mem);
     if (st == STATUS_OK)
         st = learn_run(c, &l, &(learn_way){.user = &q, .before = before, .between = between});
     arena_free(&mem);
+    if (c->foresees) foresee_hold(c, -masters);
     for (int64_t i = 0; st == STATUS_OK && i < c->n_products; i++)
         st = grid_round_product(c, &c->products[i], &q.g, false);
     return st;

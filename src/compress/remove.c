@@ -78,6 +78,7 @@ static status add_energy(compress *c, const product *p, const input_stats *s, in
 static status visit(compress *c, const stream_layer *l, void *user) {
     scores *s = user;
     const model_config *m = &c->config;
+    if (c->foresees) return STATUS_OK; /* which of them go is the same for what it takes */
     s->turned[l->layer] = l->turned;
     for (int64_t i = 0; i < l->n_products; i++) {
         const product *p = &l->products[i];

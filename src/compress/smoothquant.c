@@ -9,6 +9,7 @@
  *   E(alpha) = (max_j |x_j / s_j| / 127)^2 / 12 * sum_ij (w_ij s_j)^2
  *            + sum_i (max_j |w_ij s_j| / 127)^2 / 12 * sum_j mean((x_j / s_j)^2) */
 #include "compress/kit/fold.h"
+#include "compress/kit/foresee.h"
 #include "compress/kit/stream.h"
 #include <math.h>
 
@@ -74,14 +75,40 @@ static status error_at(compress *c, int32_t input, const input_stats *x, const f
     return STATUS_OK;
 }
 
+enum { TRIED = 21 }; /* alphas */
+
+static status error_sample(compress *c, const product *p, const void *user) {
+    const input_stats *x = user;
+    float *w = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *w);
+    if (!w) return STATUS_NO_MEMORY;
+    status st = product_values(c, p, w);
+    if (st == STATUS_OK && !(expected(w, p->n, p->k, x, x->max_abs) >= 0)) st = STATUS_BUG;
+    context_release(c->cx, w);
+    return st;
+}
+
+/* A dry run's: every product that reads the input is walked once for each alpha. */
+static status foresee_smooth(compress *c, const stream_layer *l, int32_t input) {
+    for (int64_t i = 0; i < l->n_products; i++) {
+        const product *p = &l->products[i];
+        if (p->input != input) continue;
+        p->w->held = true;
+        foresee_memory(c, p->n * p->k * 4);
+        for (int k = 0; k < TRIED; k++) TRY(foresee_solve(c, p, 0, error_sample, &l->stats[input]));
+    }
+    return STATUS_OK;
+}
+
 static status smooth_input(compress *c, const stream_layer *l, int32_t input, double alpha) {
     int64_t k = c->inputs[input].k;
     const input_stats *x = &l->stats[input];
     float *most = ARENA_NEW(l->mem, float, k), *s = ARENA_NEW(l->mem, float, k);
     double least = INFINITY, best = alpha, e;
     if (!most || !s) return STATUS_NO_MEMORY;
+    if (c->foresees) return alpha < 0 ? foresee_smooth(c, l, input) : STATUS_OK;
     TRY(fold_column_most(c, input, most));
-    for (double a = 0; alpha < 0 && a < 1.01; a += 0.05) {
+    for (int i = 0; alpha < 0 && i < TRIED; i++) {
+        double a = (double)i / (TRIED - 1);
         scales_at(a, x->max_abs, most, k, s);
         TRY(error_at(c, input, x, s, &e));
         if (e >= least) continue;

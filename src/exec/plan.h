@@ -112,6 +112,9 @@ const tensor *plan_tensor(const plan *p, value v);
 value plan_find_input(const plan *p, const char *name);
 value plan_find_output(const plan *p, const char *name);
 
+/* Whether a step reads the node's value as it is, not from a packed layout. */
+bool plan_reads(const plan *p, int32_t node);
+
 /* ---- inside the floor ---- */
 status plan_build_memory(plan *p, const int32_t *reads);
 void plan_run_step(plan *p, plan_step *s);

@@ -127,6 +127,24 @@ static void derive(plan *p, bool all) {
         if (all || (p->packs[i].renewed && p->packs[i].after < 0)) pack_one(p, &p->packs[i]);
 }
 
+bool plan_reads(const plan *p, int32_t node) {
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        const plan_step *s = &p->steps[k];
+        for (int32_t i = 0; i < s->node->n_in && !s->skipped; i++)
+            if (s->node->in[i].node == node && !s->packed[i]) return true;
+    }
+    return false;
+}
+
+/* States of the store's own (a file held them in another order), whose packed layouts are all that is read. */
+static void let_go(const plan *p) {
+    for (int32_t i = 0; i < p->n_packs && p->options.release; i++) {
+        const node *n = value_node(p->g, p->packs[i].from);
+        const state *s = n->op == &op_state ? states_find(p->store, n->name) : NULL;
+        if (s && !plan_reads(p, n->id)) states_let_go(s);
+    }
+}
+
 status plan_load(plan *p) {
     pool_enter_step(p->pool);
     derive(p, true);
@@ -135,6 +153,7 @@ status plan_load(plan *p) {
     for (int32_t k = 0; k < p->n_steps; k++)
         for (int32_t i = 0; i < p->steps[k].c.n_in; i++)
             if (p->steps[k].packed[i]) p->steps[k].c.in[i].data = p->steps[k].packed[i]->data;
+    let_go(p);
     p->loaded = true;
     return STATUS_OK;
 }

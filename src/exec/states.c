@@ -1,5 +1,7 @@
 #include "exec/states.h"
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct states {
     context *cx;
@@ -14,6 +16,13 @@ states *states_new(context *cx) {
     s->cx = cx;
     s->mem = arena_make(cx);
     return s;
+}
+
+void states_let_go(const state *s) {
+    uintptr_t unit = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)s->t.data;
+    uintptr_t from = (at + unit - 1) / unit * unit;
+    uintptr_t to = (at + (uintptr_t)s->size_bytes) / unit * unit;
+    if (!s->borrowed && from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 void states_free(states *s) {

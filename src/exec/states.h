@@ -23,6 +23,8 @@ status states_bind(states *s, const graph *g, const node *n, state **out);
 /* Binds the name to memory of somebody else's that is only read and outlives the store; the name must
  * be new. */
 status states_borrow(states *s, const graph *g, const node *n, const void *data);
+/* Whole pages of the store's own memory go back; read again they are 0. For contents that nobody needs any more. */
+void states_let_go(const state *s);
 state *states_find(const states *s, const char *name);
 int32_t states_count(const states *s);
 state *states_at(const states *s, int32_t index);

@@ -19,6 +19,7 @@
 #include "model/kit/model.h"
 
 typedef struct engine engine;
+struct plan;
 
 /* What generates. All must outlive the engine. */
 typedef struct engine_model {
@@ -63,7 +64,10 @@ typedef struct engine_options {
     bool rejects;    /* guesses are judged by rejection: keeps the distribution, not the text */
     int64_t threads; /* all that can run at once */
     pool *workers;   /* NULL: a pool of its own, of so many threads */
-    bool dry_run;    /* plans only (engine_plan): no memory is taken, nothing can run */
+    /* Sees each step after it ran, as it is bound, and its seconds; NULL: nobody. */
+    void (*stepped)(void *user, const struct plan *p, double seconds);
+    void *stepped_user;
+    bool dry_run; /* plans only (engine_plan): no memory is taken, nothing can run */
 } engine_options;
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };

@@ -216,10 +216,11 @@ status engine_build(engine *e) {
     if (e->model.key && !o->dry_run)
         TRY(weights_pack_file(&e->mem, e->model.key, &how.pack_file, &how.pack_key));
     TRY(plan_new(e->cx, e->g, e->store, e->workers, &how, &e->p));
-    if (o->dry_run) return STATUS_OK;
-    TRY(plan_load(e->p));
-    TRY(find_inputs(e));
-    TRY(find_kv(e));
+    if (!o->dry_run) {
+        TRY(plan_load(e->p));
+        TRY(find_inputs(e));
+        TRY(find_kv(e));
+    }
     TRY(make_spaces(e));
     schedule_limits limits = {.tokens = o->tokens,
                               .keeps_prefixes = !o->forgets_prefixes,

@@ -287,7 +287,9 @@ status engine_step(engine *e) {
     plan_run(e->p, 0);
     e->stats.steps++;
     pool_run(e->workers, run_jobs, e, e->n_jobs);
-    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], time_seconds() - begin);
+    double seconds = time_seconds() - begin;
+    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], seconds);
+    if (e->options.stepped) e->options.stepped(e->options.stepped_user, e->p, seconds);
     advance(e);
     status st = settle(e);
     if (e->guessing.def) engine_count_guesses(e);

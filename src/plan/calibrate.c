@@ -6,6 +6,10 @@ double calibrate_seconds(int threads) {
     return threads == 1 ? time_process_seconds() : time_seconds();
 }
 
+void calibrate_show(calibration *c) {
+    if (c->shown) progress_show(c->shown, ++c->done, NULL);
+}
+
 status calibrate_times_make(arena *mem, const plan *p, calibrate_times *out) {
     *out = (calibrate_times){ARENA_NEW(mem, double, p->n_steps + 1), INFINITY};
     for (int32_t i = 0; out->node && i < p->n_steps; i++) out->node[i] = INFINITY;

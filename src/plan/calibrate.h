@@ -3,6 +3,7 @@
 #ifndef PLAN_CALIBRATE_H
 #define PLAN_CALIBRATE_H
 
+#include "base/progress.h"
 #include "plan/cost.h"
 
 enum { CALIBRATE_MOST = 256 };
@@ -12,7 +13,11 @@ typedef struct calibration {
     machine_share share[CALIBRATE_MOST];
     double roof[CALIBRATE_MOST], real[CALIBRATE_MOST]; /* seconds */
     int32_t n;
+    progress *shown; /* goes on by one with each piece of work; NULL: nothing is shown */
+    int64_t done;
 } calibration;
+
+enum { CALIBRATE_TRAIN_PIECES = 4, CALIBRATE_SERVE_PIECES = 38 };
 
 /* Of products in `precision`; `threads` as the machine has it. */
 status calibrate_train(context *cx, calibration *c, const num_format *precision) MUST_USE;
@@ -22,6 +27,8 @@ status calibrate_serve(context *cx, calibration *c, const char *weights, const c
 status calibrate_end(calibration *c, arena *mem) MUST_USE;
 
 /* ---- inside ---- */
+
+void calibrate_show(calibration *c); /* one more piece is done */
 
 /* The least seconds of each node of a plan over its traced runs, and of the whole. */
 typedef struct calibrate_times {

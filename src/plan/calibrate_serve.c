@@ -2,6 +2,7 @@
  * nothing here takes longer or shorter by what it multiplies. */
 #include "infer/engine.h"
 #include "plan/calibrate.h"
+#include <assert.h>
 
 enum {
     WIDTH = 1024,
@@ -41,6 +42,7 @@ static status step(engine *e, calibration *c, calibrate_times *t) {
     double begin = calibrate_seconds(c->m->threads);
     TRY(engine_step(e));
     if (t) calibrate_see(t, engine_plan(e), calibrate_seconds(c->m->threads) - begin);
+    calibrate_show(c);
     return STATUS_OK;
 }
 
@@ -51,6 +53,8 @@ static status drain(engine *e) {
 
 static status run_on(engine *e, calibration *c, arena *mem) {
     static const int64_t together[] = {1, FEW};
+    static_assert(RUNS + COUNT_OF(together) * STEPS == CALIBRATE_SERVE_PIECES,
+                  "what is shown of it");
     const plan *p = engine_plan(e);
     calibrate_times t;
     TRY(calibrate_times_make(mem, p, &t));

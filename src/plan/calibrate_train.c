@@ -2,7 +2,14 @@
 #include "plan/calibrate.h"
 #include "train/language.h"
 
-enum { LAYERS = 2, WIDTH = 384, VOCABULARY = 4096, BATCH = 4, CONTEXT = 256, RUNS = 4 };
+enum {
+    LAYERS = 2,
+    WIDTH = 384,
+    VOCABULARY = 4096,
+    BATCH = 4,
+    CONTEXT = 256,
+    RUNS = CALIBRATE_TRAIN_PIECES
+};
 
 static status run_steps(context *cx, calibration *c, step *s) {
     enum { TOKENS = BATCH * CONTEXT };
@@ -23,6 +30,7 @@ static status run_steps(context *cx, calibration *c, step *s) {
         double begin = calibrate_seconds(c->m->threads);
         st = step_run(s, &b, 1, 1e-4, i + 1, &r);
         if (i) calibrate_see(&t, s->learn, calibrate_seconds(c->m->threads) - begin);
+        calibrate_show(c);
     }
     if (st == STATUS_OK) calibrate_add(c, s->learn, &t);
     arena_free(&mem);

@@ -37,8 +37,9 @@ status estimate_train(context *cx, const model_config *c, const train_setting *s
 
 typedef struct serve_setting {
     int64_t users, prompt, answer; /* at once; tokens of each */
-    const char *weights, *kv;      /* formats */
-    const char *act;               /* as engine_options has it; NULL: the default */
+    double tokens; /* looked up over the whole job; 0: so many that every row of a table is */
+    const char *weights, *kv; /* formats */
+    const char *act;          /* as engine_options has it; NULL: the default */
 } serve_setting;
 typedef struct serve_estimate {
     int64_t parameters;

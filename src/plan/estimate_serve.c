@@ -2,7 +2,9 @@
 #include "base/footprint.h"
 #include "infer/engine.h"
 #include "ops/attention.h"
+#include "ops/gather.h"
 #include "plan/estimate.h"
+#include <math.h>
 #include <string.h>
 
 static const num_format *stored_format(void *user, const char *name, int32_t rank) {
@@ -11,20 +13,10 @@ static const num_format *stored_format(void *user, const char *name, int32_t ran
     return num_find(rank > 1 ? s->weights : "f32");
 }
 
-/* Whether a step reads the value as it is, not from a packed layout. */
-static bool is_read(const plan *p, int32_t node) {
-    for (int32_t k = p->n_load; k < p->n_steps; k++) {
-        const plan_step *s = &p->steps[k];
-        for (int32_t i = 0; i < s->node->n_in && !s->skipped; i++)
-            if (s->node->in[i].node == node && !s->packed[i]) return true;
-    }
-    return false;
-}
-
 /* Whether a state's plain contents are let go of once its packed layout is there (plan_options.release), for good. */
 static bool is_replaced(const plan *p, int32_t node) {
     for (int32_t i = 0; i < p->n_packs; i++)
-        if (p->packs[i].from.node == node) return !is_read(p, node);
+        if (p->packs[i].from.node == node) return !plan_reads(p, node);
     return false;
 }
 
@@ -41,6 +33,32 @@ void estimate_engine(const plan *p, estimate_bytes *out) {
             out->total += bytes;
     }
     out->tag[TAG_PARAMETER] -= replaced;
+}
+
+/* Whether the state is a table, which steps read by single rows only. */
+static bool is_looked_up(const plan *p, int32_t node) {
+    if (p->g->nodes[node]->out[0].rank != 2 || !plan_reads(p, node)) return false;
+    for (int32_t k = 0; k < p->n_steps; k++) {
+        const plan_step *s = &p->steps[k];
+        for (int32_t i = 0; i < s->node->n_in && !s->skipped; i++)
+            if (s->node->in[i].node == node && !s->packed[i] && s->node->op != &op_embedding)
+                return false;
+    }
+    return true;
+}
+
+/* Of a table in a mapped file only those stretches come into memory that hold a row which is looked up: Linux maps 64
+ * KiB around a fault. So many draws reach w (1 - (1 - 1/w)^draws) of w stretches. */
+static void leave_out_rows(const plan *p, double tokens, estimate_bytes *out) {
+    enum { STRETCH = 1 << 16 };
+    for (int32_t i = 0; i < p->g->n_nodes && tokens > 0; i++) {
+        const node *n = p->g->nodes[i];
+        if (n->op != &op_state || n->tag != TAG_PARAMETER || !is_looked_up(p, i)) continue;
+        double bytes = (double)type_bound_bytes(p->g, &n->out[0]), w = fmax(bytes / STRETCH, 1);
+        int64_t untouched = (int64_t)(bytes * pow(1 - 1 / w, tokens));
+        out->total -= untouched;
+        out->tag[TAG_PARAMETER] -= untouched;
+    }
 }
 
 /* Running sums of `n` equal lengths. */
@@ -92,6 +110,7 @@ static status read_plan(arena *mem, const engine *e, const serve_setting *s, con
     f.keys = ARENA_NEW(mem, int32_t, s->users + 1);
     if (!f.rows || !f.keys) return STATUS_NO_MEMORY;
     estimate_engine(f.p, &out->bytes);
+    leave_out_rows(f.p, s->tokens, &out->bytes);
     out->parameters = estimate_count_parameters(f.p->g);
     TRY(prompt_cost(&f, s->prompt, step, &out->prefill));
     /* on the average half of the answer is there */

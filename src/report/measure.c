@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "eval/choice.h"
 #include "eval/divergence.h"
+#include "eval/document_text.h"
 #include "report/report.h"
 #include "report/speed.h"
 #include <math.h>
@@ -29,9 +30,9 @@ static void measure_size(const modelfile *m, report_row *out) {
 
 /* ---- quality ---- */
 
-static status measure_perplexity(likelihood *l, const report_options *o, const file_map *text,
+static status measure_perplexity(likelihood *l, const report_options *o, const document_text *text,
                                  report_row *out) {
-    perplexity_options how = {.begin = o->begin};
+    perplexity_options how = {.begin = o->begin, .ends = text->ends, .documents = text->documents};
     perplexity_result r;
     TRY(perplexity_run(l, text->bytes, text->size_bytes, &how, &r));
     out->perplexity = r.perplexity;
@@ -40,11 +41,11 @@ static status measure_perplexity(likelihood *l, const report_options *o, const f
 }
 
 /* Beside the reference; where that has another tokenizer, the perplexity alone. */
-static status measure_divergence(likelihood *l, const report_options *o, const file_map *text,
+static status measure_divergence(likelihood *l, const report_options *o, const document_text *text,
                                  report_row *out) {
     likelihood reference;
     divergence_result r;
-    perplexity_options how = {.begin = o->begin};
+    perplexity_options how = {.begin = o->begin, .ends = text->ends, .documents = text->documents};
     TRY(likelihood_open(l->cx, o->reference, o->tokenizer, &l->options, &reference));
     status st = divergence_check(l, &reference, text->bytes, text->size_bytes);
     if (st == STATUS_BAD_ARGUMENT) {
@@ -78,11 +79,11 @@ static status measure_tasks(likelihood *l, const report_options *o, report_row *
 
 static status measure_quality(context *cx, const report_options *o, report_row *out) {
     likelihood l;
-    file_map text;
+    document_text text;
     likelihood_options how = o->how;
     bool itself = o->reference && !strcmp(o->reference, out->model);
     how.keeps_logits = o->reference && !itself;
-    TRY(file_map_open(cx, o->text, &text));
+    TRY(document_text_open(cx, o->text, &text));
     status st = likelihood_open(cx, out->model, o->tokenizer, &how, &l);
     if (st == STATUS_OK) {
         st = how.keeps_logits ? measure_divergence(&l, o, &text, out)
@@ -91,7 +92,7 @@ static status measure_quality(context *cx, const report_options *o, report_row *
         if (st == STATUS_OK && o->tasks) st = measure_tasks(&l, o, out);
         likelihood_close(&l);
     }
-    file_map_close(&text);
+    document_text_close(&text);
     return st;
 }
 

@@ -15,6 +15,8 @@ typedef struct plan_job {
     int64_t users, prompt, answer;
 } plan_job;
 
+enum { PLAN_JOB_WARM = 4 }; /* tokens of an answer before those of the job, to one more prompt */
+
 /* Of a training step, or of all users' answers. */
 typedef struct plan_figures {
     double seconds;

@@ -9,7 +9,7 @@
 
 static status answer_all(engine *e, const plan_job *j, int64_t vocabulary, int threads,
                          double *seconds) {
-    TRY(speed_submit(e, vocabulary, j->prompt, 4, 99)); /* fetches pages */
+    TRY(speed_submit(e, vocabulary, j->prompt, PLAN_JOB_WARM, 99)); /* fetches pages */
     TRY(speed_drain(e));
     double begin = calibrate_seconds(threads);
     for (int64_t i = 0; i < j->users; i++)

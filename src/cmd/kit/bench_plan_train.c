@@ -30,6 +30,8 @@ status plan_job_predict(context *cx, const plan_job *j, const machine *m, plan_f
     serve_setting s = {.users = j->users,
                        .prompt = j->prompt,
                        .answer = j->answer,
+                       .tokens =
+                           (double)(j->users * (j->prompt + j->answer) + j->prompt + PLAN_JOB_WARM),
                        .weights = j->weights,
                        .kv = "bf16"};
     TRY(estimate_serve(cx, &c, &s, m, &e));

@@ -2,7 +2,6 @@
 #include "cmd/kit/plan.h"
 #include "base/cpu.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "plan/calibrate.h"
 #include <math.h>
@@ -58,18 +57,26 @@ status plan_find_model(const verb_call *call, const char *preset, model_config *
 /* ---- the machine ---- */
 
 void plan_rate_machine(bench *b, machine *out) {
-    *out =
-        (machine){.name = "this machine",
-                  .f32 = bench_roof_rate(b, ROOF_F32),
-                  .bf16 = bench_roof_rate(b, ROOF_BF16),
-                  .int8 = bench_roof_rate(b, ROOF_INT8),
-                  .bandwidth = fmax(bench_roof_rate(b, ROOF_READ), bench_roof_rate(b, ROOF_COPY)),
-                  .memory = cpu_get()->memory_bytes,
-                  .devices = 1,
-                  .reached = 0.7,
-                  .carried = 0.8,
-                  .threads = b->threads,
-                  .source = "measured now"};
+    static const roof_kind kinds[] = {ROOF_F32, ROOF_BF16, ROOF_INT8, ROOF_READ, ROOF_COPY};
+    double rate[COUNT_OF(kinds)];
+    progress shown;
+    progress_begin(&shown, "measuring this machine", COUNT_OF(kinds));
+    for (int i = 0; i < COUNT_OF(kinds); i++) {
+        rate[i] = bench_roof_rate(b, kinds[i]);
+        progress_show(&shown, i + 1, NULL);
+    }
+    progress_end(&shown);
+    *out = (machine){.name = "this machine",
+                     .f32 = rate[0],
+                     .bf16 = rate[1],
+                     .int8 = rate[2],
+                     .bandwidth = fmax(rate[3], rate[4]),
+                     .memory = cpu_get()->memory_bytes,
+                     .devices = 1,
+                     .reached = 0.7,
+                     .carried = 0.8,
+                     .threads = b->threads,
+                     .source = "measured now"};
 }
 
 status plan_measure_machine(context *cx, int64_t threads, machine *out) {
@@ -81,19 +88,23 @@ status plan_measure_machine(context *cx, int64_t threads, machine *out) {
 }
 
 status plan_calibrate_train(const verb_call *call, machine *m) {
-    calibration c = {.m = m};
-    log_info("measuring what training reaches of this machine");
-    TRY(calibrate_train(call->cx, &c, num_find("f32")));
-    TRY(calibrate_train(call->cx, &c, num_find("bf16")));
-    return calibrate_end(&c, call->memory);
+    progress shown;
+    calibration c = {.m = m, .shown = &shown};
+    progress_begin(&shown, "what training reaches of it", 2 * CALIBRATE_TRAIN_PIECES);
+    status st = calibrate_train(call->cx, &c, num_find("f32"));
+    if (st == STATUS_OK) st = calibrate_train(call->cx, &c, num_find("bf16"));
+    progress_end(&shown);
+    return st == STATUS_OK ? calibrate_end(&c, call->memory) : st;
 }
 
 status plan_calibrate_serve(const verb_call *call, machine *m, const char *weights,
                             const char *act) {
-    calibration c = {.m = m};
-    log_info("measuring what serving %s reaches of this machine", weights);
-    TRY(calibrate_serve(call->cx, &c, weights, act));
-    return calibrate_end(&c, call->memory);
+    progress shown;
+    calibration c = {.m = m, .shown = &shown};
+    progress_begin(&shown, "what serving reaches of it", CALIBRATE_SERVE_PIECES);
+    status st = calibrate_serve(call->cx, &c, weights, act);
+    progress_end(&shown);
+    return st == STATUS_OK ? calibrate_end(&c, call->memory) : st;
 }
 
 bool plan_is_here(const char *hardware) {

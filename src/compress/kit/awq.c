@@ -1,5 +1,7 @@
 /* A sample of rows, so that trying a scale costs little beside rounding (the search is told in compress/awq.c). */
 #include "compress/kit/awq.h"
+#include "base/time.h"
+#include "compress/kit/foresee.h"
 #include <math.h>
 #include <string.h>
 
@@ -89,12 +91,33 @@ static void scales_at(const input_stats *x, const float *weights, int64_t k, dou
     for (int64_t j = 0; j < k; j++) s[j] /= even;
 }
 
+static double flops_of(const sampled *w) {
+    return 2 * (double)w->rows * (double)w->k * (double)w->k;
+}
+
 static double try_scales(compress *c, sampled *w) {
     double e = 0;
     pool_run(c->workers, try_rows, w, w->rows);
     for (int64_t r = 0; r < w->rows; r++) e += w->errors[r];
-    c->flops += 2 * (double)w->rows * (double)w->k * (double)w->k;
+    c->flops += flops_of(w);
     return e;
+}
+
+/* A dry run's search: tried once, on sums of inputs that have nothing to do with each other. */
+static status foresee_search(compress *c, arena *mem, sampled *w, float *s) {
+    float *gram = ARENA_NEW(mem, float, w->k * w->k);
+    if (!gram) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < w->k; i++) gram[i * w->k + i] = s[i] = 1;
+    for (int64_t i = 0; i < w->rows * w->k; i++) w->values[i] = (float)(i % 63 - 31);
+    w->gram = gram;
+    w->s = s;
+    double flops = c->flops, began = time_seconds();
+    (void)try_scales(c, w);
+    double seconds = time_seconds() - began;
+    c->flops = flops;
+    foresee_memory(c, (int64_t)mem->used_bytes - w->k * w->k * 4);
+    foresee_add(c, (2 * STEPS + 1) * flops_of(w), (2 * STEPS + 1) * seconds);
+    return STATUS_OK;
 }
 
 static bool search(compress *c, sampled *w, const input_stats *x, const float *weights, float *s) {
@@ -129,8 +152,11 @@ status awq_search(compress *c, int32_t input, const input_stats *x, const grid *
     w.scales = ARENA_NEW(&mem, grid_scale, grid_groups(g, w.k) * threads);
     float *weights = ARENA_NEW(&mem, float, w.k);
     bool all = weights && w.values && w.errors && w.space && w.codes && w.scales;
-    status st = all ? take_rows(c, input, &w) : STATUS_NO_MEMORY;
-    if (st == STATUS_OK) {
+    status st = !all          ? STATUS_NO_MEMORY
+                : c->foresees ? foresee_search(c, &mem, &w, s)
+                              : take_rows(c, input, &w);
+    *helps = true;
+    if (st == STATUS_OK && !c->foresees) {
         mean_weights(&w, weights);
         *helps = search(c, &w, x, weights, s);
     }

@@ -43,6 +43,7 @@ typedef struct weight {
     const char *name;
     tensor t;
     bool owned; /* t.data was taken here; else it is the parent's */
+    bool held;  /* foreseen: it has been read or made, so that it lies in memory */
 } weight;
 
 /* What scales of a product's inputs can be folded into, so that the model computes the same. */
@@ -99,6 +100,8 @@ struct compress {
         *coded; /* what the products will be, as far as the checks know; NULL: floats, or several */
     double flops;
     progress progress;
+    struct foresee
+        *foresees; /* a dry run, for what it will take (kit/foresee.h); NULL: a real one */
 };
 
 /* NULL: there is none. */
@@ -111,6 +114,10 @@ status calibrate_ids(compress *c, const char *path, token_list *out) MUST_USE;
 /* Opens the parent and lists its weights. */
 status weights_open(compress *c, const char *path) MUST_USE;
 void weights_close(compress *c);
+/* Of a model that is nowhere yet: names, shapes and formats (as a builder's), without contents. */
+status weights_imagine(compress *c, const model_config *config,
+                       const num_format *(*format)(void *user, const char *name, int32_t rank),
+                       void *user) MUST_USE;
 /* Instead of all weights, those of a new model of that preset, drawn by the seed: the parent's vocabulary, special
  * tokens and number format. */
 status weights_restart(compress *c, const char *preset) MUST_USE;
@@ -121,12 +128,13 @@ const num_format *weights_format(void *c, const char *name, int32_t rank);
 void weights_rows(const weight *w, int64_t from, int64_t to, float *out);
 /* All values; `out` holds tensor_elems. */
 void weights_values(const weight *w, float *out);
-/* Takes over `data` (context_alloc) as the contents in `format`, of the same shape. */
+/* Takes over `data` (context_alloc) as the contents in `format`; a dry run changes the format only. */
 void weights_replace(compress *c, weight *w, const num_format *format, void *data);
 /* The values in the float format that the weight has, or in f32. */
 status weights_set_values(compress *c, weight *w, const float *values) MUST_USE;
 /* Another shape, with new values in the weight's float format. */
 status weights_reshape(compress *c, weight *w, const int64_t *dim, const float *values) MUST_USE;
+void weights_count(const compress *c, int64_t *parameters, int64_t *bytes);
 /* Finds the products, as the configuration is now. */
 status products_find(compress *c) MUST_USE;
 /* The values as [n, k], whichever way they are stored; `out` holds n * k. */

@@ -40,6 +40,8 @@ status fold_scales(compress *c, int32_t input, const float *s) {
     const product_input *in = &c->inputs[input];
     if (in->fold == FOLD_NONE)
         FAIL(c->cx, STATUS_BUG, "scales of input %d fold into nothing", input);
+    if (c->foresees)
+        return STATUS_OK; /* a pass over weights: nothing beside what found the scales */
     if (in->fold == FOLD_NORM) TRY(divide_vector(c, in->gain, s, in->gain_plus_one ? 1 : 0));
     if (in->fold == FOLD_ROWS) TRY(divide_rows(c, in->gain, s));
     if (in->bias) TRY(divide_vector(c, in->bias, s, 0));

@@ -1,6 +1,7 @@
 /* Strips of rows go along the columns together, so that a row of U is read once for all of them. */
 #include "compress/kit/gptq.h"
 #include "base/log.h"
+#include "compress/kit/foresee.h"
 
 enum { STRIP = 8 };
 
@@ -64,6 +65,10 @@ static void walk(void *arg, int64_t from, int64_t to, int thread) {
                    (float *)(x + STRIP * w->h->k));
 }
 
+static double flops_of(int64_t rows, int64_t k) {
+    return (double)rows * (double)k * (double)k;
+}
+
 status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *h,
                  const gptq_how *how, uint8_t *codes, grid_scale *scales) {
     int64_t each = (STRIP + 1) * h->k, threads = pool_threads(c->workers);
@@ -77,7 +82,28 @@ status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *
     if (!w.space) return STATUS_NO_MEMORY;
     pool_run(c->workers, walk, &w, div_up(rows, STRIP));
     context_release(c->cx, w.space);
-    c->flops += (double)rows * (double)h->k * (double)h->k;
+    c->flops += flops_of(rows, h->k);
+    return STATUS_OK;
+}
+
+static status walk_sample(compress *c, const product *p, const void *user) {
+    hessian h;
+    TRY(hessian_stand_in(c, p->k, &h));
+    status st = gptq_product(c, p, &h, user, NULL);
+    hessian_free(c, &h);
+    return st;
+}
+
+/* A dry run's. */
+static status foresee_gptq(compress *c, const product *p, const gptq_how *how) {
+    const num_format *f;
+    TRY(grid_format(c->cx, &how->grid, p->k, p->w->name, &f));
+    p->w->held = true;
+    foresee_memory(c, p->n * (p->k * 5 + num_row_bytes(f, p->k)) +
+                          p->n * grid_groups(&how->grid, p->k) * 8 +
+                          (int64_t)pool_threads(c->workers) * (STRIP + 1) * p->k * 8);
+    TRY(foresee_solve(c, p, flops_of(p->n, p->k), walk_sample, how));
+    weights_replace(c, p->w, f, NULL);
     return STATUS_OK;
 }
 
@@ -118,6 +144,7 @@ static status tell_error(compress *c, const product *p, const grid *g, const flo
 
 status gptq_product(compress *c, const product *p, const hessian *h, const gptq_how *how,
                     const float *gram) {
+    if (c->foresees) return foresee_gptq(c, p, how);
     int64_t cells = p->n * p->k;
     float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
     uint8_t *codes = context_alloc(c->cx, (size_t)cells);

@@ -1,4 +1,5 @@
 #include "compress/kit/grid.h"
+#include "compress/kit/foresee.h"
 #include "num/kit/half.h"
 #include "num/kit/ints.h"
 #include "num/kit/quant.h"
@@ -151,7 +152,30 @@ static void round_rows(void *arg, int64_t from, int64_t to, int thread) {
     }
 }
 
+typedef struct grid_how {
+    const grid *g;
+    bool tensor;
+} grid_how;
+
+static status round_sample(compress *c, const product *p, const void *user) {
+    const grid_how *how = user;
+    return grid_round_product(c, p, how->g, how->tensor);
+}
+
+/* A dry run's. */
+static status foresee_grid(compress *c, const product *p, const grid *g, bool tensor) {
+    const num_format *f;
+    int64_t groups = p->n * grid_groups(g, p->k);
+    TRY(grid_format(c->cx, g, p->k, p->w->name, &f));
+    p->w->held = true;
+    foresee_memory(c, p->n * (p->k * 5 + num_row_bytes(f, p->k)) + groups * 8);
+    TRY(foresee_solve(c, p, 0, round_sample, &(grid_how){g, tensor}));
+    weights_replace(c, p->w, f, NULL);
+    return STATUS_OK;
+}
+
 status grid_round_product(compress *c, const product *p, const grid *g, bool tensor) {
+    if (c->foresees) return foresee_grid(c, p, g, tensor);
     int64_t cells = p->n * p->k, groups = p->n * grid_groups(g, p->k);
     float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
     uint8_t *codes = context_alloc(c->cx, (size_t)cells);

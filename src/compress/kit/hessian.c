@@ -2,11 +2,29 @@
  * that is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its
  * cells. */
 #include "compress/kit/hessian.h"
+#include "base/time.h"
+#include "compress/kit/foresee.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct ranked {
+    double activation;
+    int32_t column;
+} ranked;
+
+/* The matrix, and vectors beside it. */
+static size_t bytes_of(int64_t k) {
+    return (size_t)(k * k) * sizeof(double) +
+           (size_t)k * (2 * sizeof(double) + sizeof(ranked) + sizeof(int32_t));
+}
+
+static double flops_of(int64_t k) {
+    return 4.0 / 3 * (double)k * (double)k * (double)k;
+}
+
 void hessian_free(compress *c, hessian *h) {
+    if (c->foresees) foresee_hold(c, h->k ? -(int64_t)bytes_of(h->k) : 0);
     context_release(c->cx, h->u);
     *h = (hessian){0};
 }
@@ -25,6 +43,18 @@ static double dot(const double *a, const double *b, int64_t n) {
 VECTOR_CLONES
 static void take_away(double *restrict x, double factor, const double *restrict row, int64_t n) {
     for (int64_t i = 0; i < n; i++) x[i] -= factor * row[i];
+}
+
+status hessian_stand_in(compress *c, int64_t k, hessian *out) {
+    *out = (hessian){.k = k, .u = context_zalloc(c->cx, bytes_of(k))};
+    if (!out->u) return STATUS_NO_MEMORY;
+    out->diag = out->u + k * k;
+    out->order = (int32_t *)(out->diag + k);
+    for (int64_t i = 0; i < k; i++) {
+        out->u[i * k + i] = out->diag[i] = 1;
+        out->order[i] = (int32_t)i;
+    }
+    return STATUS_OK;
 }
 
 void hessian_spread(const hessian *h, int64_t i, double err, double *x) {
@@ -54,11 +84,6 @@ static void invert(double *a, int64_t k, double *row) {
         to[i] = scale;
     }
 }
-
-typedef struct ranked {
-    double activation;
-    int32_t column;
-} ranked;
 
 static int falling(const void *a, const void *b) {
     const ranked *x = a, *y = b;
@@ -91,11 +116,35 @@ static void reverse(double *a, int64_t cells) {
     }
 }
 
+/* A dry run's: timed at a size that takes no time. */
+static status foresee_hessian(compress *c, int64_t k, hessian *out) {
+    enum { SMALL = 384 };
+    foresee *f = c->foresees;
+    int64_t n = MIN_OF(k, SMALL);
+    hessian h;
+    float *gram = context_zalloc(c->cx, (size_t)(n * n) * sizeof *gram);
+    if (!gram) return STATUS_NO_MEMORY;
+    for (int64_t i = 0; i < n; i++) gram[i * n + i] = 1;
+    double flops = c->flops, began = time_seconds();
+    c->foresees = NULL;
+    status st = hessian_make(c, gram, n, 0.01, false, &h);
+    double seconds = time_seconds() - began;
+    if (st == STATUS_OK) hessian_free(c, &h);
+    c->foresees = f;
+    c->flops = flops;
+    context_release(c->cx, gram);
+    *out = (hessian){.k = k};
+    foresee_hold(c, (int64_t)bytes_of(k));
+    foresee_add(c, flops_of(k), seconds * flops_of(k) / flops_of(n));
+    return st;
+}
+
 status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool by_activation,
                     hessian *out) {
-    size_t cells = (size_t)(k * k), extra = (size_t)k * (2 * sizeof(double) + sizeof(ranked) + 4);
+    if (c->foresees) return foresee_hessian(c, k, out);
+    size_t cells = (size_t)(k * k);
     double mean = 0;
-    *out = (hessian){.k = k, .u = context_alloc(c->cx, cells * sizeof(double) + extra)};
+    *out = (hessian){.k = k, .u = context_alloc(c->cx, bytes_of(k))};
     if (!out->u) return STATUS_NO_MEMORY;
     out->diag = out->u + cells;
     double *row = out->diag + k;
@@ -116,6 +165,6 @@ status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool
     }
     invert(out->u, k, row);
     reverse(out->u, k * k);
-    c->flops += 2.0 / 3 * (double)k * (double)k * (double)k * 2;
+    c->flops += flops_of(k);
     return STATUS_OK;
 }

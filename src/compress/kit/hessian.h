@@ -18,6 +18,8 @@ typedef struct hessian {
 status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool by_activation,
                     hessian *out) MUST_USE;
 void hessian_free(compress *c, hessian *h); /* fine on a zeroed one */
+/* One of no correlations, for timing what walks along it. */
+status hessian_stand_in(compress *c, int64_t k, hessian *out) MUST_USE;
 /* x_j -= err U_ij for the places j after i. */
 void hessian_spread(const hessian *h, int64_t i, double err, double *x);
 

@@ -1,7 +1,9 @@
 #include "compress/kit/learn.h"
 #include "base/rng.h"
+#include "compress/kit/foresee.h"
 #include "train/lr_schedule.h"
 #include "train/score.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,9 +52,19 @@ static status read_text(compress *c, const learn_options *o, token_list *ids, in
 status learn_check(compress *c, const learn_options *o) {
     token_list ids = {.cx = c->cx};
     int64_t windows;
+    if (c->foresees && !text_of(c, o)) return STATUS_OK; /* taken as long enough */
     status st = read_text(c, o, &ids, &windows);
     token_free(&ids);
     return st;
+}
+
+double learn_windows_seen(compress *c, const learn_options *o) {
+    token_list ids = {.cx = c->cx};
+    int64_t windows = 0;
+    double drawn = (double)o->steps * (double)o->batch;
+    bool known = text_of(c, o) && read_text(c, o, &ids, &windows) == STATUS_OK;
+    token_free(&ids);
+    return known ? (double)windows * (1 - pow(1 - 1 / (double)windows, drawn)) : drawn;
 }
 
 /* ---- weights ---- */
@@ -128,12 +140,13 @@ static status open_step(learner *l) {
                       .clip = 1,
                       .optimiser = optimiser_find("adamw"),
                       .optimiser_options = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8},
-                      .seed = c->seed};
+                      .seed = c->seed,
+                      .dry_run = c->foresees};
     step_model m = {.logits = logits, .fill = fill, .loss = loss, .between = between, .user = l};
     l->store = states_new(c->cx);
     if (!l->store) return STATUS_NO_MEMORY;
     TRY(step_new(c->cx, &m, &o, l->store, c->workers, &l->s));
-    return find_masks(l);
+    return c->foresees ? STATUS_OK : find_masks(l);
 }
 
 static status make_room(learner *l) {
@@ -199,7 +212,23 @@ static status take_weights(const learner *l) {
     return STATUS_OK;
 }
 
+/* A dry run's: all weights are read, and made anew as they are. */
+static void foresee_learning(learner *l) {
+    compress *c = l->c;
+    const step *s = l->s;
+    double steps = (double)l->options.steps;
+    for (int64_t i = 0; i < c->n_weights; i++) c->weights[i].held = true;
+    foresee_memory(c, step_planned_bytes(s) + step_state_bytes(s));
+    foresee_plan(c, WORK_LEARN, s->learn, step_flops(s), steps);
+    foresee_plan(c, WORK_LEARN, s->update, 0, steps);
+}
+
 static status learn(learner *l) {
+    if (l->c->foresees) {
+        TRY(open_step(l));
+        foresee_learning(l);
+        return STATUS_OK;
+    }
     TRY(read_text(l->c, &l->options, &l->ids, &l->windows));
     TRY(open_step(l));
     TRY(make_room(l));

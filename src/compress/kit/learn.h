@@ -55,6 +55,8 @@ typedef struct learn_way {
 int64_t learn_length(const compress *c, const learn_options *o);
 /* Whether the text is there and long enough. For methods' checks. */
 status learn_check(compress *c, const learn_options *o) MUST_USE;
+/* How many different windows so many steps draw, in the mean; where the text is not known, as if each were new. */
+double learn_windows_seen(compress *c, const learn_options *o);
 /* The weights of `c` become what was learned, in the float formats that they have. */
 status learn_run(compress *c, const learn_options *o, const learn_way *way) MUST_USE;
 

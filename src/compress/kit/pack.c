@@ -1,4 +1,5 @@
 #include "compress/kit/pack.h"
+#include "compress/kit/foresee.h"
 #include "compress/kit/stream.h"
 #include <math.h>
 
@@ -64,8 +65,31 @@ static void pack_rows(void *arg, int64_t from, int64_t to, int thread) {
     }
 }
 
+typedef struct pack_how {
+    const num_format *f;
+    const float *importance;
+} pack_how;
+
+static status pack_sample(compress *c, const product *p, const void *user) {
+    const pack_how *how = user;
+    return pack_weight(c, p->w, how->f, how->importance);
+}
+
+/* A dry run's; importance of what was not measured is 0 everywhere, and takes as long. */
+static status foresee_pack(compress *c, const weight *w, const num_format *f,
+                           const float *importance) {
+    tensor_rows rows = tensor_rows_of(&w->t);
+    product like = {.w = (weight *)(uintptr_t)w, .n = rows.count, .k = rows.elems};
+    like.w->held = true;
+    foresee_memory(c, rows.count * num_row_bytes(f, rows.elems) +
+                          2 * rows.elems * (int64_t)pool_threads(c->workers) * 4);
+    return foresee_solve(c, &like, 0, pack_sample, &(pack_how){f, importance});
+}
+
 status pack_data(compress *c, const weight *w, const num_format *f, const float *importance,
                  void **out) {
+    *out = NULL;
+    if (c->foresees) return foresee_pack(c, w, f, importance);
     tensor_rows rows = tensor_rows_of(&w->t);
     int64_t bytes = rows.count * num_row_bytes(f, rows.elems);
     packing p = {.w = w, .f = f, .importance = importance};

@@ -147,7 +147,7 @@ status product_values(compress *c, const product *p, float *out) {
 }
 
 status product_set_values(compress *c, const product *p, const float *values) {
-    if (!p->across) return weights_set_values(c, p->w, values);
+    if (!p->across || c->foresees) return weights_set_values(c, p->w, values);
     float *stored = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *stored);
     if (!stored) return STATUS_NO_MEMORY;
     turn(values, p->n, p->k, stored);

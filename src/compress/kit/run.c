@@ -14,13 +14,6 @@ const compress_method *compress_find(const char *name, const compress_method *co
     return NULL;
 }
 
-typedef struct chain {
-    recipe r;
-    const compress_method **methods; /* by step */
-    const void **options;
-    bool calibrates;
-} chain;
-
 static status no_method(context *cx, const recipe_step *s) {
     enum { MOST_NAMES = 128 };
     const char *names[MOST_NAMES];
@@ -32,7 +25,7 @@ static status no_method(context *cx, const recipe_step *s) {
          near ? "'?" : "");
 }
 
-static status bind(arena *mem, const compress_options *o, chain *out) {
+status chain_bind(arena *mem, const compress_options *o, chain *out) {
     TRY(recipe_parse(mem, o->recipe, &out->r));
     out->methods = ARENA_NEW(mem, const compress_method *, out->r.count);
     out->options = ARENA_NEW(mem, const void *, out->r.count);
@@ -64,13 +57,12 @@ static status check_step(compress *c, const compress_method *m, const void *opti
     return STATUS_OK;
 }
 
-/* Everything that can be known before work starts. */
-static status check_all(compress *c, const compress_options *o, const chain *k) {
+status chain_check(compress *c, const compress_options *o, const chain *k) {
     for (int64_t i = 0; i < c->n_products; i++)
         if (c->products[i].w->t.format->kind == NUM_BLOCK) c->facts |= COMPRESS_CODED;
     for (int64_t i = 0; i < k->r.count; i++) {
         const recipe_step *s = &k->r.steps[i];
-        if (k->methods[i]->calibrates && !o->calib)
+        if (k->methods[i]->calibrates && !c->text.ids && !o->calib)
             return recipe_note(c->cx,
                                context_fail(c->cx, STATUS_BAD_ARGUMENT,
                                             "it looks at activations: give a text by --calib"),
@@ -82,40 +74,43 @@ static status check_all(compress *c, const compress_options *o, const chain *k) 
                                s);
         TRY(recipe_note(c->cx, check_step(c, k->methods[i], k->options[i]), s));
     }
-    return save_check(c, o);
-}
-
-static status apply_all(compress *c, const chain *k) {
-    for (int64_t i = 0; i < k->r.count; i++) {
-        const compress_method *m = k->methods[i];
-        progress_begin(&c->progress, m->name, c->config.layers);
-        status st = m->apply(c, k->options[i]);
-        progress_end(&c->progress);
-        TRY(recipe_note(c->cx, st, &k->r.steps[i]));
-        TRY(products_find(c));
-    }
     return STATUS_OK;
 }
 
-static void count_weights(const compress *c, compress_result *r) {
+status chain_apply(compress *c, const chain *k, int64_t i) {
+    const compress_method *m = k->methods[i];
+    progress_begin(&c->progress, m->name, c->config.layers);
+    status st = m->apply(c, k->options[i]);
+    progress_end(&c->progress);
+    TRY(recipe_note(c->cx, st, &k->r.steps[i]));
+    return products_find(c);
+}
+
+void weights_count(const compress *c, int64_t *parameters, int64_t *bytes) {
+    *parameters = *bytes = 0;
     for (int64_t i = 0; i < c->n_weights; i++) {
-        r->parameters += tensor_elems(&c->weights[i].t);
-        r->bytes += tensor_bytes(&c->weights[i].t);
+        *parameters += tensor_elems(&c->weights[i].t);
+        *bytes += tensor_bytes(&c->weights[i].t);
     }
+}
+
+static void count_weights(const compress *c, compress_result *r) {
+    weights_count(c, &r->parameters, &r->bytes);
     r->bits_per_weight = 8.0 * (double)r->bytes / (double)MAX_OF(r->parameters, 1);
 }
 
 static status work(compress *c, compress_options *o, compress_result *r) {
     chain k = {0};
     double began = time_seconds();
-    TRY(bind(c->memory, o, &k));
+    TRY(chain_bind(c->memory, o, &k));
     TRY(weights_open(c, o->model));
     TRY(products_find(c));
     if (o->calib && c->def->logits) TRY(calibrate_open(c, o));
-    TRY(check_all(c, o, &k));
+    TRY(chain_check(c, o, &k));
+    TRY(save_check(c, o));
     TRY(provenance_check(c, o));
     TRY(pool_new(c->cx, o->threads, &c->workers));
-    TRY(apply_all(c, &k));
+    for (int64_t i = 0; i < k.r.count; i++) TRY(chain_apply(c, &k, i));
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     *r = (compress_result){.flops = c->flops,

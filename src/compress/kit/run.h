@@ -3,6 +3,7 @@
 #define COMPRESS_KIT_RUN_H
 
 #include "compress/kit/compress.h"
+#include "compress/kit/recipe.h"
 
 /* How a folder holds codes. */
 typedef enum compress_container {
@@ -43,6 +44,19 @@ status compress_run(context *cx, const compress_options *o, compress_result *out
 status compress_rerun_read(arena *mem, const char *path, compress_options *o) MUST_USE;
 
 /* ---- inside ---- */
+
+/* A recipe with its methods, by step. */
+typedef struct chain {
+    recipe r;
+    const compress_method **methods;
+    const void **options;
+    bool calibrates;
+} chain;
+status chain_bind(arena *mem, const compress_options *o, chain *out) MUST_USE;
+/* All of the methods' checks. */
+status chain_check(compress *c, const compress_options *o, const chain *k) MUST_USE;
+/* Step number i. */
+status chain_apply(compress *c, const chain *k, int64_t i) MUST_USE;
 status calibrate_open(compress *c, const compress_options *o) MUST_USE;
 /* Whether weights of which two of every four are 0 are stored so: as o->container says, which under `auto` becomes what
  * is measured to decode faster. */

@@ -122,6 +122,10 @@ static status cut(compress *c, const shrink *s, weight *w, const axes *a, int64_
         kept[d + skip] = kept_of(&mem, c, s, w, d, a->kind[d], layer, &shape[d + skip]);
         if (!kept[d + skip]) st = STATUS_NO_MEMORY;
     }
+    if (c->foresees) {
+        arena_free(&mem);
+        return st == STATUS_OK ? weights_reshape(c, w, shape + skip, NULL) : st;
+    }
     float *all = ARENA_NEW(&mem, float, was[0] * was[1] + 1);
     float *some = ARENA_NEW(&mem, float, shape[0] * shape[1] + 1);
     if (st == STATUS_OK && (!all || !some)) st = STATUS_NO_MEMORY;

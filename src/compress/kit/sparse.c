@@ -108,11 +108,14 @@ status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const fl
     return run(c, &w, mask_rows);
 }
 
+double sparse_flops(int64_t rows, int64_t k, const sparse_pattern *p) {
+    double goes = p->of ? (double)(p->of - p->keep) / (double)p->of : p->share;
+    return (double)rows * (double)k * (double)k * goes;
+}
+
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
                     const sparse_pattern *p) {
     masking w = {.values = values, .rows = rows, .k = h->k, .h = h, .p = p};
-    c->flops += p->of ? (double)rows * (double)h->k * (double)h->k * (double)(p->of - p->keep) /
-                            (double)p->of
-                      : (double)rows * (double)h->k * (double)h->k * p->share;
+    c->flops += sparse_flops(rows, h->k, p);
     return run(c, &w, walk_rows);
 }

@@ -19,4 +19,7 @@ status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const fl
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
                     const sparse_pattern *p) MUST_USE;
 
+/* Operations of that. */
+double sparse_flops(int64_t rows, int64_t k, const sparse_pattern *p);
+
 #endif

@@ -1,4 +1,5 @@
 #include "compress/kit/stage.h"
+#include "compress/kit/foresee.h"
 #include "ops/cross_entropy.h"
 #include "ops/matmul.h"
 #include "train/score.h"
@@ -115,8 +116,13 @@ static status fill_layer(stage *s) {
 
 status stage_open(compress *c, const stage_options *o, stage *out) {
     *out = (stage){.c = c, .which = o->which, .store = states_new(c->cx)};
-    plan_options how = {.isa_limit = cpu_isa_best()};
+    plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = c->foresees};
     status st = out->store ? build(out, o) : STATUS_NO_MEMORY;
+    if (st == STATUS_OK && c->foresees) {
+        st = plan_new(c->cx, out->g, out->store, c->workers, &how, &out->p);
+        if (st != STATUS_OK) stage_close(out);
+        return st;
+    }
     if (st == STATUS_OK) st = o->which >= 0 ? fill_layer(out) : weights_bind(c, out->g, out->store);
     if (st == STATUS_OK) st = plan_new(c->cx, out->g, out->store, c->workers, &how, &out->p);
     if (st == STATUS_OK) st = plan_load(out->p);
@@ -131,7 +137,7 @@ void stage_close(stage *s) {
     *s = (stage){0};
 }
 
-static double flops_of(const plan *p) {
+double stage_plan_flops(const plan *p) {
     double flops = 0;
     for (int32_t i = p->n_load; i < p->n_steps; i++) {
         const plan_step *at = &p->steps[i];
@@ -144,6 +150,26 @@ static double flops_of(const plan *p) {
     return flops;
 }
 
+static void touch(stage *s) {
+    for (int32_t id = 0; id < s->g->n_nodes; id++) {
+        const node *n = s->g->nodes[id];
+        weight *w = n->op == &op_state ? weights_find(s->c, n->name) : NULL;
+        if (w) w->held = true;
+    }
+}
+
+status stage_foresee(stage *s, int64_t tokens, int64_t sequences, double runs) {
+    const plan *p = s->p;
+    int64_t symbols[MAX_SYMBOLS + 1] = {0};
+    for (int32_t i = 1; i <= p->g->n_symbols; i++)
+        symbols[i] = strcmp(p->g->symbols[i].name, "tokens") ? sequences : tokens;
+    TRY(plan_bind(s->p, symbols));
+    touch(s);
+    foresee_memory(s->c, foresee_plan_bytes(s->c, p));
+    foresee_plan(s->c, WORK_CALIBRATE, p, stage_plan_flops(p), runs);
+    return STATUS_OK;
+}
+
 status stage_run(stage *s, const stage_batch *b, const float **out) {
     step_batch ids = {b->ids, b->targets, b->positions, b->offsets, b->tokens, b->sequences};
     TRY(score_bind(s->p, &ids));
@@ -152,7 +178,7 @@ status stage_run(stage *s, const stage_batch *b, const float **out) {
         memcpy(plan_tensor(s->p, rows)->data, b->rows,
                (size_t)(b->tokens * s->c->config.hidden) * sizeof *b->rows);
     plan_run(s->p, 0);
-    s->c->flops += flops_of(s->p);
+    s->c->flops += stage_plan_flops(s->p);
     *out = plan_tensor(s->p, plan_find_output(s->p, "out"))->data;
     return STATUS_OK;
 }

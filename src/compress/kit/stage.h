@@ -41,6 +41,10 @@ void stage_close(stage *s); /* fine on a zeroed one */
 /* *out: the rows behind the stage [tokens, hidden], or after the layers the loss of each token. Stays until the next
  * run. Adds to c->flops. */
 status stage_run(stage *s, const stage_batch *b, const float **out) MUST_USE;
+/* In a dry run: that many runs of so many tokens. */
+status stage_foresee(stage *s, int64_t tokens, int64_t sequences, double runs) MUST_USE;
+/* Operations of a plan's products, as it is bound now. */
+double stage_plan_flops(const plan *p);
 /* Of the last run with capture: input number i (c->inputs) as rows, [tokens, k]; its gram [k, k]. */
 const float *stage_rows(const stage *s, int32_t input);
 const float *stage_gram(const stage *s, int32_t input);

@@ -1,4 +1,5 @@
 #include "compress/kit/stream.h"
+#include "compress/kit/foresee.h"
 #include "compress/kit/stage.h"
 #include <math.h>
 #include <string.h>
@@ -17,24 +18,30 @@ typedef struct stream {
     int64_t losses;
 } stream;
 
+static int64_t rows_bytes(const stream *s) {
+    return s->c->text.sequences * s->c->text.length * s->c->config.hidden *
+           (int64_t)sizeof *s->rows;
+}
+
 static status open_stream(compress *c, stream *s) {
     const calibration *t = &c->text;
     *s = (stream){.c = c, .mem = arena_make(c->cx), .layer_mem = arena_make(c->cx)};
     s->at_once = MIN_OF(MAX_OF(ROWS_AT_ONCE / t->length, 1), t->sequences);
-    s->rows = context_alloc(c->cx, (size_t)(t->sequences * t->length * c->config.hidden) *
-                                       sizeof *s->rows);
+    s->rows = context_alloc(c->cx, (size_t)rows_bytes(s));
     s->positions = ARENA_NEW(&s->mem, int32_t, s->at_once * t->length);
     s->targets = ARENA_NEW(&s->mem, int32_t, s->at_once * t->length);
     s->offsets = ARENA_NEW(&s->mem, int32_t, s->at_once + 1);
     s->stats = ARENA_NEW(&s->mem, input_stats, c->n_inputs + 1);
     if (!s->rows || !s->positions || !s->targets || !s->offsets || !s->stats)
         return STATUS_NO_MEMORY;
+    if (c->foresees) foresee_hold(c, rows_bytes(s));
     for (int64_t i = 0; i < s->at_once * t->length; i++) s->positions[i] = (int32_t)(i % t->length);
     for (int64_t i = 0; i <= s->at_once; i++) s->offsets[i] = (int32_t)(i * t->length);
     return STATUS_OK;
 }
 
 static void close_stream(stream *s) {
+    if (s->c->foresees) foresee_hold(s->c, -rows_bytes(s));
     context_release(s->c->cx, s->rows);
     arena_free(&s->layer_mem);
     arena_free(&s->mem);
@@ -53,11 +60,29 @@ static status begin_stats(stream *s, int64_t layer, bool gram) {
         *to = (input_stats){.sum_abs = ARENA_NEW(&s->layer_mem, double, in->k),
                             .sum_sq = ARENA_NEW(&s->layer_mem, double, in->k),
                             .max_abs = ARENA_NEW(&s->layer_mem, float, in->k)};
-        if (gram) to->gram = ARENA_NEW(&s->layer_mem, float, in->k * in->k);
-        if (!to->sum_abs || !to->sum_sq || !to->max_abs || (gram && !to->gram))
+        if (gram && !c->foresees) to->gram = ARENA_NEW(&s->layer_mem, float, in->k * in->k);
+        if (!to->sum_abs || !to->sum_sq || !to->max_abs || (gram && !to->gram && !c->foresees))
             return STATUS_NO_MEMORY;
     }
     return STATUS_OK;
+}
+
+/* A dry run's: inputs that are 1 everywhere. Gives the bytes of all statistics of the layer. */
+static int64_t foresee_stats(stream *s, int64_t layer, bool gram) {
+    const compress *c = s->c;
+    int64_t bytes = 0;
+    for (int64_t i = 0; i < c->n_inputs; i++) {
+        int64_t k = c->inputs[i].k;
+        input_stats *to = &s->stats[i];
+        if (c->inputs[i].layer != layer) continue;
+        to->rows = c->text.sequences * c->text.length;
+        for (int64_t j = 0; j < k; j++) {
+            to->sum_abs[j] = to->sum_sq[j] = (double)to->rows;
+            to->max_abs[j] = 1;
+        }
+        bytes += k * 20 + (gram ? k * k * 4 : 0);
+    }
+    return bytes;
 }
 
 VECTOR_CLONES
@@ -118,6 +143,14 @@ static void add_losses(stream *s, const float *each, int64_t tokens) {
     }
 }
 
+/* A dry run's: whole runs, and the one that is left. */
+static status foresee_pass(const stream *s, stage *g) {
+    const calibration *t = &s->c->text;
+    int64_t whole = t->sequences / s->at_once, rest = t->sequences % s->at_once;
+    TRY(stage_foresee(g, s->at_once * t->length, s->at_once, (double)whole));
+    return rest ? stage_foresee(g, rest * t->length, rest, 1) : STATUS_OK;
+}
+
 /* One stage over all sequences. With `stats` its products' rows are counted; with `keep` what it makes takes the place
  * of the rows. */
 static status pass(stream *s, const stage_options *o, bool keep) {
@@ -128,8 +161,8 @@ static status pass(stream *s, const stage_options *o, bool keep) {
     bounds.tokens = s->at_once * t->length;
     bounds.sequences = s->at_once;
     TRY(stage_open(c, &bounds, &g));
-    status st = STATUS_OK;
-    for (int64_t q = 0; q < t->sequences && st == STATUS_OK; q += s->at_once) {
+    status st = c->foresees ? foresee_pass(s, &g) : STATUS_OK;
+    for (int64_t q = 0; q < t->sequences && st == STATUS_OK && !c->foresees; q += s->at_once) {
         int64_t n = MIN_OF(s->at_once, t->sequences - q), tokens = n * t->length;
         float *rows = s->rows + q * t->length * c->config.hidden;
         const float *out;
@@ -175,12 +208,15 @@ static status run(stream *s, const stream_options *o) {
     compress *c = s->c;
     TRY(pass(s, &(stage_options){.which = STAGE_BEFORE}, true));
     for (int64_t layer = 0; layer < c->config.layers; layer++) {
+        int64_t stats = 0;
         progress_show(&c->progress, layer, NULL);
         TRY(begin_stats(s, layer, o->gram));
+        if (c->foresees) foresee_hold(c, stats = foresee_stats(s, layer, o->gram));
         stage_options looks = {.which = layer, .capture = true, .gram = o->gram};
         bool last = layer + 1 == c->config.layers;
         TRY(pass(s, &looks, o->only_looks));
         TRY(visit(s, o, layer));
+        if (c->foresees) foresee_hold(c, -stats);
         if (!last && !o->only_looks) TRY(pass(s, &(stage_options){.which = layer}, true));
     }
     return STATUS_OK;

@@ -1,4 +1,6 @@
 #include "compress/kit/teacher.h"
+#include "compress/kit/foresee.h"
+#include "compress/kit/stage.h"
 #include "ops/cast.h"
 #include "ops/scale.h"
 #include "ops/softmax.h"
@@ -16,7 +18,8 @@ typedef struct kept {
 struct teacher {
     compress *c;
     teacher_options options;
-    model *own, *m; /* own: opened here */
+    model *own, *m; /* own: opened here; m: NULL in a dry run of a model that is nowhere yet */
+    const model_config *config;
     states *store;
     graph *g;
     plan *p;
@@ -38,10 +41,10 @@ static status build(teacher *t) {
     if (!g) return STATUS_NO_MEMORY;
     score_inputs in = score_build_inputs(g, o->length, 1);
     model_build b = {.g = g,
-                     .config = &t->m->config,
-                     .def = t->m->def,
-                     .format = model_stored_format,
-                     .user = t->m};
+                     .config = t->config,
+                     .def = model_find(t->config->model_type, NULL),
+                     .format = t->m ? model_stored_format : t->c->foresees->o->format,
+                     .user = t->m ? t->m : t->c->foresees->o->user};
     value hidden = model_hidden(&b, (model_inputs){in.ids, in.positions, in.offsets});
     TRY(graph_status(g));
     value best = build_topk(g, as_f32(g, model_logits(&b, hidden)), (int32_t)o->top);
@@ -60,28 +63,31 @@ static status open_model(teacher *t) {
         TRY_NOTE(c->cx, model_open(c->cx, t->options.path, &t->own), "the teacher");
         t->m = t->own;
     }
-    if (!t->m->def->logits)
+    t->config = t->m ? &t->m->config : c->foresees->o->config;
+    if (!model_find(t->config->model_type, NULL)->logits)
         FAIL(c->cx, STATUS_UNSUPPORTED, "the teacher is an encoder, which predicts no text");
-    if (t->m->config.vocabulary != c->config.vocabulary)
+    if (t->config->vocabulary != c->config.vocabulary)
         FAIL(c->cx, STATUS_BAD_ARGUMENT,
              "the teacher knows %lld ids and the student %lld: they must share a tokenizer",
-             (long long)t->m->config.vocabulary, (long long)c->config.vocabulary);
-    if (t->options.hidden && t->m->config.hidden != c->config.hidden)
+             (long long)t->config->vocabulary, (long long)c->config.vocabulary);
+    if (t->options.hidden && t->config->hidden != c->config.hidden)
         FAIL(c->cx, STATUS_BAD_ARGUMENT,
              "the teacher's rows are %lld wide and the student's %lld: hidden must be 0",
-             (long long)t->m->config.hidden, (long long)c->config.hidden);
-    if (t->m->config.positions && t->options.length > t->m->config.positions)
+             (long long)t->config->hidden, (long long)c->config.hidden);
+    if (t->config->positions && t->options.length > t->config->positions)
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "the teacher reads %lld tokens, windows have %lld",
-             (long long)t->m->config.positions, (long long)t->options.length);
+             (long long)t->config->positions, (long long)t->options.length);
     return STATUS_OK;
 }
 
 static status open_plan(teacher *t) {
-    plan_options how = {.isa_limit = cpu_isa_best()};
-    t->options.top = MIN_OF(t->options.top, t->m->config.vocabulary);
+    compress *c = t->c;
+    plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = c->foresees};
+    t->options.top = MIN_OF(t->options.top, t->config->vocabulary);
     t->store = states_new(t->c->cx);
     if (!t->store) return STATUS_NO_MEMORY;
     TRY(build(t));
+    if (c->foresees) return plan_new(c->cx, t->g, t->store, c->workers, &how, &t->p);
     TRY(model_load(t->m, t->store, t->g));
     TRY(plan_new(t->c->cx, t->g, t->store, t->c->workers, &how, &t->p));
     t->positions = ARENA_NEW(&t->mem, int32_t, t->options.length);
@@ -116,7 +122,7 @@ void teacher_close(teacher *t) {
 }
 
 const model_config *teacher_config(const teacher *t) {
-    return &t->m->config;
+    return t->config;
 }
 
 /* ---- lessons ---- */
@@ -153,6 +159,7 @@ static status make(teacher *t, const int32_t *ids, lesson *out) {
     step_batch b = {ids, ids, t->positions, offsets, t->options.length, 1};
     TRY(score_bind(t->p, &b));
     plan_run(t->p, 0);
+    t->c->flops += stage_plan_flops(t->p);
     *out = (lesson){copy_of(t, "likely"), copy_of(t, "odds"), copy_of(t, "hidden")};
     bool whole = out->ids && out->odds && (out->hidden || !t->options.hidden);
     return whole ? STATUS_OK : STATUS_NO_MEMORY;
@@ -183,4 +190,11 @@ status teacher_ask(teacher *t, int64_t window, const int32_t *ids, lesson *out) 
     }
     *out = t->lessons[at].l;
     return STATUS_OK;
+}
+
+void teacher_foresee(teacher *t, double windows) {
+    int64_t lesson_bytes =
+        t->options.length * (t->options.top * 8 + (t->options.hidden ? t->config->hidden * 4 : 0));
+    foresee_hold(t->c, foresee_plan_bytes(t->c, t->p) + (int64_t)windows * lesson_bytes);
+    foresee_plan(t->c, WORK_CALIBRATE, t->p, stage_plan_flops(t->p), windows);
 }

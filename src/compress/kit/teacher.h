@@ -30,5 +30,7 @@ void teacher_close(teacher *t); /* NULL is fine */
 const model_config *teacher_config(const teacher *t);
 /* `ids`: the window's, which is known by its number. */
 status teacher_ask(teacher *t, int64_t window, const int32_t *ids, lesson *out) MUST_USE;
+/* In a dry run: that many windows are asked of, and kept. */
+void teacher_foresee(teacher *t, double windows);
 
 #endif

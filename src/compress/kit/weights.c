@@ -61,6 +61,37 @@ static void forget(compress *c) {
     c->store = NULL;
 }
 
+/* The parameters of a graph, which may go. */
+static status list_nodes(compress *c, const graph *g) {
+    weight *list = ARENA_NEW(c->memory, weight, g->n_nodes + 1);
+    if (!list) return STATUS_NO_MEMORY;
+    c->n_weights = 0;
+    for (int32_t id = 0; id < g->n_nodes; id++) {
+        const node *n = g->nodes[id];
+        if (n->op != &op_state || n->tag != TAG_PARAMETER) continue;
+        const type *t = &n->out[0];
+        weight *w = &list[c->n_weights++];
+        *w = (weight){.name = arena_strdup(c->memory, n->name),
+                      .t = {.format = t->format, .rank = t->rank}};
+        if (!w->name) return STATUS_NO_MEMORY;
+        for (int32_t d = 0; d < t->rank; d++) w->t.dim[d] = t->dim[d].add;
+    }
+    c->weights = list;
+    return STATUS_OK;
+}
+
+status weights_imagine(compress *c, const model_config *config,
+                       const num_format *(*format)(void *user, const char *name, int32_t rank),
+                       void *user) {
+    graph *g;
+    c->config = *config;
+    c->def = model_find(config->model_type, NULL);
+    TRY(weights_build(c, config, format, user, &g));
+    status st = list_nodes(c, g);
+    graph_free(g);
+    return st;
+}
+
 void weights_close(compress *c) {
     forget(c);
     model_close(c->parent);
@@ -81,17 +112,21 @@ static const num_format *parent_float(const compress *c) {
 }
 
 status weights_restart(compress *c, const char *preset) {
-    const model_config *parent = &c->parent->config;
+    const model_config parent = c->config; /* nothing came before: it is as it was opened */
     const num_format *format = parent_float(c);
     model_config config;
     graph *g;
     TRY(model_preset(c->cx, preset, &config));
-    config.vocabulary = parent->vocabulary;
-    config.begin_token = parent->begin_token;
-    config.pad_token = parent->pad_token;
-    config.end_token_count = parent->end_token_count;
-    memcpy(config.end_tokens, parent->end_tokens, sizeof config.end_tokens);
+    config.vocabulary = parent.vocabulary;
+    config.begin_token = parent.begin_token;
+    config.pad_token = parent.pad_token;
+    config.end_token_count = parent.end_token_count;
+    memcpy(config.end_tokens, parent.end_tokens, sizeof config.end_tokens);
     forget(c);
+    if (c->foresees) {
+        TRY(weights_imagine(c, &config, student_format, (void *)format));
+        return products_find(c);
+    }
     c->config = config;
     c->def = model_find(config.model_type, NULL);
     c->store = states_new(c->cx);
@@ -127,6 +162,11 @@ void weights_values(const weight *w, float *out) {
 }
 
 void weights_replace(compress *c, weight *w, const num_format *format, void *data) {
+    w->held = true;
+    if (c->foresees) {
+        w->t.format = format;
+        return;
+    }
     if (w->owned)
         context_release(c->cx, w->t.data);
     else
@@ -142,9 +182,9 @@ status weights_reshape(compress *c, weight *w, const int64_t *dim, const float *
     t.format = f;
     memcpy(t.dim, dim, (size_t)t.rank * sizeof *dim);
     tensor_rows rows = tensor_rows_of(&t);
-    char *data = context_alloc(c->cx, (size_t)MAX_OF(tensor_bytes(&t), 1));
-    if (!data) return STATUS_NO_MEMORY;
-    for (int64_t r = 0; r < rows.count; r++)
+    char *data = c->foresees ? NULL : context_alloc(c->cx, (size_t)MAX_OF(tensor_bytes(&t), 1));
+    if (!data && !c->foresees) return STATUS_NO_MEMORY;
+    for (int64_t r = 0; data && r < rows.count; r++)
         f->pack(values + r * rows.elems, rows.elems, data + r * rows.bytes);
     weights_replace(c, w, f, data);
     w->t = t;
