@@ -32,6 +32,13 @@ static const struct {
      "\"rms_norm_eps\": 1e-5, "
      "\"rope_theta\": 500000.0, \"tie_word_embeddings\": false}",
      8030261248, 131072},
+    {"Mixtral-8x7B",
+     "{\"model_type\": \"mixtral\", \"num_hidden_layers\": 32, \"hidden_size\": 4096, "
+     "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"num_local_experts\": 8, "
+     "\"num_experts_per_tok\": 2, \"intermediate_size\": 14336, \"vocab_size\": 32000, "
+     "\"max_position_embeddings\": 32768, \"rms_norm_eps\": 1e-5, \"rope_theta\": 1000000.0, "
+     "\"tie_word_embeddings\": false}",
+     46702792704, 131072},
 };
 
 static status read(context *cx, int64_t i, model_config *c) {

@@ -15,8 +15,8 @@ static const option_def options[] = {
            .value = "TOKENS", .help = "tokens of a prompt and its answer together, as 8k"),
     OPTION(plan_serve_options, answer, OPTION_INT, .initial = "256", RANGE(1, 1 << 30),
            .help = "tokens of an answer, of these"),
-    OPTION(plan_serve_options, format, OPTION_STRING, .initial = "bf16",
-           .help = "of the weights, as bf16, q8_0, q4_0 or q4_k"),
+    OPTION(plan_serve_options, format, OPTION_STRING,
+           .help = "of the weights, as bf16, q8_0, q4_0 or q4_k; else MODEL's own, or bf16"),
     OPTION(plan_serve_options, kv, OPTION_STRING, .initial = "bf16",
            .help = "of keys and values: bf16, f16, f32, int8_row"),
     OPTION(plan_serve_options, hardware, OPTION_STRING, .initial = "this", .value = "NAME",
@@ -45,6 +45,12 @@ static status put_json(const verb_call *call, const machine *m, const serve_esti
     return json_writer_finish(&w);
 }
 
+static const char *relief(const serve_estimate *e) {
+    return cost_is_arithmetic(&e->decode) ? "fewer --users, or more --devices"
+                                          : "a narrower --format or --kv; more --users share what "
+                                            "is read of the weights";
+}
+
 static void put_text(const verb_call *call, const model_config *c, const serve_setting *s,
                      const machine *m, const serve_estimate *e) {
     FILE *out = call->out;
@@ -60,8 +66,8 @@ static void put_text(const verb_call *call, const model_config *c, const serve_s
     fprintf(out, "  the memory holds %lld users\n", (long long)e->most_users);
     fprintf(out, "\na prompt alone %s, bound by %s\n", plan_span(e->first_seconds).text,
             cost_bottleneck(&e->prefill));
-    fprintf(out, "a token of all %s, bound by %s\n", plan_span(e->step_seconds).text,
-            cost_bottleneck(&e->decode));
+    fprintf(out, "a token of all %s, bound by %s; what would relieve it: %s\n",
+            plan_span(e->step_seconds).text, cost_bottleneck(&e->decode), relief(e));
     fprintf(out, "generated      %.1f tokens/s together, %.1f for each\n", e->tokens_per_second,
             e->tokens_per_second / (double)s->users);
     if (!e->fits)
@@ -80,15 +86,16 @@ static status run(const verb_call *call) {
              (long long)o->answer, (long long)o->context);
     TRY(plan_find_model(call, o->preset, &c));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
-    if (!num_find(o->format))
+    const char *format = o->format ? o->format : plan_own_format(call);
+    if (!num_find(format))
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
-             o->format);
-    if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, o->format, NULL));
+             format);
+    if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, format, NULL));
     c.positions = MAX_OF(c.positions, o->context);
     serve_setting s = {.users = o->users,
                        .prompt = o->context - o->answer,
                        .answer = o->answer,
-                       .weights = o->format,
+                       .weights = format,
                        .kv = o->kv};
     TRY(estimate_serve(call->cx, &c, &s, &m, &e));
     if (o->json) return put_json(call, &m, &e);

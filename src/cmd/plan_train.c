@@ -55,10 +55,22 @@ static status estimate_all(const verb_call *call, const model_config *c, const t
     return STATUS_OK;
 }
 
+/* Where a phase lies on the roofline: a byte's operations, left or right of where the roofs meet. */
 static void put_phase(FILE *out, const char *name, const phase_cost *p) {
     if (!(p->seconds > 0)) return;
-    fprintf(out, "  %-12s %s operations, %s moved, %.0f%% of its time bound by arithmetic\n", name,
-            plan_count(p->flops).text, plan_bytes(p->bytes).text, 100 * p->arithmetic / p->seconds);
+    fprintf(out,
+            "  %-12s %s operations, %s moved, %.1f a byte, %.0f%% of its time bound by "
+            "arithmetic\n",
+            name, plan_count(p->flops).text, plan_bytes(p->bytes).text,
+            p->flops / fmax(p->bytes, 1), 100 * p->arithmetic / p->seconds);
+}
+
+static const char *relief(const estimate *e, const train_setting *s) {
+    if (!cost_is_arithmetic(&e->cost))
+        return "a larger --batch, which reads the weights once for more tokens";
+    if (s->precision == num_find("f32")) return "--precision bf16, or more --devices";
+    return s->recompute == RECOMPUTE_NONE ? "more --devices, or fewer --tokens for a smaller model"
+                                          : "less --recompute, or more --devices";
 }
 
 static void put_text(const verb_call *call, const model_config *c, const train_setting *s,
@@ -73,7 +85,9 @@ static void put_text(const verb_call *call, const model_config *c, const train_s
             (long long)s->context, s->precision->name, recomputes[s->recompute], s->optimiser);
     fprintf(out, "\nmemory of a device%s\n", e->fits ? ", which fits" : ": DOES NOT FIT");
     plan_put_bytes(out, &e->bytes);
-    fprintf(out, "\nwork of a micro-batch\n");
+    fprintf(out, "\nwork of a micro-batch, beside roofs that meet at %.1f operations a byte\n",
+            machine_rate(m, s->precision == num_find("f32") ? MACHINE_F32 : MACHINE_BF16) /
+                m->bandwidth);
     put_phase(out, "forward", &e->cost.phase[PHASE_FORWARD]);
     put_phase(out, "backward", &e->cost.phase[PHASE_BACKWARD]);
     put_phase(out, "update", &e->cost.phase[PHASE_UPDATE]);
@@ -81,12 +95,15 @@ static void put_text(const verb_call *call, const model_config *c, const train_s
             plan_span(e->seconds).text);
     if (e->joules > 0) fprintf(out, ", %.3g kWh", e->joules / 3.6e6);
     if (e->price > 0) fprintf(out, ", price %.2f", e->price);
-    fprintf(out, "\nbottleneck     %s\n\n%-10s %-10s %12s %14s\n", cost_bottleneck(&e->cost),
-            "precision", "recompute", "memory", "time");
+    fprintf(out, "\nbottleneck     %s; what would relieve it: %s\n\n%-10s %-10s %12s %12s %14s\n",
+            cost_bottleneck(&e->cost), relief(e, s), "precision", "recompute", "activations",
+            "memory", "time");
     for (int i = 0; i < SETTINGS; i++)
-        fprintf(out, "%-10s %-10s %12s %14s%s\n", line[i].s.precision->name,
-                recomputes[line[i].s.recompute], plan_bytes((double)line[i].e.bytes.total).text,
-                plan_span(line[i].e.seconds).text, line[i].e.fits ? "" : "  does not fit");
+        fprintf(out, "%-10s %-10s %12s %12s %14s%s\n", line[i].s.precision->name,
+                recomputes[line[i].s.recompute],
+                plan_bytes((double)line[i].e.bytes.tag[TAG_ACTIVATION]).text,
+                plan_bytes((double)line[i].e.bytes.total).text, plan_span(line[i].e.seconds).text,
+                line[i].e.fits ? "" : "  does not fit");
     if (!e->fits)
         fprintf(out, "\nWhat takes less memory: --recompute block, a smaller --batch with more "
                      "--accumulate, a shorter --context.\n");
@@ -111,6 +128,7 @@ static status put_json(const verb_call *call, const machine *m, const estimate *
         json_write_object(&w);
         json_write_string_field(&w, "precision", line[i].s.precision->name);
         json_write_string_field(&w, "recompute", recomputes[line[i].s.recompute]);
+        json_write_integer_field(&w, "activations", line[i].e.bytes.tag[TAG_ACTIVATION]);
         json_write_integer_field(&w, "bytes", line[i].e.bytes.total);
         json_write_number_field(&w, "seconds", line[i].e.seconds);
         json_write_bool_field(&w, "fits", line[i].e.fits);

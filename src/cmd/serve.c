@@ -157,26 +157,10 @@ static status check(const verb_call *call) {
     return STATUS_OK;
 }
 
-/* The format that most bytes of the weights have. */
-static const char *main_format(const model *m) {
-    const num_format *best = NULL;
-    int64_t most = 0;
-    for (int64_t i = 0; i < m->file.n_tensors; i++) {
-        int64_t bytes = 0;
-        for (int64_t k = 0; k < m->file.n_tensors; k++)
-            if (m->file.tensors[k].format == m->file.tensors[i].format)
-                bytes += modelfile_elems(&m->file.tensors[k]);
-        if (bytes <= most) continue;
-        most = bytes;
-        best = m->file.tensors[i].format;
-    }
-    return best ? best->name : "bf16";
-}
-
 static status measure(serving *s) {
     const serve_options *o = s->call->options;
     TRY(plan_measure_machine(s->call->cx, o->threads, &s->here));
-    TRY(plan_calibrate_serve(s->call, &s->here, main_format(s->model), run_acts[o->act]));
+    TRY(plan_calibrate_serve(s->call, &s->here, plan_main_format(s->model), run_acts[o->act]));
     s->before_bytes = footprint_bytes(); /* measuring is no part of it */
     footprint_forget_peak();
     return STATUS_OK;

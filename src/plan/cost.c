@@ -77,6 +77,10 @@ double cost_seconds(const graph_cost *c, const machine *m) {
     return c->all.seconds / (double)MAX_OF(m->devices, 1);
 }
 
+bool cost_is_arithmetic(const graph_cost *c) {
+    return c->all.arithmetic >= c->all.memory;
+}
+
 const char *cost_bottleneck(const graph_cost *c) {
-    return c->all.arithmetic >= c->all.memory ? "arithmetic" : "memory bandwidth";
+    return cost_is_arithmetic(c) ? "arithmetic" : "memory bandwidth";
 }

@@ -33,6 +33,7 @@ void cost_add(graph_cost *to, const graph_cost *more);
 /* The work shared by all devices. */
 double cost_seconds(const graph_cost *c, const machine *m);
 /* "arithmetic" or "memory bandwidth", by where most of the time goes. */
+bool cost_is_arithmetic(const graph_cost *c);
 const char *cost_bottleneck(const graph_cost *c);
 
 #endif

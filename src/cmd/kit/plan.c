@@ -54,6 +54,35 @@ status plan_find_model(const verb_call *call, const char *preset, model_config *
          nearest ? "; did you mean the preset '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
+const char *plan_main_format(const model *m) {
+    const num_format *best = NULL;
+    int64_t most = 0;
+    for (int64_t i = 0; i < m->file.n_tensors; i++) {
+        int64_t bytes = 0;
+        for (int64_t k = 0; k < m->file.n_tensors; k++)
+            if (m->file.tensors[k].format == m->file.tensors[i].format)
+                bytes += modelfile_elems(&m->file.tensors[k]);
+        if (bytes <= most) continue;
+        most = bytes;
+        best = m->file.tensors[i].format;
+    }
+    return best ? best->name : "bf16";
+}
+
+const char *plan_own_format(const verb_call *call) {
+    model *m;
+    const char *format = "bf16", *path = call->n_args ? call->args[0] : NULL;
+    size_t length = path ? strlen(path) : 0;
+    if (!path || !file_exists(path) || (length > 5 && !strcmp(path + length - 5, ".json")))
+        return format;
+    if (model_open(call->cx, path, &m) == STATUS_OK) {
+        format = plan_main_format(m);
+        model_close(m);
+    }
+    context_clear(call->cx);
+    return format;
+}
+
 /* ---- the machine ---- */
 
 void plan_rate_machine(bench *b, machine *out) {

@@ -9,6 +9,10 @@
 
 /* The verb's MODEL (a preset, a model folder, a GGUF file or a config.json) or its --preset; one of them. */
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) MUST_USE;
+/* The format that most of the model's values have. */
+const char *plan_main_format(const model *m);
+/* Of the verb's MODEL where that has weights; else bf16. */
+const char *plan_own_format(const verb_call *call);
 /* The rates of this machine with the bench's threads, or with so many, 0 for all (some seconds). */
 void plan_rate_machine(bench *b, machine *out);
 status plan_measure_machine(context *cx, int64_t threads, machine *out) MUST_USE;
