@@ -129,7 +129,10 @@ static void refused(test *t) {
         {"{" LLAMA ", \"num_key_value_heads\": 3}", STATUS_BAD_DATA, "8 heads do not divide by 3"},
         {"{" LLAMA ", \"layer_types\": [\"full_attention\"]}", STATUS_BAD_DATA,
          "names 1 layers of 4"},
-        {"{" LLAMA ", \"vocab_size\": -5}", STATUS_BAD_DATA, "'vocab_size'"},
+        {"{" LLAMA ", \"vocab_size\": 7}", STATUS_BAD_DATA, "the key 'vocab_size' comes twice"},
+        {"{" LLAMA ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 4, \"factor\": 2}}",
+         STATUS_BAD_DATA, "the key 'factor' comes twice"},
+        {"{" LLAMA ", \"bos_token_id\": -5}", STATUS_BAD_DATA, "'bos_token_id'"},
         {"{" LLAMA ", \"rms_norm_eps\": \"x\"}", STATUS_BAD_DATA, "'rms_norm_eps'"},
         {"{" LLAMA, STATUS_BAD_DATA, "config.json"},
     };

@@ -65,6 +65,40 @@ ALWAYS_INLINE void lookup_16(const int8_t *table, const uint8_t *codes, int shif
     for (int i = 0; i < 16; i++) out[i] = d * (float)table[codes[i] >> shift & 15];
 #endif
 }
+/* The same with a table of its own values, for sixteen codes in eight bytes, the upper of each first. */
+ALWAYS_INLINE void lookup_pairs_16(const float *table, const uint8_t *codes, float d, float *out) {
+#if defined(__GNUC__) && !defined(__clang__)
+    typedef uint8_t places __attribute__((vector_size(16)));
+    typedef int32_t words __attribute__((vector_size(64)));
+    typedef float floats __attribute__((vector_size(64)));
+    places code = {0};
+    floats from;
+    __builtin_memcpy(&code, codes, 8);
+    __builtin_memcpy(&from, table, 64);
+    code = __builtin_shuffle(code, (places){0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7});
+    const words by = {4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0};
+    words whole = __builtin_convertvector(code, words) >> by & 15;
+    floats value = __builtin_shuffle(from, whole) * d;
+    __builtin_memcpy(out, &value, 64);
+#else
+    for (int i = 0; i < 16; i++) out[i] = d * table[codes[i / 2] >> (i % 2 ? 0 : 4) & 15];
+#endif
+}
+/* out[i] = the four bits from `shift` on of codes[i], above them bit i of `fifth`, for sixteen codes. */
+ALWAYS_INLINE void join_fifth_16(const uint8_t *codes, int shift, uint32_t fifth, int32_t *out) {
+#if defined(__GNUC__) && !defined(__clang__)
+    typedef uint8_t places __attribute__((vector_size(16)));
+    typedef int32_t words __attribute__((vector_size(64)));
+    places code;
+    __builtin_memcpy(&code, codes, 16);
+    words whole = __builtin_convertvector(code >> shift & 15, words),
+          bits = (words){0} + (int32_t)(fifth & 0xFFFF);
+    whole |= (bits >> (words){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} & 1) << 4;
+    __builtin_memcpy(out, &whole, 64);
+#else
+    for (int i = 0; i < 16; i++) out[i] = (codes[i] >> shift & 15) | (int32_t)(fifth >> i & 1) << 4;
+#endif
+}
 #define PREFETCH(p) __builtin_prefetch((p), 0, 3)
 
 #define COUNT_OF(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))

@@ -26,10 +26,8 @@ const float quant_nf4_values[16] = {
 ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float scale;
     memcpy(&scale, b, 4);
-    for (int i = 0; i < 32; i++) {
-        out[2 * i] = scale * quant_nf4_values[b[4 + i] >> 4];
-        out[2 * i + 1] = scale * quant_nf4_values[b[4 + i] & 15];
-    }
+    for (int i = 0; i < 4; i++)
+        lookup_pairs_16(quant_nf4_values, b + 4 + 8 * i, scale, out + 16 * i);
 }
 
 static int nearest(float v) {

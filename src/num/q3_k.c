@@ -11,17 +11,29 @@ static void store_scale(uint8_t *packed, int g, int scale) {
     packed[8 + g % 4] |= (uint8_t)(code >> 4 << (g / 4 * 2));
 }
 
-ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
-    float d = quant_load_f16(b + 108);
-    for (int g = 0; g < 16; g++) {
-        float step = d * (float)quant_scale_k3(b + 96, g);
-        const uint8_t *low = b + 32 + g / 8 * 32 + g % 2 * 16, *high = b + g % 2 * 16;
-        int shift = g / 2 % 4 * 2, bit = g / 2;
-        for (int i = 0; i < 16; i++) {
+/* 32 values of groups g and g + 1; the shifts are constants where this is inlined. */
+ALWAYS_INLINE void unpack_pair(const uint8_t *restrict b, float d, int g, float *restrict out) {
+    const uint8_t *low = b + 32 + g / 8 * 32, *high = b;
+    const int shift = g / 2 % 4 * 2, bit = g / 2;
+    for (int k = 0; k < 2; k++) {
+        float step = d * (float)quant_scale_k3(b + 96, g + k);
+        for (int i = 16 * k; i < 16 * k + 16; i++) {
             int code = (low[i] >> shift & 3) | (high[i] >> bit & 1) << 2;
-            out[16 * g + i] = step * (float)(code - 4);
+            out[i] = step * (float)(code - 4);
         }
     }
+}
+
+ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
+    float d = quant_load_f16(b + 108);
+    unpack_pair(b, d, 0, out);
+    unpack_pair(b, d, 2, out + 32);
+    unpack_pair(b, d, 4, out + 64);
+    unpack_pair(b, d, 6, out + 96);
+    unpack_pair(b, d, 8, out + 128);
+    unpack_pair(b, d, 10, out + 160);
+    unpack_pair(b, d, 12, out + 192);
+    unpack_pair(b, d, 14, out + 224);
 }
 
 static void pack_block(const float *x, const float *weight, uint8_t *b) {

@@ -6,11 +6,11 @@
 ALWAYS_INLINE void unpack_block(const uint8_t *restrict b, float *restrict out) {
     float d = quant_load_f16(b), m = quant_load_f16(b + 2);
     uint32_t high;
+    int32_t code[32];
     memcpy(&high, b + 4, 4);
-    for (int i = 0; i < 16; i++)
-        out[i] = d * (float)(int)((b[8 + i] & 15) | (high >> i & 1) << 4) + m;
-    for (int i = 0; i < 16; i++)
-        out[i + 16] = d * (float)(int)(b[8 + i] >> 4 | (high >> (i + 16) & 1) << 4) + m;
+    join_fifth_16(b + 8, 0, high, code);
+    join_fifth_16(b + 8, 4, high >> 16, code + 16);
+    for (int i = 0; i < 32; i++) out[i] = d * (float)code[i] + m;
 }
 
 static void pack_block(const float *x, const float *weight, uint8_t *b) {

@@ -1,5 +1,6 @@
 /* Reading is by tables. The type comes first, wherever it stands in the text, since it decides the
  * defaults and the keys that are known. */
+#include "base/hash.h"
 #include "base/json.h"
 #include "model/kit/model.h"
 #include <stdio.h>
@@ -246,8 +247,29 @@ static const model_key *find_key(const model_key *keys, json_text key) {
     return keys && keys->key ? keys : NULL;
 }
 
+/* The keys of one object, by hash. */
+typedef struct seen_keys {
+    uint64_t hash[256];
+    int32_t count;
+} seen_keys;
+
+/* A key that comes twice would leave open which value holds. */
+static status see_key(json *j, seen_keys *seen, json_text key) {
+    uint64_t hash = hash_xxh64(key.bytes, (size_t)key.length, 0);
+    for (int32_t i = 0; i < seen->count; i++)
+        if (seen->hash[i] == hash)
+            return json_fail(j, STATUS_BAD_DATA, "the key '%.*s' comes twice",
+                             (int)MIN_OF(key.length, 60), key.bytes);
+    if (seen->count == COUNT_OF(seen->hash))
+        return json_fail(j, STATUS_UNSUPPORTED, "more than %d keys", (int)COUNT_OF(seen->hash));
+    seen->hash[seen->count++] = hash;
+    return STATUS_OK;
+}
+
 static status read_object(reading *r, const model_key *own, const model_key *shared,
                           special_key *special) {
+    seen_keys seen;
+    seen.count = 0;
     TRY(json_enter_object(r->j));
     for (;;) {
         json_text key;
@@ -255,6 +277,7 @@ static status read_object(reading *r, const model_key *own, const model_key *sha
         bool more, done;
         TRY(json_next_key(r->j, &more, &key));
         if (!more) return STATUS_OK;
+        TRY(see_key(r->j, &seen, key));
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)MIN_OF(key.length, 60), key.bytes);
         TRY(json_peek(r->j, &kind));
