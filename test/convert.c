@@ -176,6 +176,8 @@ static void refusals(test *t) {
     CHECK(t, stat(f.gguf, &left) != 0, "a file was left behind");
     conversion without = {.in = f.in, .out = f.gguf, .without_tokenizer = true};
     CHECK_OK(t, f.cx, convert(f.cx, &f.memory, &without));
+    tokenizer *none;
+    CHECK_FAILS(t, f.cx, tokenizer_open(f.cx, f.gguf, &none), STATUS_UNSUPPORTED, "no tokenizer");
     close_fixture(t, &f);
 }
 

@@ -28,6 +28,7 @@ typedef struct product {
     tensor plain_b;
     char *maps[MAX_BUFFERS], *shared, *thread;
     int64_t map_bytes[MAX_BUFFERS], shared_bytes, thread_bytes, n_maps;
+    double floor; /* of the size that the allowed error is measured by */
 } product;
 
 /* `bytes` bytes that end where an inaccessible page begins; NULL if there is no memory. */
@@ -88,6 +89,7 @@ static product *product_with(const kernel_def *kernel, const graph *g, const sha
     sample r = {.state = seed};
     p->kernel = kernel;
     p->s = *s;
+    p->floor = 1;
     p->params = (matmul_params){
         .trans_a = s->trans_a, .trans_b = s->trans_b, .format = s->y, .act = s->act};
     p->node = (node){.op = kernel->op, .params = &p->params, .n_in = 4, .n_out = 1};
@@ -214,7 +216,8 @@ static double worst_of(const product *p, int64_t at) {
             double want = act_double(s->act, sum);
             double slope = s->act == ACT_RELU2 ? 2 * size + 2 : 1.2;
             if (s->rest) want += element(&p->c.in[3], at, m, n);
-            double allowed = p->kernel->tolerance * slope * (size + 1) + s->y->error * fabs(want);
+            double allowed =
+                p->kernel->tolerance * slope * (size + p->floor) + s->y->error * fabs(want);
             double error = fabs(element(&p->c.out[0], at, m, n) - want) / allowed;
             if (!(error <= worst)) worst = error;
         }
@@ -477,6 +480,33 @@ static void not_finite_of(test *t, const kernel_def *k, const graph *g, shape s)
     }
 }
 
+static void scale_row(const tensor *t, int64_t row, float by) {
+    int64_t cols = t->dim[t->rank - 1];
+    char *at = (char *)t->data + row * num_row_bytes(t->format, cols);
+    float x[256];
+    t->format->unpack(at, 0, cols, x);
+    for (int64_t i = 0; i < cols; i++) x[i] *= by;
+    t->format->pack(x, cols, at);
+}
+
+/* Rows and outputs of zeros, below the smallest normal number, and as large as formats with scales of 16 bits hold.
+ * (The dot product of bf16 takes what is below the smallest normal number for zero.) */
+static void extremes_of(test *t, const kernel_def *k, const graph *g, shape s) {
+    static const float rows[] = {0, 1e-40f, 1e-30f, 1e30f, 1},
+                       outputs[] = {0, 0x1p-20f, 0x1p12f, 1};
+    if (s.b->block_elems == 1 || s.b->pack_tensor) return;
+    s.m = 15, s.n = 36, s.k = 200, s.packed = false;
+    product *p = product_new(k, g, &s, 31);
+    p->floor = 1e-27;
+    for (int64_t m = 0; m < s.m; m++) scale_row(&p->c.in[0], m, rows[m % COUNT_OF(rows)]);
+    for (int64_t n = 0; n < s.n; n++) scale_row(&p->plain_b, n, outputs[n % COUNT_OF(outputs)]);
+    CHECK_PRODUCT(t, p, 1);
+    float *y = (float *)p->c.out[0].data + 2 * s.n + 3; /* 1e-30 times 1: the control */
+    *y += 1e-30f + fabsf(*y);
+    CHECK(t, worst_error(p) > 1, "%s %s: a wrong small element went unnoticed", k->name, s.b->name);
+    product_free(p);
+}
+
 /* Rows of packed weights read back are the plain ones (int8: within its own rounding of scale x code). */
 static void rows_back_of(test *t, const kernel_def *k, const graph *g, shape s) {
     s.m = 1, s.n = 131, s.k = 77;
@@ -502,7 +532,44 @@ EACH(epilogues)
 EACH(alone)
 EACH(order)
 EACH(not_finite)
+EACH(extremes)
 EACH(rows_back)
+
+static const kernel_def *kernel_named(const char *name) {
+    const kernel_def *k;
+    int skipped;
+    for (int i = 0; (k = kernel_at(i, &skipped)); i++)
+        if (!strcmp(k->name, name)) return k;
+    return NULL;
+}
+
+/* Whole numbers are summed exactly, so that instruction sets give equal bits. */
+static void sets_agree(test *t) {
+    const kernel_def *few = kernel_named("avx2.matmul_quants"),
+                     *wide = kernel_named("avx512.matmul_quants");
+    if (!few || !wide) {
+        test_skip(t, "this CPU lacks AVX-512");
+        return;
+    }
+    context *cx = context_new();
+    graph *g = graph_new(cx);
+    for (const quants_family *f = quants_int8; f->format; f++) {
+        shape s = {.batch = 1, .trans_b = true, .packed = true, .n = 40, .k = 700};
+        s.a = num_find("int8_g32");
+        s.b = num_find(f->format);
+        s.y = num_find("f32");
+        for (s.m = 1; s.m <= 13; s.m += 4) {
+            product *p = product_new(few, g, &s, 37), *q = product_new(wide, g, &s, 37);
+            product_run(p, 1);
+            product_run(q, 1);
+            CHECK(t, same_rows(p, 0, q, 0, s.m), "%s, %ld rows", f->format, (long)s.m);
+            product_free(p);
+            product_free(q);
+        }
+    }
+    graph_free(g);
+    context_free(cx);
+}
 
 static void every_of(test *t, const kernel_def *k, const graph *g, shape s) {
     layouts_of(t, k, g, s);
@@ -510,6 +577,7 @@ static void every_of(test *t, const kernel_def *k, const graph *g, shape s) {
     alone_of(t, k, g, s);
     order_of(t, k, g, s);
     not_finite_of(t, k, g, s);
+    extremes_of(t, k, g, s);
     rows_back_of(t, k, g, s);
 }
 static void every_format(test *t) {
@@ -523,6 +591,8 @@ const test_case suite_matmul_kernels[] = {{"layouts", layouts},
                                           {"alone", alone},
                                           {"order", order},
                                           {"not_finite", not_finite},
+                                          {"extremes", extremes},
                                           {"rows_back", rows_back},
+                                          {"sets_agree", sets_agree},
                                           {"every_format", every_format, .slow = true},
                                           {0}};

@@ -19,7 +19,7 @@ static const option_def options[] = {
            .help =
                "with --model: a smaller model of its vocabulary, for the rows in which it guesses"),
     OPTION(bench_engine_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
-           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 or another"),
+           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0, q4_k_m or another"),
     OPTION(bench_engine_options, filter, OPTION_STRING, .value = "RE",
            .help = "only rows whose name this regular expression finds"),
     OPTION(bench_engine_options, threads, OPTION_INT, .initial = "0", RANGE(0, 1024),
@@ -65,19 +65,11 @@ static status measure(const verb_call *call, const regex_t *filter, bench_model 
 
 static status run_on(const verb_call *call, const regex_t *filter, bench *b) {
     const bench_engine_options *o = call->options;
-    const char *folder;
-    bench_model x = {.cx = call->cx, .b = b, .preset = o->preset, .format = num_find(o->format)};
-    if (!x.format || x.format->kind == NUM_INDEX)
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
-             o->format);
+    bench_model x = {.cx = call->cx, .b = b, .preset = o->preset, .format = o->format};
     if (o->draft && !o->model)
         FAIL(call->cx, STATUS_BAD_ARGUMENT,
              "--draft guesses for a trained model: name it by --model");
-    if (o->model)
-        folder = o->model;
-    else
-        TRY(bench_model_folder(call->cx, call->memory, o->preset, &folder));
-    TRY(model_open(call->cx, folder, &x.m));
+    TRY(bench_model_begin(&x, call->memory, o->model));
     x.trained = o->model;
     /* random weights mean as much at any position */
     x.m->config.positions = MAX_OF(x.m->config.positions, ENGINE_CONTEXT);

@@ -20,7 +20,7 @@ static const option_def options[] = {
     OPTION(bench_model_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
            .help = "the shapes, by name: llama-110m, llama-3.2-1b, gpt2-124m and others"),
     OPTION(bench_model_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
-           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0 or another"),
+           .help = "how the matrices are stored: bf16, f32, q8_0, q4_0, q4_k_m or another"),
     OPTION(bench_model_options, act, OPTION_CHOICE, .choices = run_acts,
            .help =
                "what meets quantised weights, as `hone run` has it; int8_row: both sides in int8"),
@@ -84,19 +84,14 @@ static status measure(measuring *k) {
 
 static status run_on(measuring *k, bench *b) {
     const bench_model_options *o = k->call->options;
-    const char *folder;
     k->x = (bench_model){.cx = k->call->cx,
                          .b = b,
                          .preset = o->preset,
-                         .format = num_find(o->format),
+                         .format = o->format,
                          .act = run_acts[o->act],
                          .profile = o->profile};
-    if (!k->x.format || k->x.format->kind == NUM_INDEX)
-        FAIL(k->call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
-             o->format);
     snprintf(k->text, sizeof k->text, "%s %s", o->preset, o->format);
-    TRY(bench_model_folder(k->call->cx, k->call->memory, o->preset, &folder));
-    TRY(model_open(k->call->cx, folder, &k->x.m));
+    TRY(bench_model_begin(&k->x, k->call->memory, NULL));
     int64_t before = footprint_bytes();
     TRY(bench_model_open(&k->x));
     TRY(measure(k));

@@ -26,6 +26,8 @@ status tokenizer_open_json(context *cx, const char *name, const char *bytes, int
                            tokenizer **out) MUST_USE;
 status tokenizer_open_model(context *cx, const char *name, const char *bytes, int64_t size_bytes,
                             tokenizer **out) MUST_USE;
+/* False: it says that it has none, or says nothing. */
+bool tokenizer_in_gguf(const struct gguf *g);
 /* `g` is not needed afterwards. */
 status tokenizer_open_gguf(context *cx, const struct gguf *g, tokenizer **out) MUST_USE;
 void tokenizer_free(tokenizer *t);

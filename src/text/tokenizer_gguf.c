@@ -312,10 +312,17 @@ static status read_around(const reader *r, bool bert, bool add_bos) {
     return STATUS_OK;
 }
 
+bool tokenizer_in_gguf(const gguf *g) {
+    const gguf_value *model = gguf_find(g, "tokenizer.ggml.model");
+    return model && (model->type != GGUF_STRING || !is_text(model->text, "no_vocab"));
+}
+
 static status read_all(reader *r) {
     gguf_string model;
     bool add_bos = false, bert = false;
     TRY(gguf_text(r->g, "tokenizer.ggml.model", &model));
+    if (!tokenizer_in_gguf(r->g)) /* gguf_text has found what it says */
+        FAIL(r->cx, STATUS_UNSUPPORTED, "the file says that it holds no tokenizer (no_vocab)");
     TRY(gguf_array(r->g, "tokenizer.ggml.tokens", GGUF_STRING, &r->tokens));
     if (gguf_find(r->g, "tokenizer.ggml.token_type")) {
         TRY(gguf_array(r->g, "tokenizer.ggml.token_type", GGUF_I32, &r->types));

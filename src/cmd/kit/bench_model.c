@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/sort.h"
 #include "base/time.h"
+#include "cmd/kit/convert.h"
 #include "infer/weights.h"
+#include "model/kit/mixture.h"
 #include "report/speed.h"
 #include <math.h>
 #include <stdlib.h>
@@ -37,7 +39,7 @@ static status make_weights(context *cx, const char *folder, const char *preset) 
     return st;
 }
 
-status bench_model_folder(context *cx, arena *mem, const char *preset, const char **out) {
+static status find_folder(context *cx, arena *mem, const char *preset, const char **out) {
     char name[128], path[4096];
     snprintf(name, sizeof name, "models/%s/config.json", preset);
     if (!file_cache_path(name, path, sizeof path))
@@ -49,21 +51,55 @@ status bench_model_folder(context *cx, arena *mem, const char *preset, const cha
     return ready ? STATUS_OK : make_weights(cx, *out, preset);
 }
 
+status bench_model_find(context *cx, arena *mem, const char *preset, const char *format,
+                        const char **out) {
+    const char *folder;
+    TRY(find_folder(cx, mem, preset, &folder));
+    *out = strcmp(format, "bf16") ? arena_printf(mem, "%s.%s.gguf", folder, format) : folder;
+    if (!*out) return STATUS_NO_MEMORY;
+    if (file_exists(*out)) return STATUS_OK;
+    log_info("rounding them to %s, once", format);
+    return convert(cx, mem, &(conversion){folder, *out, format, true});
+}
+
+status bench_model_begin(bench_model *x, arena *mem, const char *trained) {
+    const num_format *f = num_find(x->format);
+    const char *path = trained;
+    if (!mixture_knows(x->format))
+        FAIL(x->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
+             x->format);
+    if (f && (trained || !gguf_dtype_of_name(f->name))) x->matrices = f;
+    if (!trained)
+        TRY(bench_model_find(x->cx, mem, x->preset, x->matrices ? "bf16" : x->format, &path));
+    return model_open(x->cx, path, &x->m);
+}
+
 /* ---- opening ---- */
 
 static const num_format *matrices_in(void *user, const char *name, int32_t rank) {
     const bench_model *x = user;
-    (void)name;
-    return rank > 1 ? x->format : num_find("f32");
+    if (!x->matrices) return model_stored_format(x->m, name, rank);
+    return rank > 1 ? x->matrices : num_find("f32");
+}
+
+static roof_kind arithmetic_of(const bench_model *x, const num_format *f) {
+    if (x->act && !strcmp(x->act, "int8_row")) return ROOF_INT8;
+    if (f->kept) return ROOF_BF16;
+    if (f->kind == NUM_BLOCK) return ROOF_INT8;
+    return f->block_bytes == 2 ? ROOF_BF16 : ROOF_F32;
 }
 
 static status fill(void *user, states *store, const graph *g) {
     bench_model *x = user;
+    int64_t most = 0;
     TRY(model_load(x->m, store, g));
     x->weight_bytes = 0;
     for (int32_t i = 0; i < states_count(store); i++) {
         const state *s = states_at(store, i);
-        if (s->tag == TAG_PARAMETER && s->t.rank > 1) x->weight_bytes += s->size_bytes;
+        if (s->tag != TAG_PARAMETER || s->t.rank < 2) continue;
+        x->weight_bytes += s->size_bytes;
+        if (s->size_bytes > most) x->arithmetic = arithmetic_of(x, s->t.format);
+        most = MAX_OF(most, s->size_bytes);
     }
     return STATUS_OK;
 }
@@ -79,8 +115,7 @@ status bench_model_open_as(bench_model *x, const engine_options *o) {
                       .format = matrices_in,
                       .fill = fill,
                       .user = x,
-                      .key =
-                          hash_xxh64(x->format->name, strlen(x->format->name), weights_key(x->m)),
+                      .key = hash_xxh64(x->format, strlen(x->format), weights_key(x->m)),
                       .file = x->m};
     engine_options own = *o;
     own.workers = x->b->workers;
@@ -94,17 +129,9 @@ status bench_model_open_as(bench_model *x, const engine_options *o) {
 
 /* ---- timing steps ---- */
 
-static roof_kind arithmetic_of(const bench_model *x) {
-    const num_format *f = x->format;
-    if (x->act && !strcmp(x->act, "int8_row")) return ROOF_INT8;
-    if (f->kept) return ROOF_BF16;
-    if (f->kind == NUM_BLOCK) return ROOF_INT8;
-    return f->block_bytes == 2 ? ROOF_BF16 : ROOF_F32;
-}
-
 /* Seconds that the last step's work takes at least, by the roofs measured now. */
 static double least_seconds(bench_model *x, double flops) {
-    roof_kind kind = arithmetic_of(x);
+    roof_kind kind = x->arithmetic;
     const roof_def *rate = bench_roof_best(x->b, kind), *read = bench_roof_best(x->b, ROOF_READ);
     double arithmetic = rate ? flops / bench_roof_sample(x->b, rate, x->b->rounds[kind]) : 0;
     double memory =

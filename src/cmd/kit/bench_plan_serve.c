@@ -1,9 +1,7 @@
 /* A serving job as it comes: all users ask at once, and are answered (cmd/kit/bench_plan.h). */
-#include "base/file.h"
 #include "base/footprint.h"
 #include "cmd/kit/bench_model.h"
 #include "cmd/kit/bench_plan.h"
-#include "cmd/kit/convert.h"
 #include "plan/calibrate.h"
 #include "report/speed.h"
 
@@ -39,21 +37,11 @@ static status run_on(context *cx, const plan_job *j, model *m, int threads, plan
     return st;
 }
 
-/* The preset's random weights in the job's format, kept beside them. */
-static status find_file(context *cx, arena *mem, const plan_job *j, const char **out) {
-    const char *folder;
-    TRY(bench_model_folder(cx, mem, j->preset, &folder));
-    *out = arena_printf(mem, "%s.%s.gguf", folder, j->weights);
-    if (!*out) return STATUS_NO_MEMORY;
-    if (file_exists(*out)) return STATUS_OK;
-    return convert(cx, mem, &(conversion){folder, *out, j->weights, true});
-}
-
 status plan_job_serve(context *cx, const plan_job *j, int threads, plan_figures *out) {
     arena mem = arena_make(cx);
     const char *path;
     model *m;
-    status st = find_file(cx, &mem, j, &path);
+    status st = bench_model_find(cx, &mem, j->preset, j->weights, &path);
     if (st == STATUS_OK) st = model_open(cx, path, &m);
     if (st == STATUS_OK) {
         st = run_on(cx, j, m, threads, out);

@@ -71,9 +71,13 @@ static const num_format *format_of(void *user, const char *name, int32_t rank) {
     return t->format;
 }
 
+/* What readers expect of a file without a tokenizer. */
+static const gguf_pair no_tokenizer = {"tokenizer.ggml.model",
+                                       {.type = GGUF_STRING, .text = {"no_vocab", 8}}};
+
 static status to_gguf(converting *w) {
-    gguf_pair pairs[MODEL_WORDS_PAIRS];
-    int64_t count = 0;
+    gguf_pair pairs[MODEL_WORDS_PAIRS] = {no_tokenizer};
+    int64_t count = 1;
     if (!w->how->without_tokenizer)
         TRY_NOTE(w->cx, model_words_pairs(w->m, w->memory, &w->tokenizer, pairs, &count),
                  LEAVE_OUT);

@@ -141,7 +141,7 @@ static status read_folder_template(inspection *in) {
 
 static status read_gguf_tokenizer(inspection *in) {
     tokenizer *t;
-    if (!gguf_find(&in->file.gguf, "tokenizer.ggml.model")) return STATUS_OK;
+    if (!tokenizer_in_gguf(&in->file.gguf)) return STATUS_OK;
     TRY_NOTE(in->cx, tokenizer_open_gguf(in->cx, &in->file.gguf, &t), "'%s'", in->path);
     return describe_tokenizer(in, t);
 }

@@ -2,7 +2,6 @@
  * bf16, and so are the values of NF4, the only ones that are not whole. */
 #include "kern/kit/quants_kernel.h"
 #include "kern/kit/quants_schemes.h"
-#include "ops/matmul.h"
 
 #define EVERY(X) QUANTS_EVERY(X) X("nf4", nf4, plain32, 4, 0, 2, 32, QUANTS_F32, QUANTS_NF4)
 #define FEW(ID, ROWS) QUANTS_TILE(ID##_few##ROWS, &ID, true, quants_affine(ID.scale), ROWS, 1, true)
@@ -16,13 +15,13 @@
     {.format = FORMAT,                                                                             \
      .scheme = {__VA_ARGS__},                                                                      \
      .few = {ID##_few1, ID##_few2},                                                                \
-     .many = QUANTS_MANYS(READY),                                                                  \
+     .many = &READY##_many,                                                                        \
      .unpack = ID##_unpack},
 #define ENTRY(FORMAT, ID, READY, ...)                                                              \
     {.format = FORMAT,                                                                             \
      .scheme = {__VA_ARGS__},                                                                      \
      .few = {ID##_few1, ID##_few2, ID##_few3, ID##_few4},                                          \
-     .many = QUANTS_MANYS(READY),                                                                  \
+     .many = &READY##_many,                                                                        \
      .unpack = ID##_unpack},
 
 QUANTS_READY_TILES(16)
@@ -30,21 +29,14 @@ EVERY(DEFINE)
 QUANTS_SELDOM(DEFINE_SELDOM)
 const quants_family quants_bf16[] = {EVERY(ENTRY) QUANTS_SELDOM(ENTRY_SELDOM){0}};
 
-static bool is_exact(const kernel_query *q) {
-    return !strcmp(q->in[MATMUL_A]->format->name, "bf16") &&
-           strcmp(q->in[MATMUL_B]->format->name, "nf4") != 0;
-}
+static const quants_kind bf16 = {quants_bf16, true};
+QUANTS_FUNCTIONS(bf16)
 static bool supports(const kernel_query *q, reason *why) {
-    return quants_supports(q, true, why) &&
-           (is_exact(q) || refuse(why, "%s x %s has to be rounded to bf16",
-                                  q->in[MATMUL_A]->format->name, q->in[MATMUL_B]->format->name));
-}
-static bool supports_rounded(const kernel_query *q, reason *why) {
-    return quants_supports(q, true, why);
+    return bf16_supports(q, why) && quants_is_exact(q, why);
 }
 static const kernel_def kernel =
-    QUANTS_KERNEL("avx512.matmul_quants_bf16", supports, 0x51200011, 4e-6);
-static const kernel_def rounded =
-    QUANTS_KERNEL("avx512.matmul_quants_rounded", supports_rounded, 0x51200011, 2.2e-3);
+    QUANTS_KERNEL("avx512.matmul_quants_bf16", "avx512", bf16, supports, 0x51200011, 4e-6);
+static const kernel_def rounded = QUANTS_KERNEL("avx512.matmul_quants_rounded", "avx512", bf16,
+                                                bf16_supports, 0x51200011, 2.2e-3);
 
 const kernel_def *const kernels_avx512_matmul_quants_bf16[] = {&kernel, &rounded, NULL};

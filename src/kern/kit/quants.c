@@ -1,8 +1,9 @@
 /* The geometry of products with quantised weights and the walk over panels; plain C.
  *
- * A unit is CHUNK panels times a block of rows. Few rows: each panel streams by once, unpacked in registers. Many:
- * PART_BLOCKS of two panels at a time go to scratch, which the first cache holds, and strips of rows run against them
- * while the next two panels are fetched; sums wait in f32 meanwhile. */
+ * A unit is CHUNK panels times a block of rows. Few rows: each panel streams by once, unpacked in registers. Some: each
+ * strip of them unpacks two panels in registers, which the next strip finds in a cache. Many: PART_BLOCKS of two panels
+ * at a time go to scratch, and strips of rows run against them while the next two panels are fetched; sums wait in f32
+ * meanwhile. */
 #include "kern/kit/quants_kernel.h"
 #include "kern/kit/matmul.h"
 #include "num/kit/half.h"
@@ -20,13 +21,13 @@ static bool is_plain(const num_format *f) {
     return !strcmp(f->name, "f32") || !strcmp(f->name, "bf16");
 }
 
-bool quants_supports(const kernel_query *q, bool bf16, reason *why) {
+bool quants_supports(const quants_kind *kind, const kernel_query *q, reason *why) {
+    const bool bf16 = kind->bf16;
     const matmul_params *p = q->node->params;
     const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
     if (bf16 ? !is_plain(a->format) : strcmp(a->format->name, "int8_g32") != 0)
         return refuse(why, "a is %s, not %s", a->format->name, bf16 ? "f32 or bf16" : "int8_g32");
-    if (!quants_find(bf16 ? quants_bf16 : quants_int8, b->format))
-        return refuse(why, "b is %s", b->format->name);
+    if (!quants_find(kind->families, b->format)) return refuse(why, "b is %s", b->format->name);
     if (p->trans_a || !p->trans_b) return refuse(why, "scales must lie along K");
     if (b->rank != 2) return refuse(why, "b has a batch");
     if (!is_plain(q->out[0]->format))
@@ -35,6 +36,12 @@ bool quants_supports(const kernel_query *q, bool bf16, reason *why) {
         if (q->in[i] && !is_plain(q->in[i]->format))
             return refuse(why, "operand %d is %s, not f32 or bf16", i, q->in[i]->format->name);
     return true;
+}
+
+bool quants_is_exact(const kernel_query *q, reason *why) {
+    const num_format *a = q->in[MATMUL_A]->format, *b = q->in[MATMUL_B]->format;
+    return (!strcmp(a->name, "bf16") && strcmp(b->name, "nf4") != 0) ||
+           refuse(why, "%s x %s has to be rounded to bf16", a->name, b->name);
 }
 
 /* ---- b ---- */
@@ -82,10 +89,10 @@ typedef struct quants_plan {
     bool pack_b, bf16;
 } quants_plan;
 
-static quants_plan plan_of(const call *c) {
+static quants_plan plan_of(const quants_kind *kind, const call *c) {
     const tensor *a = &c->in[MATMUL_A], *b = &c->in[MATMUL_B];
-    quants_plan x = {.m = 1, .n = b->dim[0], .k = b->dim[1], .bf16 = a->format->kind == NUM_FLOAT};
-    x.f = quants_find(x.bf16 ? quants_bf16 : quants_int8, b->format);
+    quants_plan x = {.m = 1, .n = b->dim[0], .k = b->dim[1], .bf16 = kind->bf16};
+    x.f = quants_find(kind->families, b->format);
     const quants_scheme *s = &x.f->scheme;
     for (int32_t d = 0; d < a->rank - 1; d++) x.m *= a->dim[d];
     x.units = div_up(x.k, s->blocks * QUANTS_BLOCK);
@@ -103,18 +110,15 @@ static quants_plan plan_of(const call *c) {
     x.block = round_up(div_up(x.m, x.blocks), x.blocks > 1 ? QUANTS_STRIP : 1);
     x.blocks = MAX_OF(1, div_up(x.m, MAX_OF(1, x.block)));
     x.chunks = div_up(x.panels, CHUNK);
-    x.ready = (quants_scheme){.bits = x.bf16 ? 16 : 8,
-                              .zero = s->zero,
-                              .blocks = 1,
-                              .sub = s->sub,
-                              .scale = QUANTS_READY};
+    x.ready =
+        (quants_scheme){.bits = x.bf16 ? 16 : 8, .blocks = 1, .sub = s->sub, .scale = QUANTS_READY};
     x.part = MAX_OF(1, PART_BLOCKS / s->blocks);
     return x;
 }
 
 /* Shared scratch: [rows of a][packed b]. */
-int64_t quants_shared(const call *c) {
-    quants_plan x = plan_of(c);
+int64_t quants_shared(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
     return x.m * x.a_stride + (x.pack_b ? x.b_bytes : 0);
 }
 
@@ -122,8 +126,8 @@ int64_t quants_shared(const call *c) {
 static int64_t sums_bytes(void) {
     return MOST_ROWS * PANEL * (int64_t)sizeof(float);
 }
-int64_t quants_scratch(const call *c) {
-    quants_plan x = plan_of(c);
+int64_t quants_scratch(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
     return sums_bytes() + QUANTS_PAIR * x.part * x.f->scheme.blocks *
                               quants_unit_bytes(&x.ready, quants_affine(x.f->scheme.scale));
 }
@@ -133,37 +137,45 @@ int64_t quants_scratch(const call *c) {
 static int64_t prepare_rows(const quants_plan *x) {
     return div_up(x->m, PREPARE_ROWS);
 }
-int64_t quants_prepare_units(const call *c) {
-    quants_plan x = plan_of(c);
+int64_t quants_prepare_units(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
     return prepare_rows(&x) + (x.pack_b ? x.panels : 0);
 }
 
 /* From [f32 scale][code + 128 ..] to codes and info. Codes behind K are 0 in the format. */
-static void prepare_int8(const quants_scheme *s, const uint8_t *from, int8_t *codes,
+static void prepare_int8(const quants_family *f, const uint8_t *from, int8_t *codes,
                          quants_info *info) {
+    const quants_scheme *s = &f->scheme;
     int32_t sum[2] = {0, 0};
     memcpy(&info->scale, from, 4);
     for (int i = 0; i < QUANTS_BLOCK; i++) codes[i] = (int8_t)(from[4 + i] ^ 0x80);
     for (int h = 0; h < 2; h++)
         for (int i = 0; i < 16; i++) sum[h] += codes[16 * h + i];
-    if (s->sub == QUANTS_BLOCK) sum[0] += sum[1];
-    for (int h = 0; h < 2; h++) {
-        info->sum[h] = info->scale * (float)sum[h];
-        info->start[h] = -s->zero * sum[h];
+    if (s->sub == QUANTS_BLOCK) {
+        info->part[0].start = (f->less - s->zero) * (sum[0] + sum[1]);
+        info->part[1].sum = info->scale * (float)(sum[0] + sum[1]);
+    }
+    for (int h = 0; h < 2 && s->sub < QUANTS_BLOCK; h++) {
+        if (quants_affine(s->scale))
+            info->part[h].sum = info->scale * (float)sum[h];
+        else
+            info->part[h].start = (f->less - s->zero) * sum[h];
     }
 }
 
 /* Rounded, k's of a group in the order 0 2 1 3, sums of what they were rounded to. */
 static void prepare_bf16(const quants_scheme *s, const num_format *f, const char *row,
                          int64_t first, int64_t count, uint16_t *out, quants_info *info) {
-    float x[QUANTS_BLOCK] = {0};
+    float x[QUANTS_BLOCK] = {0}, sum[2] = {0, 0};
     f->unpack(row, first, count, x);
     for (int i = 0; i < QUANTS_BLOCK; i++) {
         int k = i / 4 * 4 + (i % 4 == 1 ? 2 : i % 4 == 2 ? 1 : i % 4);
         out[i] = half_to_bf16(x[k]);
     }
-    for (int i = 0; i < QUANTS_BLOCK; i++) info->sum[i / 16] += half_from_bf16(out[i]);
-    if (s->sub == QUANTS_BLOCK) info->sum[0] += info->sum[1];
+    for (int i = 0; i < QUANTS_BLOCK; i++) sum[i / 16] += half_from_bf16(out[i]);
+    bool whole = s->sub == QUANTS_BLOCK;
+    info->part[0].sum = whole ? 0 : sum[0];
+    info->part[1].sum = whole ? sum[0] + sum[1] : sum[1];
 }
 
 static void prepare_row(const quants_plan *x, const num_format *f, const char *row, char *out) {
@@ -179,15 +191,14 @@ static void prepare_row(const quants_plan *x, const num_format *f, const char *r
             prepare_bf16(s, f, row, b * QUANTS_BLOCK, MIN_OF(left, QUANTS_BLOCK), (uint16_t *)out,
                          info);
         else
-            prepare_int8(s, (const uint8_t *)row + b * (4 + QUANTS_BLOCK), (int8_t *)out, info);
+            prepare_int8(x->f, (const uint8_t *)row + b * (4 + QUANTS_BLOCK), (int8_t *)out, info);
     }
 }
 
-void quants_prepare(const call *c, int64_t from, int64_t to, void *scratch) {
-    quants_plan x = plan_of(c);
+void quants_prepare(const quants_kind *kind, const call *c, int64_t from, int64_t to) {
+    quants_plan x = plan_of(kind, c);
     int64_t rows = prepare_rows(&x), row_bytes = num_row_bytes(c->in[MATMUL_A].format, x.k);
     char *shared = c->scratch, *packed = shared + x.m * x.a_stride;
-    (void)scratch;
     for (int64_t u = from; u < MIN_OF(to, rows); u++)
         for (int64_t r = u * PREPARE_ROWS; r < MIN_OF((u + 1) * PREPARE_ROWS, x.m); r++)
             prepare_row(&x, c->in[MATMUL_A].format,
@@ -198,8 +209,8 @@ void quants_prepare(const call *c, int64_t from, int64_t to, void *scratch) {
 
 /* ---- the walk ---- */
 
-int64_t quants_units(const call *c) {
-    quants_plan x = plan_of(c);
+int64_t quants_units(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
     return x.chunks * x.blocks;
 }
 
@@ -223,6 +234,41 @@ static void run_few(const walk *w) {
         t.panel = w->b + p * x->panel_bytes;
         t.c = w->sums + p * QUANTS_LANES;
         x->f->few[w->rows - 1](&t);
+    }
+}
+
+/* Rows of strip k of all `strips` that begins at `row`: full ones but for the rest, shared evenly. */
+static int64_t strip_rows(const walk *w, int64_t row, int64_t strips, int64_t k) {
+    return (w->rows - row + strips - k - 1) / (strips - k);
+}
+
+/* Strips of all rows against the panels as they are, two at a time; what comes next is brought nearer by the first. */
+static void run_some(const walk *w) {
+    const quants_plan *x = w->x;
+    int64_t strips = div_up(w->rows, QUANTS_STRIP), bytes = QUANTS_PAIR * x->panel_bytes;
+    for (int64_t p = 0; p < w->panels; p += QUANTS_PAIR) {
+        const char *at = w->b + p * x->panel_bytes;
+        quants_tile t = {.a_stride = x->a_stride,
+                         .info_bytes = x->info_bytes,
+                         .panel_bytes = x->panel_bytes,
+                         .units = x->units,
+                         .first = true};
+        if (at + 2 * bytes <= w->end) {
+            t.fetch = at + bytes;
+            t.fetch_lines = div_up(bytes, x->units * x->f->scheme.blocks * CACHE_LINE);
+        }
+        for (int64_t k = 0, row = 0, rows; k < strips; k++, row += rows) {
+            rows = strip_rows(w, row, strips, k);
+            bool both = rows >= QUANTS_PAIR_LEAST && p + 1 < w->panels;
+            t.a = w->a + row * x->a_stride;
+            for (int64_t q = p; q < MIN_OF(p + QUANTS_PAIR, w->panels);
+                 q += both ? QUANTS_PAIR : 1) {
+                t.panel = w->b + q * x->panel_bytes;
+                t.c = w->sums + row * PANEL + q * QUANTS_LANES;
+                (both ? x->f->pair[rows - QUANTS_PAIR_LEAST] : x->f->few[rows - 1])(&t);
+                t.fetch = NULL;
+            }
+        }
     }
 }
 
@@ -250,15 +296,14 @@ static void run_part(const walk *w, int64_t panel, int64_t from, int64_t to) {
         t.fetch_lines = div_up(2 * bytes, blocks * CACHE_LINE);
     }
     for (int64_t k = 0; k < strips; k++) {
-        /* Full strips but for the rest, shared evenly. */
-        int64_t rows = (w->rows - row + strips - k - 1) / (strips - k);
+        int64_t rows = strip_rows(w, row, strips, k);
         int64_t first = from * s->blocks * QUANTS_BLOCK;
         int64_t a_bytes = first * (x->bf16 ? 2 : 1);
         t.a = w->a + row * x->a_stride + a_bytes;
         t.info_bytes =
             x->info_bytes - a_bytes + first / QUANTS_BLOCK * (int64_t)sizeof(quants_info);
         t.c = w->sums + row * PANEL + panel * QUANTS_LANES;
-        x->f->many[rows - 1][panels - 1](&t);
+        (*x->f->many)[rows - 1][panels - 1](&t);
         t.fetch = NULL;
         row += rows;
     }
@@ -271,8 +316,9 @@ static void run_many(const walk *w) {
             run_part(w, p, u, MIN_OF(u + x->part, x->units));
 }
 
-void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
-    quants_plan x = plan_of(c);
+void quants_run_units(const quants_kind *kind, const call *c, int64_t from, int64_t to,
+                      void *scratch) {
+    quants_plan x = plan_of(kind, c);
     const char *a = c->scratch;
     const char *b = x.pack_b ? a + x.m * x.a_stride : c->in[MATMUL_B].data;
     for (int64_t u = from; u < to; u++) {
@@ -287,6 +333,8 @@ void quants_run_units(const call *c, int64_t from, int64_t to, void *scratch) {
                   .panels = MIN_OF(CHUNK, x.panels - panel)};
         if (x.m <= (x.bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW) && x.f->few[x.m - 1])
             run_few(&w);
+        else if (x.m <= QUANTS_SOME && x.f->pair[0])
+            run_some(&w);
         else
             run_many(&w);
         matmul_epilogue e = matmul_epilogue_at(c, x.n, row, panel * QUANTS_LANES);

@@ -10,7 +10,8 @@
  * In a plane, byte 4 n + j of a register belongs to output n and k = 4 g + j for group g of 0..7: whole bytes have
  * register g; of four bits, register g / 2 has nibble g % 2; of two, register g / 4 has pair g % 4; of one, bit g.
  *
- * int8: a step of vpdpbusd takes a group of four k's for 16 outputs, the weights being its unsigned operand.
+ * int8: a step of vpdpbusd takes a group of four k's for 16 outputs, the weights being its unsigned operand; AVX2
+ * reaches the same sums in halves of a panel (quants_avx2.h).
  *   y[m, n] = sum over subs, ascending: fma(sum of (code - zero) a, scale[n] * scale[m], ..), then for formats with
  *   minima                              fma(min[n], scale[m] * sum of a, ..)
  * A sub is 32 k's, or 16 where the format's scales change so often. Sums of codes are exact, starting at
@@ -20,8 +21,8 @@
  * cheap, and rows of a are laid out alike.
  *   y[m, n] = sum over subs: fma(chain of vdpbf16ps from zero, scale[n], ..), then fma(min[n], sum of a, ..)
  *
- * A few rows unpack in registers as the weights stream by; for more, blocks of two panels are unpacked into scratch, as
- * panels of ready operands and scales, and all rows of the unit run against them. */
+ * A few rows unpack in registers as the weights stream by, some rows a strip at a time; for more, blocks of two panels
+ * are unpacked into scratch, as panels of ready operands and scales, and all rows of the unit run against them. */
 #ifndef KERN_KIT_QUANTS_H
 #define KERN_KIT_QUANTS_H
 
@@ -31,6 +32,8 @@
 enum { QUANTS_LANES = 16, QUANTS_BLOCK = 32, QUANTS_STRIP = 6, QUANTS_PAIR = 2 };
 /* Rows that stream the weights; unpacking to bf16 costs more and pays for itself sooner. */
 enum { QUANTS_FEW = 8, QUANTS_FEW_BF16 = 4 };
+/* More rows, up to so many, unpack in registers too, once for a strip, two panels at a time; registers hold no more. */
+enum { QUANTS_SOME = 48, QUANTS_PAIR_LEAST = 4 };
 
 typedef enum quants_scale {
     QUANTS_F16,     /* unit: f16 [blocks][16] */
@@ -52,13 +55,18 @@ typedef struct quants_scheme {
     int32_t bits, zero, blocks, sub; /* blocks of a unit; k's under one scale, 16 or 32 */
     quants_scale scale;
     quants_book book; /* not QUANTS_LINEAR: values, with `zero` added where they meet int8 */
+    int32_t ready;    /* QUANTS_READY, int8: bits of the codes, each of which has 8 here */
 } quants_scheme;
 
-/* One row of a: [k's of whole units, int8 or bf16][info of each block]. */
+/* One row of a: [k's of whole units, int8 or bf16][info of each block]. Starts are -zero * sum of codes (int8), sums
+ * those of a. Blocks of two subs have two starts, or, where the format is affine, whose zero is 0, two sums. */
+typedef union quants_word {
+    int32_t start;
+    float sum;
+} quants_word;
 typedef struct quants_info {
-    float scale, sum[2]; /* sum of a; of the first and second 16 where sub is 16 */
-    int32_t start[2];    /* int8: -zero * sum of codes */
-    int32_t unused[3];
+    float scale;
+    quants_word part[2]; /* start and sum; of the first and second 16 where sub is 16 */
 } quants_info;
 
 /* Rows of a against one or two panels: c[row * 64 + 16 * panel + lane]. */
@@ -74,17 +82,27 @@ typedef struct quants_tile {
 } quants_tile;
 
 typedef void quants_run_tile(const quants_tile *t);
+typedef quants_run_tile *quants_many[QUANTS_STRIP][QUANTS_PAIR]; /* by rows - 1, panels - 1 */
 typedef struct quants_family {
     const char *format; /* of b */
     quants_scheme scheme;
+    int32_t less;                     /* is taken off int8's codes where they meet a */
     quants_run_tile *few[QUANTS_FEW]; /* by rows - 1; one panel; NULL: many does that */
-    quants_run_tile *many[QUANTS_STRIP][QUANTS_PAIR]; /* by rows - 1, panels - 1; unpacked */
+    /* by rows - QUANTS_PAIR_LEAST; two panels, unpacked in registers; NULL: many does that */
+    quants_run_tile *pair[QUANTS_STRIP - QUANTS_PAIR_LEAST + 1];
+    const quants_many *many; /* of what is unpacked */
     /* `units` from unit `from` on, to QUANTS_READY */
     void (*unpack)(const char *panel, int64_t from, int64_t units, char *out);
 } quants_family;
 
 /* Closed by one without a format; in avx512/matmul_quants.c and matmul_quants_bf16.c, which has all formats. */
 extern const quants_family quants_int8[], quants_bf16[];
+
+/* A kernel's functions for one kind of activations. */
+typedef struct quants_kind {
+    const quants_family *families;
+    bool bf16;
+} quants_kind;
 
 /* The family of a format, NULL: none. */
 static inline const quants_family *quants_find(const quants_family *families, const num_format *f) {
@@ -95,6 +113,12 @@ static inline const quants_family *quants_find(const quants_family *families, co
 static inline bool quants_affine(quants_scale s) {
     return s == QUANTS_F16_MIN || s == QUANTS_K4 || s == QUANTS_K2 || s == QUANTS_F32_ZERO ||
            s == QUANTS_ROW_ZERO;
+}
+/* Bits of what stands for codes in int8. */
+#define QUANTS_CODE_BITS(bits, book)                                                               \
+    ((book) == QUANTS_IQ4 ? 8 : (book) == QUANTS_MXFP4 ? 5 : (bits))
+static inline int32_t quants_code_bits(const quants_scheme *s) {
+    return s->scale == QUANTS_READY ? s->ready : QUANTS_CODE_BITS(s->bits, s->book);
 }
 static inline int64_t quants_subs(const quants_scheme *s) {
     return s->blocks * QUANTS_BLOCK / s->sub;

@@ -2,7 +2,7 @@
 #ifndef KERN_KIT_QUANTS_SCHEMES_H
 #define KERN_KIT_QUANTS_SCHEMES_H
 
-#include "kern/kit/quants_avx512.h"
+#include "kern/kit/quants_tile.h"
 
 /* Integer groups and rows of B bits (num/family/ints.c); symmetric rows of 8 bits are the format of another kernel. */
 #define QUANTS_GROUPS(X, B, ZERO)                                                                  \
@@ -48,25 +48,22 @@
         quants_ready(&ID, BF16, quants_affine(ID.scale), panel, from, units, out);                 \
     }
 
-/* Tiles for ready operands of BITS bits. */
-#define QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, PANELS)                                        \
+/* Tiles for ready operands of BITS bits, which hold codes of CODE bits. */
+#define QUANTS_MANY_OF(ID, BITS, CODE, SUB, AFFINE, ROWS, PANELS)                                  \
     static const quants_scheme ID##_scheme##ROWS##x##PANELS = {                                    \
-        .bits = BITS, .blocks = 1, .sub = SUB, .scale = QUANTS_READY};                             \
+        .bits = BITS, .blocks = 1, .sub = SUB, .scale = QUANTS_READY, .ready = CODE};              \
     QUANTS_TILE(ID##_many##ROWS##x##PANELS, &ID##_scheme##ROWS##x##PANELS, BITS == 16, AFFINE,     \
                 ROWS, PANELS, false)
-#define QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, ROWS)                                                \
-    QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, 1) QUANTS_MANY_OF(ID, BITS, SUB, AFFINE, ROWS, 2)
-#define QUANTS_MANY(ID, BITS, SUB, AFFINE)                                                         \
-    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 1)                                                       \
-    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 2)                                                       \
-    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 3)                                                       \
-    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 4)                                                       \
-    QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 5) QUANTS_PAIR_OF(ID, BITS, SUB, AFFINE, 6)
-#define QUANTS_READY_TILES(BITS)                                                                   \
-    QUANTS_MANY(plain32, BITS, 32, false)                                                          \
-    QUANTS_MANY(affine32, BITS, 32, true)                                                          \
-    QUANTS_MANY(plain16, BITS, 16, false) QUANTS_MANY(affine16, BITS, 16, true)
-
+#define QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, ROWS)                                          \
+    QUANTS_MANY_OF(ID, BITS, CODE, SUB, AFFINE, ROWS, 1)                                           \
+    QUANTS_MANY_OF(ID, BITS, CODE, SUB, AFFINE, ROWS, 2)
+#define QUANTS_MANY(ID, BITS, CODE, SUB, AFFINE)                                                   \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 1)                                                 \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 2)                                                 \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 3)                                                 \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 4)                                                 \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 5)                                                 \
+    QUANTS_PAIR_OF(ID, BITS, CODE, SUB, AFFINE, 6)
 #define QUANTS_BOTH(ID, ROWS)                                                                      \
     { ID##_many##ROWS##x1, ID##_many##ROWS##x2 }
 #define QUANTS_MANYS(ID)                                                                           \
@@ -74,14 +71,13 @@
         QUANTS_BOTH(ID, 1), QUANTS_BOTH(ID, 2), QUANTS_BOTH(ID, 3), QUANTS_BOTH(ID, 4),            \
             QUANTS_BOTH(ID, 5), QUANTS_BOTH(ID, 6)                                                 \
     }
-
-/* As a kernel_def. */
-#define QUANTS_KERNEL(NAME, SUPPORTS, ORDER, TOLERANCE)                                            \
-    {                                                                                              \
-        .name = NAME, .op = &op_matmul, .isa = "avx512", .order = ORDER, .supports = SUPPORTS,     \
-        .wants = quants_wants, .scratch_bytes = quants_scratch, .shared_bytes = quants_shared,     \
-        .prepare_units = quants_prepare_units, .prepare = quants_prepare, .units = quants_units,   \
-        .run = quants_run_units, .tolerance = TOLERANCE,                                           \
-    }
+/* As tables: plain32_many and so on. */
+#define QUANTS_TABLE(ID, BITS, SUB, AFFINE)                                                        \
+    QUANTS_MANY(ID, BITS, BITS, SUB, AFFINE)                                                       \
+    static const quants_many ID##_many = QUANTS_MANYS(ID);
+#define QUANTS_READY_TILES(BITS)                                                                   \
+    QUANTS_TABLE(plain32, BITS, 32, false)                                                         \
+    QUANTS_TABLE(affine32, BITS, 32, true)                                                         \
+    QUANTS_TABLE(plain16, BITS, 16, false) QUANTS_TABLE(affine16, BITS, 16, true)
 
 #endif
