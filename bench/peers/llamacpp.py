@@ -1,24 +1,21 @@
 #!/usr/bin/env python3
-"""GGUF files in Hone and in llama.cpp: the same greedy tokens, the same perplexity, and the ratio of speeds.
+"""GGUF files in Hone and in llama.cpp: the same greedy tokens and the same perplexity (speeds: llamacpp_speed.py).
 
     CMAKE_ARGS=-DGGML_NATIVE=ON pip install llama-cpp-python==0.3.36
     bench/peers/llamacpp.py build/hone MODEL.gguf... --text FILE [--json]
 
 Greedy tokens may part where two candidates are nearly equal, since the two round activations of quantised products in
 different orders; files in f32 or bf16 must agree in full. Perplexity is by llama.cpp's convention: disjoint windows
-of 512, whose second halves are scored. Speeds are of 2 threads: up to 512 tokens of prompt, then 64 tokens drawn; the median
-of alternating pairs."""
+of 512, whose second halves are scored."""
 import argparse
 import json
 import math
-import statistics
 import subprocess
-import time
 
 import llama_cpp
 import numpy
 
-WINDOW, DRAWN, PAIRS = 512, 64, 3
+WINDOW, DRAWN = 512, 64
 
 
 def hone(args, *words):
@@ -27,9 +24,9 @@ def hone(args, *words):
     return json.loads(done.stdout)
 
 
-def peer_open(path, args, every_row):
+def peer_open(path, args):
     return llama_cpp.Llama(path, n_ctx=WINDOW + DRAWN, n_batch=WINDOW, n_ubatch=WINDOW, verbose=False,
-                           n_threads=args.threads, n_threads_batch=args.threads, logits_all=every_row)
+                           n_threads=args.threads, n_threads_batch=args.threads, logits_all=True)
 
 
 def peer_greedy(model, ids, count):
@@ -61,40 +58,16 @@ def peer_perplexity(model, text):
     return math.exp(total / count)
 
 
-def peer_speed(model, ids):
-    model.reset()
-    begin = time.perf_counter()
-    model.eval(ids)
-    prefill = time.perf_counter() - begin
-    begin = time.perf_counter()
-    for _ in range(DRAWN):
-        model.eval([ids[0]])
-    return len(ids) / prefill, DRAWN / (time.perf_counter() - begin)
-
-
 def measure(path, text, args):
     prompt = text[:200].decode(errors="ignore")
-    model = peer_open(path, args, every_row=True)
+    model = peer_open(path, args)
     ids = model.tokenize(prompt.encode(), add_bos=False, special=False)
     theirs = peer_greedy(model, ids, DRAWN)
     drawn = hone(args, "run", path, "-p", prompt, "-n", str(DRAWN), "--temp", "0", "--ignore-end")["ids"]
     row = {"model": path, "same_tokens": sum(a == b for a, b in zip(drawn, theirs)), "tokens": len(theirs)}
     row["peer_perplexity"] = peer_perplexity(model, text)
-    del model
     row["perplexity"] = hone(args, "eval", "ppl", path, args.text, "--convention", "llama.cpp")["perplexity"]
     row["difference"] = row["perplexity"] / row["peer_perplexity"] - 1
-    if args.speed:
-        model = peer_open(path, args, every_row=False)
-        room = llama_cpp.llama_model_n_ctx_train(model.model) - DRAWN - 8
-        long_ids = model.tokenize(text, add_bos=False, special=False)[:min(WINDOW, room)]
-        long_text = model.detokenize(long_ids).decode(errors="ignore")
-        prefill, decode = [], []
-        for _ in range(PAIRS):
-            ours = hone(args, "run", path, "-p", long_text, "-n", str(DRAWN), "--temp", "0", "--ignore-end")
-            their_prefill, their_decode = peer_speed(model, long_ids)
-            prefill.append(ours["prompt_tokens"] / ours["ttft_seconds"] / their_prefill)
-            decode.append(ours["tokens_per_second"] / their_decode)
-        row["prefill_ratio"], row["decode_ratio"] = statistics.median(prefill), statistics.median(decode)
     return row
 
 
@@ -104,7 +77,6 @@ def main():
     parser.add_argument("models", nargs="+")
     parser.add_argument("--text", required=True, help="for perplexity; its beginning is the prompt")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--speed", action="store_true", help="measure speeds too")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with open(args.text, "rb") as f:
@@ -116,8 +88,6 @@ def main():
             continue
         print(f"{path}: {row['same_tokens']} of {row['tokens']} greedy tokens equal; perplexity "
               f"{row['perplexity']:.4f}, llama.cpp {row['peer_perplexity']:.4f} ({100 * row['difference']:+.3f}%)")
-        if args.speed:
-            print(f"    prefill {row['prefill_ratio']:.2f}x, decode {row['decode_ratio']:.2f}x llama.cpp")
 
 
 main()
