@@ -155,7 +155,7 @@ def learning(b):
     b.claim("qat of 3 bits regains", ">= 50% of rounding's loss", f"{100 * share:.0f}%", share >= 0.5)
     what = "remove(neurons=0.25)"
     removed = b.loss(b.compress(model, what)[0])
-    mended = b.loss(b.compress(model, what + " > distill(steps=80, batch=8, length=256, lr=5e-4)")[0])
+    mended = b.loss(b.compress(model, what + " > distill(steps=160, batch=8, length=256, lr=2e-4, share=1, temperature=1, top=1024)")[0])
     share = (removed - mended) / (removed - base)
     b.claim("remove(neurons=0.25): recovery regains", ">= 70% of the loss", f"{100 * share:.0f}%", share >= 0.7)
     student = "distill(preset=1m, steps=120, batch=8, length=256, lr=3e-3, share={})"
