@@ -47,7 +47,7 @@ static bool sees(terminal *x, const char *words) {
         x->n += (size_t)got;
         x->seen[x->n] = 0;
     }
-    return false;
+    return strstr(x->seen, words) != NULL; /* it may have come while this process was stopped */
 }
 
 static bool types(terminal *x, const char *keys) {
