@@ -16,8 +16,7 @@ struct line_editor {
     context *cx;
     EditLine *edit;
     History *history;
-    locale_t
-        utf8; /* what the terminal speaks, whatever the environment says: libedit asks for it, also for keys */
+    locale_t utf8; /* what the terminal speaks; libedit asks for it, also to know which keys are letters */
     const char *prompt;
     text_buffer line;
     bool dropped;
