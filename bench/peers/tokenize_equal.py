@@ -7,8 +7,9 @@ Hone's with its start, reading and printing.
     RAYON_NUM_THREADS=1 bench/peers/tokenize_equal.py build/hone ../shared/data [--megabytes 10] [--only NAME]
 
 Byte-level BPE is GPT-2's own vocabulary (from its GGUF file) under each published pattern; for the code points, one
-in which every two bytes have a merge, so that ids tell where words were cut. SentencePiece models are Llama's own (from its GGUF file, written as a .model here) and
-two that are trained here, with the normalisation that the library has as its default."""
+in which every two bytes have a merge, so that ids tell where words were cut. SentencePiece models are Llama's own (from
+its GGUF file, written as a .model here) and two that are trained here, with the normalisation that the library has as
+its default."""
 import argparse
 import json
 import os

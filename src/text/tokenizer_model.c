@@ -222,6 +222,7 @@ static status set_model(reader *r) {
     for (int64_t id = 0; id < r->count; id++) t->scores[id] = (double)r->scores[id];
     if (r->kind == KIND_UNIGRAM) {
         t->model = MODEL_UNIGRAM;
+        t->unigram.single = true;
         return STATUS_OK;
     }
     bool *skip = ARENA_NEW(&t->mem, bool, r->count);

@@ -2,6 +2,7 @@
  * scores keep the way found first, that of the earlier start. */
 #include "text/unigram.h"
 #include "base/utf8.h"
+#include <math.h>
 
 typedef struct unigram_best {
     double score;
@@ -34,11 +35,26 @@ static void offer(unigram_best *b, double score, int64_t from, int32_t id) {
     *b = (unigram_best){.score = score, .from = from, .id = id};
 }
 
+/* f32 values: their sum in f64 is rounded to f32 as if it had been added there. */
+static double sum(const unigram *m, double a, double b) {
+    return m->single ? (double)(float)(a + b) : a + b;
+}
+
+/* Places from `at` to `frontier` that are reached count from the score at `at`. */
+static void start_again(unigram_best *best, int64_t at, int64_t frontier) {
+    double offset = best[at].score;
+    for (int64_t i = at; i <= frontier; i++)
+        if (best[i].from >= 0) best[i].score = (double)(float)(best[i].score - offset);
+}
+
 static void forward(const unigram *m, unigram_best *best, const char *text, int64_t length) {
+    const double most = 100000;
+    int64_t frontier = 0;
     for (int64_t i = 1; i <= length; i++) best[i].from = -1;
     best[0] = (unigram_best){0};
     for (int64_t at = 0; at < length;) {
         int64_t character = MAX_OF(utf8_length(text + at, text + length), 1);
+        if (m->single && fabs(best[at].score) > most) start_again(best, at, frontier);
         double base = best[at].score;
         bool has_character = false;
         for (int64_t stop = at, node = 0; m->tokens.nodes && stop < length;) {
@@ -46,11 +62,13 @@ static void forward(const unigram *m, unigram_best *best, const char *text, int6
             if (node < 0) break;
             int32_t id = m->tokens.nodes[node].id;
             if (id < 0) continue;
-            offer(best + stop, base + m->scores[id], at, id);
+            offer(best + stop, sum(m, base, m->scores[id]), at, id);
+            frontier = MAX_OF(frontier, stop);
             has_character |= stop == at + character;
         }
-        if (!has_character) offer(best + at + character, base + m->unknown_score, at, -1);
+        if (!has_character) offer(best + at + character, sum(m, base, m->unknown_score), at, -1);
         at += character;
+        frontier = MAX_OF(frontier, at);
     }
 }
 
