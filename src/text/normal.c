@@ -99,8 +99,8 @@ static status bert_clean(const normal *n, const char *text, int64_t length, text
         int bytes = unicode_next(at, end, &c);
         uint32_t f = unicode_flags(c);
         bool blank = c == '\t' || c == '\n' || c == '\r';
-        bool dropped =
-            !c || c == 0xFFFD || c == UNICODE_INVALID || ((f & UNICODE_CONTROL) && !blank);
+        bool invalid = c == UNICODE_INVALID && bytes == 1;
+        bool dropped = !c || c == 0xFFFD || invalid || ((f & UNICODE_CONTROL) && !blank);
         if (n->clean && dropped) {
             at += bytes;
             continue;
