@@ -61,20 +61,19 @@ fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
 	        -verbosity=0 -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
 	done
 
-# In build-peers/: a virtual environment, and the source archive whose templates are read, kept out of this repository.
+# In build-peers/: virtual environments, and the source archive whose templates are read, kept out of this repository.
 templates: build ## chat templates of published models against Jinja2 (downloads pinned packages once)
-	@test -x build-peers/bin/python || python3 -m venv build-peers
-	@build-peers/bin/pip install -q Jinja2==3.1.6
-	@test -f build-peers/llama_cpp_python-0.3.16.tar.gz || build-peers/bin/pip download -q --no-deps \
+	@tool/python-venv build-peers/jinja Jinja2==3.1.6
+	@test -f build-peers/llama_cpp_python-0.3.16.tar.gz || build-peers/jinja/bin/pip download -q --no-deps \
 	    --no-binary llama_cpp_python -d build-peers llama_cpp_python==0.3.16
-	@TZ=UTC build-peers/bin/python tool/goldens/templates.py build-peers/llama_cpp_python-0.3.16.tar.gz \
+	@TZ=UTC build-peers/jinja/bin/python tool/goldens/templates.py build-peers/llama_cpp_python-0.3.16.tar.gz \
 	    > build-peers/templates.json
 	HONE_TEMPLATES=build-peers/templates.json $(B)/hone_test template.published
 
 # Elsewhere installed: make peers PEERS=VENV/bin/python
-PEERS ?= build-peers/bin/python
+PEERS ?= build-peers/python/bin/python
 peers: build ## tokenizers and GGUF files beside PyPI's libraries (downloads pinned packages once)
-	@test -x $(PEERS) || { python3 -m venv build-peers && build-peers/bin/pip install -q -r bench/peers/requirements.txt; }
+	@test -x $(PEERS) || tool/python-venv build-peers/python $$(grep -v '^#' bench/peers/requirements.txt)
 	$(PEERS) bench/peers/gguf_equal.py $(B)/hone
 	$(PEERS) bench/peers/convert_equal.py $(B)/hone ../shared/data
 	$(PEERS) bench/peers/tokenize_train.py $(B)/hone ../shared/data/text/*.txt
