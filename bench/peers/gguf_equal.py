@@ -110,8 +110,8 @@ def make_folder(base, name, golden, seed):
     if VARIANTS.get(name) is WHOLE and "layer_types" in config:
         config["layer_types"] = ["full_attention"] * len(config["layer_types"])
     tensors, first = list(golden["tensors"]), ".layers.0."
-    for layer in range(sum(first[:-2] in n and n.endswith("input_layernorm.weight") for n, *_ in tensors),
-                       config.get("num_hidden_layers", 0)):
+    layers = {m[1] for n, *_ in tensors if (m := re.search(r"\.layers\.(\d+)\.", n))}
+    for layer in range(len(layers), config.get("num_hidden_layers", 0)):
         tensors += [[n.replace(first, f".layers.{layer}."), *more] for n, *more in golden["tensors"] if first in n]
     os.makedirs(base, exist_ok=True)
     goldens.make_folder(base, config, tensors, seed)
