@@ -32,6 +32,8 @@ static int32_t place_of(calibration *c, const op_def *op, const cost_step *s) {
 }
 
 void calibrate_add(calibration *c, const plan *p, const calibrate_times *t) {
+    /* what the roof lets pass in less is all beginning and end, and tells nothing of the same op on a large tensor */
+    static const double least = 1e-6;
     cost_step s;
     double counted = 0;
     for (int32_t i = p->n_load; i < p->n_steps; i++)
@@ -40,7 +42,7 @@ void calibrate_add(calibration *c, const plan *p, const calibrate_times *t) {
      * where others use the machine */
     double more = counted > 0 ? t->whole / counted : 1;
     for (int32_t i = p->n_load; i < p->n_steps; i++) {
-        if (!cost_of_step(&p->steps[i], c->m, &s) || !(s.seconds > 0)) continue;
+        if (!cost_of_step(&p->steps[i], c->m, &s) || !(s.seconds > least)) continue;
         int32_t at = place_of(c, p->steps[i].node->op, &s);
         if (at < 0) continue;
         c->roof[at] += s.seconds;
