@@ -214,7 +214,7 @@ static status finish_unigram(tokenizer *t) {
         strings[count++] = (trie_string){name, length, id};
     }
     m->scores = t->scores;
-    m->unknown_score = least - 10;
+    m->unknown_score = m->single ? (double)(float)(least - 10) : least - 10;
     find_byte_tokens(&t->names, m->byte_id);
     return trie_build(&m->tokens, t->cx, strings, count);
 }

@@ -13,8 +13,18 @@ static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
 }
 
-static bool is_plain(const num_format *f) {
+bool matmul_is_plain(const num_format *f) {
     return is(f, "f32") || is(f, "bf16");
+}
+
+bool matmul_epilogue_supports(const kernel_query *q, reason *why) {
+    static const char *const name[] = {[MATMUL_BIAS] = "bias", [MATMUL_RESIDUAL] = "residual"};
+    if (!matmul_is_plain(q->out[0]->format))
+        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
+    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
+        if (q->in[i] && !matmul_is_plain(q->in[i]->format))
+            return refuse(why, "%s is %s, not f32 or bf16", name[i], q->in[i]->format->name);
+    return true;
 }
 
 static bool is_int8(const num_format *f) {
@@ -35,15 +45,10 @@ bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why)
     } else {
         const char *want = f->kind == MATMUL_F32 ? "f32" : "bf16";
         if (!is(b->format, want)) return refuse(why, "b is %s, not %s", b->format->name, want);
-        if (!is_plain(a->format)) return refuse(why, "a is %s, not f32 or bf16", a->format->name);
+        if (!matmul_is_plain(a->format))
+            return refuse(why, "a is %s, not f32 or bf16", a->format->name);
     }
-    if (!is_plain(q->out[0]->format))
-        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
-    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
-        if (q->in[i] && !is_plain(q->in[i]->format))
-            return refuse(why, "%s is %s, not f32 or bf16", i == MATMUL_BIAS ? "bias" : "residual",
-                          q->in[i]->format->name);
-    return true;
+    return matmul_epilogue_supports(q, why);
 }
 
 static bool wide(void) {
@@ -158,8 +163,8 @@ static void unpack_row(const tensor *t, matmul_kind kind, const char *packed, in
     }
 }
 
-#define MATMUL_F32_READS is_plain
-#define MATMUL_BF16_READS is_plain
+#define MATMUL_F32_READS matmul_is_plain
+#define MATMUL_BF16_READS matmul_is_plain
 #define MATMUL_INT8_READS NULL
 #define PACK_BYTES_UNITS_RUN(name, kind, across)                                                   \
     static int64_t name##_bytes(const tensor *t) {                                                 \

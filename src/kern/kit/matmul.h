@@ -102,6 +102,10 @@ typedef struct matmul_epilogue {
     const float *scale;      /* int8: of the columns */
 } matmul_epilogue;
 
+/* What the epilogues read and write: f32 or bf16. Whether output, bias and residual are so, for any product. */
+bool matmul_is_plain(const num_format *f);
+bool matmul_epilogue_supports(const kernel_query *q, reason *why_not);
+
 bool matmul_supports(const matmul_family *f, const kernel_query *q, reason *why_not);
 const pack_def *matmul_wants(const matmul_family *f, const kernel_query *q, int32_t operand);
 int64_t matmul_scratch(const matmul_family *f, const call *c);

@@ -17,25 +17,16 @@ enum {
     PART_BLOCKS = 64
 };
 
-static bool is_plain(const num_format *f) {
-    return !strcmp(f->name, "f32") || !strcmp(f->name, "bf16");
-}
-
 bool quants_supports(const quants_kind *kind, const kernel_query *q, reason *why) {
     const bool bf16 = kind->bf16;
     const matmul_params *p = q->node->params;
     const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
-    if (bf16 ? !is_plain(a->format) : strcmp(a->format->name, "int8_g32") != 0)
+    if (bf16 ? !matmul_is_plain(a->format) : strcmp(a->format->name, "int8_g32") != 0)
         return refuse(why, "a is %s, not %s", a->format->name, bf16 ? "f32 or bf16" : "int8_g32");
     if (!quants_find(kind->families, b->format)) return refuse(why, "b is %s", b->format->name);
     if (p->trans_a || !p->trans_b) return refuse(why, "scales must lie along K");
     if (b->rank != 2) return refuse(why, "b has a batch");
-    if (!is_plain(q->out[0]->format))
-        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
-    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
-        if (q->in[i] && !is_plain(q->in[i]->format))
-            return refuse(why, "operand %d is %s, not f32 or bf16", i, q->in[i]->format->name);
-    return true;
+    return matmul_epilogue_supports(q, why);
 }
 
 bool quants_is_exact(const kernel_query *q, reason *why) {

@@ -10,10 +10,6 @@ static bool is(const num_format *f, const char *name) {
     return !strcmp(f->name, name);
 }
 
-static bool is_plain(const num_format *f) {
-    return is(f, "f32") || is(f, "bf16");
-}
-
 bool sparse24_supports(const kernel_query *q, bool rounds, reason *why) {
     const matmul_params *p = q->node->params;
     const type *a = q->in[MATMUL_A], *b = q->in[MATMUL_B];
@@ -22,12 +18,7 @@ bool sparse24_supports(const kernel_query *q, bool rounds, reason *why) {
         return refuse(why, "a is %s, not bf16", a->format->name);
     if (p->trans_a || !p->trans_b) return refuse(why, "kept values must lie along K");
     if (b->rank != 2) return refuse(why, "b has a batch");
-    if (!is_plain(q->out[0]->format))
-        return refuse(why, "output is %s, not f32 or bf16", q->out[0]->format->name);
-    for (int32_t i = MATMUL_BIAS; i <= MATMUL_RESIDUAL && i < q->node->n_in; i++)
-        if (q->in[i] && !is_plain(q->in[i]->format))
-            return refuse(why, "operand %d is %s, not f32 or bf16", i, q->in[i]->format->name);
-    return true;
+    return matmul_epilogue_supports(q, why);
 }
 
 /* ---- b ---- */
