@@ -10,7 +10,7 @@
 
 static status after(compress_case *k, const char *recipe, double *out) {
     TRY(compress_case_run(k, recipe, NULL, NULL));
-    return compress_case_nats(k, k->out, out);
+    return compress_case_nats(k, k->out, NULL, out);
 }
 
 static void recovery(test *t) {
@@ -18,7 +18,7 @@ static void recovery(test *t) {
     compress_result a, b;
     CHECK_OK(t, k.cx, compress_case_open(t, &k));
     double before, learned;
-    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, &before));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, NULL, &before));
     CHECK_OK(t, k.cx, after(&k, "finetune(60, " LEARNS ")", &learned));
     CHECK(t, learned < before - 1, "%.3f nats, %.3f before", learned, before);
     CHECK_OK(t, k.cx, compress_case_run(&k, "finetune(5, " LEARNS ")", NULL, &a));
@@ -52,8 +52,8 @@ static void distillation(test *t) {
     snprintf(teacher, sizeof teacher, "%s/teacher", test_folder(t));
     CHECK_OK(t, k.cx, compress_case_run(&k, "finetune(80, " LEARNS ")", teacher, NULL));
     double known, before, taught, fresh;
-    CHECK_OK(t, k.cx, compress_case_nats(&k, teacher, &known));
-    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, &before));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, teacher, NULL, &known));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, NULL, &before));
     snprintf(recipe, sizeof recipe, "distill(\"%s\", 40, share=1, hidden=0.1, " LEARNS ")",
              teacher);
     CHECK_OK(t, k.cx, after(&k, recipe, &taught));

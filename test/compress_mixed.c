@@ -22,7 +22,7 @@ static void budgets(test *t) {
         CHECK_OK(t, k.cx, compress_case_run(&k, recipe, k.gguf, &r));
         CHECK(t, r.bits_per_weight <= bits[i] && r.bits_per_weight > bits[i] - 0.3,
               "%s: %.3f bits a weight", recipe, r.bits_per_weight);
-        CHECK_OK(t, k.cx, compress_case_nats(&k, k.gguf, &loss[i]));
+        CHECK_OK(t, k.cx, compress_case_nats(&k, k.gguf, NULL, &loss[i]));
     }
     CHECK(t, loss[1] == loss[2], "%.6f and %.6f under one budget", loss[1], loss[2]);
     compress_case_close(t, &k);

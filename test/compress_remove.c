@@ -45,7 +45,7 @@ static status try(compress_case *k, const char *recipe, double *out, compress_re
     o.methods = more;
     compress_case_remove(o.out);
     TRY(compress_run(k->cx, &o, r));
-    return compress_case_nats(k, k->out, out);
+    return compress_case_nats(k, k->out, NULL, out);
 }
 
 /* Of the case's model with so many layers, heads of keys (2 of queries each, 32 wide) and neurons. */

@@ -1,7 +1,6 @@
 /* 2:4 weights from the recipe to the engine: bytes, values, groups; what is decided by measuring; what is refused. And
  * products in int8 on both sides. */
 #include "compress/kit/compress.h"
-#include "eval/perplexity.h"
 #include "kit/compress_case.h"
 #include <math.h>
 #include <stdio.h>
@@ -64,9 +63,9 @@ static void stored(test *t) {
     CHECK(t, bytes * 10000 == 256 * 128 * 2 * 5625LL, "%lld bytes", (long long)bytes);
     far = apart(k.cx, k.out, k.model, up, &bytes, &kept);
     CHECK(t, far > 0.01 && kept == 4, "the model before pruning is %g apart", far);
-    CHECK_OK(t, k.cx, compress_case_nats(&k, k.out, &sparse));
-    CHECK_OK(t, k.cx, compress_case_nats(&k, values, &dense));
-    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, &whole));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.out, NULL, &sparse));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, values, NULL, &dense));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, NULL, &whole));
     CHECK(t, fabs(sparse - dense) < 2e-3 * dense && fabs(sparse - whole) > 2 * fabs(sparse - dense),
           "%g nats sparse, %g dense, %g before", sparse, dense, whole);
     /* What is stored so can be made lighter still, and made again. */
@@ -115,30 +114,14 @@ static void refusals(test *t) {
     compress_case_close(t, &k);
 }
 
-static status nats(compress_case *k, const char *act, double *out) {
-    likelihood l;
-    perplexity_result r = {0};
-    file_map text;
-    likelihood_options o = {.context = 64, .threads = 2, .w8a8 = act ? num_find(act) : NULL};
-    TRY(likelihood_open(k->cx, k->model, NULL, &o, &l));
-    status st = file_map_open(k->cx, k->text, &text);
-    if (st == STATUS_OK) {
-        st = perplexity_run(&l, text.bytes, text.size_bytes, &(perplexity_options){0}, &r);
-        file_map_close(&text);
-    }
-    likelihood_close(&l);
-    *out = r.nats;
-    return st;
-}
-
 /* A scale for each row moves outputs less than one for all. */
 static void both_sides(test *t) {
     compress_case k = {0};
     double plain, row, tensor;
     CHECK_OK(t, k.cx, compress_case_open(t, &k));
-    CHECK_OK(t, k.cx, nats(&k, NULL, &plain));
-    CHECK_OK(t, k.cx, nats(&k, "int8_row", &row));
-    CHECK_OK(t, k.cx, nats(&k, "int8_tensor", &tensor));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, NULL, &plain));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, "int8_row", &row));
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, "int8_tensor", &tensor));
     CHECK(t, row != plain && fabs(row - plain) < 0.01 * plain, "%g by rows, %g", row, plain);
     CHECK(t, tensor != row && fabs(tensor - plain) < 0.03 * plain, "%g by tensors, %g", tensor,
           plain);

@@ -26,10 +26,7 @@ static status check(compress *c, const void *options_) {
     const quantize_options *o = options_;
     if (!mixture_knows(o->format))
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "there is no format '%s'", o->format);
-    if (c->n_products && c->products[0].across)
-        FAIL(c->cx, STATUS_UNSUPPORTED,
-             "'%s' lies [inputs, outputs], as models of type %s have it: hone convert turns it",
-             c->products[0].w->name, c->config.model_type);
+    TRY(products_upright(c));
     for (int64_t i = 0; i < c->n_weights; i++) {
         const weight *w = &c->weights[i];
         const num_format *f = w->t.rank < 2 ? NULL : format_of(c, o, w);

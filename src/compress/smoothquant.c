@@ -13,6 +13,8 @@
 #include "compress/kit/stream.h"
 #include <math.h>
 
+enum { TRIED = 21 }; /* alphas, even from 0 to 1 */
+
 typedef struct smooth_options {
     double alpha;
 } smooth_options;
@@ -59,63 +61,63 @@ static double expected(const float *w, int64_t n, int64_t k, const input_stats *
     return (x_most * x_most * w_squares + w_steps * squares) / (127.0 * 127 * 12);
 }
 
-static status error_at(compress *c, int32_t input, const input_stats *x, const float *s,
-                       double *out) {
-    *out = 0;
-    for (int64_t i = 0; i < c->n_products; i++) {
-        const product *p = &c->products[i];
-        if (p->input != input) continue;
-        float *w = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *w);
-        if (!w) return STATUS_NO_MEMORY;
-        status st = product_values(c, p, w);
-        if (st == STATUS_OK) *out += expected(w, p->n, p->k, x, s);
-        context_release(c->cx, w);
-        TRY(st);
-    }
-    return STATUS_OK;
-}
+/* One input, and E of all that reads it under the scales of each alpha. */
+typedef struct trials {
+    const input_stats *x;
+    float *s; /* [TRIED, k] */
+    double error[TRIED];
+} trials;
 
-enum { TRIED = 21 }; /* alphas */
-
-static status error_sample(compress *c, const product *p, const void *user) {
-    const input_stats *x = user;
+static status add_errors(compress *c, const product *p, trials *t) {
     float *w = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *w);
     if (!w) return STATUS_NO_MEMORY;
     status st = product_values(c, p, w);
-    if (st == STATUS_OK && !(expected(w, p->n, p->k, x, x->max_abs) >= 0)) st = STATUS_BUG;
+    for (int i = 0; i < TRIED && st == STATUS_OK; i++)
+        t->error[i] += expected(w, p->n, p->k, t->x, t->s + i * p->k);
     context_release(c->cx, w);
     return st;
 }
 
-/* A dry run's: every product that reads the input is walked once for each alpha. */
-static status foresee_smooth(compress *c, const stream_layer *l, int32_t input) {
+static status error_sample(compress *c, const product *p, const void *user) {
+    trials t = *(const trials *)user;
+    return add_errors(c, p, &t);
+}
+
+/* Of least error in *best. */
+static status search(compress *c, const stream_layer *l, int32_t input, const float *most,
+                     double *best) {
+    int64_t k = c->inputs[input].k;
+    trials t = {&l->stats[input], ARENA_NEW(l->mem, float, TRIED *k), {0}};
+    int least = 0;
+    if (!t.s) return STATUS_NO_MEMORY;
+    for (int i = 0; i < TRIED; i++)
+        scales_at((double)i / (TRIED - 1), t.x->max_abs, most, k, t.s + i * k);
     for (int64_t i = 0; i < l->n_products; i++) {
         const product *p = &l->products[i];
         if (p->input != input) continue;
-        p->w->held = true;
-        foresee_memory(c, p->n * p->k * 4);
-        for (int k = 0; k < TRIED; k++) TRY(foresee_solve(c, p, 0, error_sample, &l->stats[input]));
+        if (c->foresees) {
+            p->w->held = true;
+            foresee_memory(c, p->n * k * 4 + TRIED * k * 4);
+            TRY(foresee_solve(c, p, 0, error_sample, &t));
+        } else {
+            TRY(add_errors(c, p, &t));
+        }
     }
+    for (int i = 1; i < TRIED; i++)
+        if (t.error[i] < t.error[least]) least = i;
+    *best = (double)least / (TRIED - 1);
     return STATUS_OK;
 }
 
 static status smooth_input(compress *c, const stream_layer *l, int32_t input, double alpha) {
     int64_t k = c->inputs[input].k;
-    const input_stats *x = &l->stats[input];
+    const float *x_most = l->stats[input].max_abs;
     float *most = ARENA_NEW(l->mem, float, k), *s = ARENA_NEW(l->mem, float, k);
-    double least = INFINITY, best = alpha, e;
     if (!most || !s) return STATUS_NO_MEMORY;
-    if (c->foresees) return alpha < 0 ? foresee_smooth(c, l, input) : STATUS_OK;
-    TRY(fold_column_most(c, input, most));
-    for (int i = 0; alpha < 0 && i < TRIED; i++) {
-        double a = (double)i / (TRIED - 1);
-        scales_at(a, x->max_abs, most, k, s);
-        TRY(error_at(c, input, x, s, &e));
-        if (e >= least) continue;
-        least = e;
-        best = a;
-    }
-    scales_at(best, x->max_abs, most, k, s);
+    if (!c->foresees) TRY(fold_column_most(c, input, most));
+    if (alpha < 0) TRY(search(c, l, input, most, &alpha));
+    if (c->foresees) return STATUS_OK;
+    scales_at(alpha, x_most, most, k, s);
     return fold_scales(c, input, s);
 }
 

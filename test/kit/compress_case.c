@@ -93,12 +93,12 @@ status compress_case_run(compress_case *k, const char *recipe, const char *out,
     return compress_run(k->cx, &o, r ? r : &own);
 }
 
-status compress_case_nats(compress_case *k, const char *model, double *out) {
+status compress_case_nats(compress_case *k, const char *model, const char *act, double *out) {
     likelihood l;
     file_map text;
     perplexity_result r = {0};
-    TRY(likelihood_open(k->cx, model, NULL, &(likelihood_options){.context = 64, .threads = 2},
-                        &l));
+    likelihood_options o = {.context = 64, .threads = 2, .w8a8 = act ? num_find(act) : NULL};
+    TRY(likelihood_open(k->cx, model, NULL, &o, &l));
     status st = file_map_open(k->cx, k->text, &text);
     if (st == STATUS_OK) {
         st = perplexity_run(&l, text.bytes, text.size_bytes, &(perplexity_options){0}, &r);

@@ -21,8 +21,8 @@ compress_options compress_case_options(compress_case *k, const char *recipe, con
 /* Checks that the recipe is refused with these words and leaves nothing; out as above. */
 void compress_case_refused(test *t, compress_case *k, const char *recipe, const char *out,
                            const char *words);
-/* Mean nats a token of the case's text under a model. */
-status compress_case_nats(compress_case *k, const char *model, double *out);
+/* Mean nats a token of the case's text under a model; `act`: the format of activations under 8-bit weights, or NULL. */
+status compress_case_nats(compress_case *k, const char *model, const char *act, double *out);
 /* Removes a folder of files, or a file. */
 void compress_case_remove(const char *path);
 

@@ -1,6 +1,5 @@
 /* A sample of rows, so that trying a scale costs little beside rounding (the search is told in compress/awq.c). */
 #include "compress/kit/awq.h"
-#include "base/time.h"
 #include "compress/kit/foresee.h"
 #include <math.h>
 #include <string.h>
@@ -111,10 +110,9 @@ static status foresee_search(compress *c, arena *mem, sampled *w, float *s) {
     for (int64_t i = 0; i < w->rows * w->k; i++) w->values[i] = (float)(i % 63 - 31);
     w->gram = gram;
     w->s = s;
-    double flops = c->flops, began = time_seconds();
+    foresee_pause pause = foresee_stop(c);
     (void)try_scales(c, w);
-    double seconds = time_seconds() - began;
-    c->flops = flops;
+    double seconds = foresee_go_on(c, &pause);
     foresee_memory(c, (int64_t)mem->used_bytes - w->k * w->k * 4);
     foresee_add(c, (2 * STEPS + 1) * flops_of(w), (2 * STEPS + 1) * seconds);
     return STATUS_OK;

@@ -137,6 +137,8 @@ status weights_reshape(compress *c, weight *w, const int64_t *dim, const float *
 void weights_count(const compress *c, int64_t *parameters, int64_t *bytes);
 /* Finds the products, as the configuration is now. */
 status products_find(compress *c) MUST_USE;
+/* Refuses matrices that lie [inputs, outputs], for methods whose blocks lie along the inputs. */
+status products_upright(compress *c) MUST_USE;
 /* The values as [n, k], whichever way they are stored; `out` holds n * k. */
 status product_values(compress *c, const product *p, float *out) MUST_USE;
 status product_set_values(compress *c, const product *p, const float *values) MUST_USE;

@@ -53,17 +53,16 @@ void foresee_add(compress *c, double flops, double seconds) {
 
 /* ---- samples ---- */
 
-/* The work for real, its count of operations left out. */
-static status time_sample(compress *c, const product *p, foresee_work *work, const void *user,
-                          double *seconds) {
-    foresee *f = c->foresees;
-    double flops = c->flops, began = time_seconds();
+foresee_pause foresee_stop(compress *c) {
+    foresee_pause p = {c->foresees, c->flops, time_seconds()};
     c->foresees = NULL;
-    status st = work(c, p, user);
-    *seconds = time_seconds() - began;
-    c->foresees = f;
-    c->flops = flops;
-    return st;
+    return p;
+}
+
+double foresee_go_on(compress *c, const foresee_pause *p) {
+    c->foresees = p->f;
+    c->flops = p->flops;
+    return time_seconds() - p->began;
 }
 
 /* Twice, the first run being for the caches. */
@@ -80,7 +79,9 @@ static status time_rows(compress *c, const product *of, foresee_work *work, cons
         for (int64_t j = 0; j < cells; j++) x[j] = (float)rng_normal(&r);
         w.t =
             (tensor){.format = num_find("f32"), .rank = 2, .dim = {SAMPLE_ROWS, of->k}, .data = x};
-        st = time_sample(c, &small, work, user, seconds);
+        foresee_pause pause = foresee_stop(c);
+        st = work(c, &small, user);
+        *seconds = foresee_go_on(c, &pause);
         context_release(c->cx, w.t.data);
     }
     *seconds /= SAMPLE_ROWS;

@@ -75,5 +75,13 @@ void foresee_hold(compress *c, int64_t bytes); /* negative: let go */
 status foresee_solve(compress *c, const product *p, double flops, foresee_work *work,
                      const void *user) MUST_USE;
 void foresee_add(compress *c, double flops, double seconds);
+/* Real work within a dry run, which does not count it: from here on `c` is no dry run, */
+typedef struct foresee_pause {
+    foresee *f;
+    double flops, began;
+} foresee_pause;
+foresee_pause foresee_stop(compress *c) MUST_USE;
+/* and here it is one again. Seconds between. */
+double foresee_go_on(compress *c, const foresee_pause *p);
 
 #endif

@@ -2,7 +2,6 @@
  * that is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its
  * cells. */
 #include "compress/kit/hessian.h"
-#include "base/time.h"
 #include "compress/kit/foresee.h"
 #include <math.h>
 #include <stdlib.h>
@@ -119,19 +118,15 @@ static void reverse(double *a, int64_t cells) {
 /* A dry run's: timed at a size that takes no time. */
 static status foresee_hessian(compress *c, int64_t k, hessian *out) {
     enum { SMALL = 384 };
-    foresee *f = c->foresees;
     int64_t n = MIN_OF(k, SMALL);
     hessian h;
     float *gram = context_zalloc(c->cx, (size_t)(n * n) * sizeof *gram);
     if (!gram) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < n; i++) gram[i * n + i] = 1;
-    double flops = c->flops, began = time_seconds();
-    c->foresees = NULL;
+    foresee_pause pause = foresee_stop(c);
     status st = hessian_make(c, gram, n, 0.01, false, &h);
-    double seconds = time_seconds() - began;
     if (st == STATUS_OK) hessian_free(c, &h);
-    c->foresees = f;
-    c->flops = flops;
+    double seconds = foresee_go_on(c, &pause);
     context_release(c->cx, gram);
     *out = (hessian){.k = k};
     foresee_hold(c, (int64_t)bytes_of(k));

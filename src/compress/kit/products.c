@@ -128,6 +128,15 @@ status products_find(compress *c) {
     return st;
 }
 
+status products_upright(compress *c) {
+    for (int64_t i = 0; i < c->n_products; i++)
+        if (c->products[i].across)
+            FAIL(c->cx, STATUS_UNSUPPORTED,
+                 "'%s' lies [inputs, outputs], as models of type %s have it: hone convert turns it",
+                 c->products[i].w->name, c->config.model_type);
+    return STATUS_OK;
+}
+
 static void turn(const float *in, int64_t rows, int64_t columns, float *out) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < columns; j++) out[j * rows + r] = in[r * columns + j];

@@ -2,13 +2,13 @@
  * bytes; whether a model decodes faster for it depends on the machine, so that is measured: the products of one layer
  * for one row, dense and sparse in turn, the median of what each pair takes. What is slower stays dense unless the
  * container was named. */
+#include "base/sort.h"
 #include "base/time.h"
 #include "compress/kit/pack.h"
 #include "compress/kit/run.h"
 #include "exec/plan.h"
 #include "ops/matmul.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { FOUR = 4, PAIRS = 21 };
@@ -82,11 +82,6 @@ static double seconds_of(trial *t) {
     return time_seconds() - begin;
 }
 
-static int rising(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* *out: how many times as fast sparse products are. */
 static status measure(compress *c, double *out) {
     trial dense = {0}, sparse = {0};
@@ -97,10 +92,7 @@ static status measure(compress *c, double *out) {
         double of_dense = seconds_of(&dense), of_sparse = seconds_of(&sparse);
         if (i >= 0) ratio[i] = of_dense / of_sparse;
     }
-    if (st == STATUS_OK) {
-        qsort(ratio, PAIRS, sizeof *ratio, rising);
-        *out = ratio[PAIRS / 2];
-    }
+    if (st == STATUS_OK) *out = sort_median(ratio, PAIRS);
     trial_close(&dense);
     trial_close(&sparse);
     return st;
