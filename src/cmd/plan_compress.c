@@ -189,12 +189,8 @@ static status describe(const verb_call *call, model_config *c, foresee_options *
     if (!num_find(o->format))
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
              o->format);
-    TRY(plan_find_model(call, o->preset, c));
-    const char *path = call->n_args ? call->args[0] : NULL;
-    size_t length = path ? strlen(path) : 0;
-    bool only_described = length > 5 && !strcmp(path + length - 5, ".json");
-    if (path && file_exists(path) && !only_described) out->how.model = path;
-    return STATUS_OK;
+    out->how.model = plan_model_path(call);
+    return plan_find_model(call, o->preset, c);
 }
 
 static status measure(const verb_call *call, machine *m, double *scale) {

@@ -85,11 +85,11 @@ static status run(const verb_call *call) {
              "--answer %lld leaves no room for a prompt in a --context of %lld",
              (long long)o->answer, (long long)o->context);
     TRY(plan_find_model(call, o->preset, &c));
-    TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     const char *format = o->format ? o->format : plan_own_format(call);
     if (!num_find(format))
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
              format);
+    TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, format, NULL));
     c.positions = MAX_OF(c.positions, o->context);
     serve_setting s = {.users = o->users,

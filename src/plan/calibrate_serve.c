@@ -1,6 +1,6 @@
 /* An engine whose weights lie beyond the caches, reading a prompt and decoding, timed node by node. Weights are zeros:
  * nothing here takes longer or shorter by what it multiplies. */
-#include "infer/engine.h"
+#include "infer/drawn.h"
 #include "plan/calibrate.h"
 #include <assert.h>
 
@@ -25,29 +25,12 @@ static status fill(void *user, states *store, const graph *g) {
     return STATUS_OK;
 }
 
-static status submit(engine *e, int64_t prompt, int64_t drawn) {
-    int32_t ids[PROMPT];
-    uint64_t id;
-    for (int64_t i = 0; i < prompt; i++) ids[i] = (int32_t)(i * 7919 % VOCABULARY);
-    engine_request r = {.prompt = ids,
-                        .n_prompt = prompt,
-                        .most_tokens = drawn,
-                        .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1},
-                        .ignore_end = true};
-    return engine_submit(e, &r, &id);
-}
-
 /* The next step, timed or not. */
 static status step(engine *e, calibration *c, calibrate_times *t) {
     double begin = calibrate_seconds(c->m->threads);
     TRY(engine_step(e));
     if (t) calibrate_see(t, engine_plan(e), calibrate_seconds(c->m->threads) - begin);
     calibrate_show(c);
-    return STATUS_OK;
-}
-
-static status drain(engine *e) {
-    while (engine_busy(e)) TRY(engine_step(e));
     return STATUS_OK;
 }
 
@@ -59,19 +42,20 @@ static status run_on(engine *e, calibration *c, arena *mem) {
     calibrate_times t;
     TRY(calibrate_times_make(mem, p, &t));
     for (int i = 0; i < RUNS; i++) {
-        TRY(submit(e, PROMPT, 1));
+        TRY(drawn_submit(e, VOCABULARY, PROMPT, 1, (uint64_t)i));
         TRY(step(e, c, i ? &t : NULL));
         if (i + 1 == RUNS) calibrate_add(c, p, &t);
-        TRY(drain(e));
+        TRY(drawn_drain(e));
     }
     for (int k = 0; k < COUNT_OF(together); k++) {
         TRY(calibrate_times_make(mem, p, &t));
-        for (int64_t i = 0; i < together[k]; i++) TRY(submit(e, PROMPT / 4, 2 * STEPS));
+        for (int64_t i = 0; i < together[k]; i++)
+            TRY(drawn_submit(e, VOCABULARY, PROMPT / 4, 2 * STEPS, (uint64_t)i));
         int64_t ready = engine_look(e).prompt_tokens + together[k] * (PROMPT / 4);
         while (engine_look(e).prompt_tokens < ready) TRY(engine_step(e));
         for (int i = 0; i < STEPS; i++) TRY(step(e, c, i ? &t : NULL));
         calibrate_add(c, p, &t);
-        TRY(drain(e));
+        TRY(drawn_drain(e));
     }
     return STATUS_OK;
 }

@@ -2,28 +2,7 @@
 #include "base/footprint.h"
 #include "base/sort.h"
 #include "base/time.h"
-#include "infer/engine.h"
-
-enum { MOST_PROMPT = 8192 };
-
-status speed_submit(engine *e, int64_t vocabulary, int64_t prompt, int64_t drawn, uint64_t seed) {
-    int32_t ids[MOST_PROMPT];
-    uint64_t id;
-    prompt = MIN_OF(prompt, MOST_PROMPT);
-    for (int64_t i = 0; i < prompt; i++)
-        ids[i] = (int32_t)((uint64_t)(i * 7919 + 13) * (seed + 1) % (uint64_t)vocabulary);
-    engine_request r = {.prompt = ids,
-                        .n_prompt = prompt,
-                        .most_tokens = drawn,
-                        .sampling = {.top_p = 1, .typical_p = 1, .repetition_penalty = 1},
-                        .ignore_end = true};
-    return engine_submit(e, &r, &id);
-}
-
-status speed_drain(engine *e) {
-    while (engine_busy(e)) TRY(engine_step(e));
-    return STATUS_OK;
-}
+#include "infer/drawn.h"
 
 static void tell(speed_watch w, int64_t sample) {
     if (w.before) w.before(w.user, sample);
@@ -33,10 +12,10 @@ status speed_prefill(engine *e, int64_t vocabulary, int64_t tokens, int64_t samp
                      speed_watch watch, speed_series *out) {
     out->n = 0;
     for (int64_t i = -1; i < MIN_OF(samples, SPEED_SAMPLES); i++) {
-        TRY(speed_submit(e, vocabulary, tokens, 1, (uint64_t)i + 2));
+        TRY(drawn_submit(e, vocabulary, tokens, 1, (uint64_t)i + 2));
         if (i >= 0) tell(watch, i);
         double begin = time_seconds();
-        TRY(speed_drain(e));
+        TRY(drawn_drain(e));
         if (i >= 0) out->seconds[out->n++] = time_seconds() - begin;
     }
     return STATUS_OK;
@@ -47,7 +26,7 @@ status speed_decode(engine *e, int64_t vocabulary, int64_t sequences, int64_t pr
     out->n = 0;
     int64_t ready = engine_look(e).prompt_tokens + sequences * prompt;
     for (int64_t i = 0; i < sequences; i++)
-        TRY(speed_submit(e, vocabulary, prompt, tokens + SPEED_PROMPT, (uint64_t)i));
+        TRY(drawn_submit(e, vocabulary, prompt, tokens + SPEED_PROMPT, (uint64_t)i));
     while (engine_look(e).prompt_tokens < ready) TRY(engine_step(e));
     TRY(engine_step(e));
     for (int64_t done = 0; done + SPEED_STEPS <= tokens && out->n < SPEED_SAMPLES;

@@ -27,11 +27,6 @@ status speed_prefill(engine *e, int64_t vocabulary, int64_t tokens, int64_t samp
  * after it. */
 status speed_decode(engine *e, int64_t vocabulary, int64_t sequences, int64_t prompt,
                     int64_t tokens, speed_watch watch, speed_series *out) MUST_USE;
-/* A prompt of ids that follow from the seed, after which `drawn` tokens are drawn whatever they are. */
-status speed_submit(engine *e, int64_t vocabulary, int64_t prompt, int64_t drawn,
-                    uint64_t seed) MUST_USE;
-/* Steps until nothing runs. */
-status speed_drain(engine *e) MUST_USE;
 
 typedef struct speed_figures {
     double prefill_rate, decode_rate;   /* tokens a second, one sequence */

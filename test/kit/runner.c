@@ -1,6 +1,6 @@
-/* Runs every suite (or those whose "suite.case" holds a filter), each case in its own process so
- * that a crash fails one case only, prints failures and skips with their reasons, the slowest ten,
- * and the closing line. */
+/* Runs every case (or those whose "suite.case" holds one of the words given, each of which must be found), each in its
+ * own process so that a crash fails one case only, prints failures and skips with their reasons, the slowest ten, and
+ * the closing line. */
 #include "test.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ struct test {
     int outcome; /* 0 passed, 1 failed, 2 skipped */
     char folder[256];
 };
-enum { MAX_CASES = 4096, SLOWEST = 10, CASE_SECONDS = 600 };
+enum { MAX_CASES = 4096, SLOWEST = 10, MAX_WORDS = 64, CASE_SECONDS = 600 };
 
 typedef struct timing {
     char name[128];
@@ -96,22 +96,34 @@ static int by_seconds(const void *a, const void *b) {
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+/* Marks the words that the name holds; no words: all names are meant. */
+static bool is_meant(const char *name, int n_words, char *const *words, bool *found) {
+    bool meant = n_words == 0;
+    for (int i = 0; i < n_words; i++)
+        if (strstr(name, words[i])) meant = found[i] = true;
+    return meant;
+}
+
+static int put_result(timing *times, int n, const int count[3]) {
+    qsort(times, (size_t)n, sizeof *times, by_seconds);
+    printf("slowest:\n");
+    for (int i = 0; i < n && i < SLOWEST; i++)
+        printf("  %6.2f s  %s\n", times[i].seconds, times[i].name);
+    printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
+    return count[1] != 0;
+}
+
 int main(int argc, char **argv) {
     static timing times[MAX_CASES];
-    bool quick = false;
-    const char *filter = "";
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--quick"))
-            quick = true;
-        else
-            filter = argv[i];
-    }
-    int count[3] = {0}, n = 0;
+    bool found[MAX_WORDS] = {0}, quick = argc > 1 && !strcmp(argv[1], "--quick");
+    char **words = argv + 1 + quick;
+    int count[3] = {0}, n = 0, n_words = argc - 1 - quick;
+    if (n_words > MAX_WORDS) n_words = MAX_WORDS;
     for (int s = 0; registry_suite[s]; s++) {
         for (const test_case *c = registry_suite[s]; c->name; c++) {
             char name[128];
             snprintf(name, sizeof name, "%s.%s", registry_suite_names[s], c->name);
-            if (!strstr(name, filter) || (quick && c->slow)) continue;
+            if (!is_meant(name, n_words, words, found) || (quick && c->slow)) continue;
             double start = now_seconds();
             count[run_case(c, name)]++;
             if (n < MAX_CASES) {
@@ -120,10 +132,10 @@ int main(int argc, char **argv) {
             }
         }
     }
-    qsort(times, (size_t)n, sizeof *times, by_seconds);
-    printf("slowest:\n");
-    for (int i = 0; i < n && i < SLOWEST; i++)
-        printf("  %6.2f s  %s\n", times[i].seconds, times[i].name);
-    printf("%d passed, %d failed, %d skipped\n", count[0], count[1], count[2]);
-    return count[1] != 0;
+    for (int i = 0; i < n_words; i++) {
+        if (found[i]) continue;
+        printf("FAIL no case is called '%s'\n", words[i]);
+        count[1]++;
+    }
+    return put_result(times, n, count);
 }

@@ -4,7 +4,7 @@
     TZ=UTC templates.py                    writes test/golden/templates/{families,snippets}.json
     TZ=UTC templates.py SDIST... > JSON    the published templates inside source archives (*.jinja files, and
                                            the string literals of llama.cpp's test-chat-template.cpp), for
-                                           HONE_TEMPLATES=JSON build/hone_test template/published
+                                           HONE_TEMPLATES=JSON build/hone_test template.published
 """
 import json
 import os

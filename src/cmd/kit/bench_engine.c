@@ -4,7 +4,7 @@
 #include "base/sort.h"
 #include "base/time.h"
 #include "cmd/kit/bench_guess.h"
-#include "report/speed.h"
+#include "infer/drawn.h"
 #include <math.h>
 
 /* ---- a trace of lengths, as people write ---- */
@@ -30,7 +30,7 @@ static void draw_trace(trace_request all[TRACE]) {
 }
 
 static status submit(bench_model *x, trace_request q, int seed) {
-    return speed_submit(x->e, x->m->config.vocabulary, q.prompt, q.answer, (uint64_t)seed);
+    return drawn_submit(x->e, x->m->config.vocabulary, q.prompt, q.answer, (uint64_t)seed);
 }
 
 static status submit_trace(bench_model *x, const trace_request all[TRACE]) {
@@ -46,7 +46,7 @@ static status run_static(bench_model *x, const trace_request all[TRACE]) {
         int end = MIN_OF(i + SIDE_BY_SIDE, TRACE);
         for (int k = i; k < end; k++) longest = MAX_OF(longest, all[k].answer);
         for (int k = i; k < end; k++) TRY(submit(x, (trace_request){all[k].prompt, longest}, k));
-        TRY(speed_drain(x->e));
+        TRY(drawn_drain(x->e));
     }
     return STATUS_OK;
 }
@@ -61,7 +61,7 @@ static status continuous(bench_model *x, double *value) {
                                                  .forgets_prefixes = true}));
     double begin = time_seconds();
     TRY(submit_trace(x, all));
-    TRY(speed_drain(x->e));
+    TRY(drawn_drain(x->e));
     double refilled = time_seconds() - begin;
     begin = time_seconds();
     TRY(run_static(x, all));
@@ -122,9 +122,9 @@ static status long_prompt(bench_model *x, int64_t step, int64_t prompt, arrival 
                                                  .kv_tokens = 2 * (prompt + 1024),
                                                  .forgets_prefixes = true}));
     for (int i = 0; i < DECODES; i++)
-        TRY(speed_submit(x->e, vocabulary, 16, prompt / 16 + 8, (uint64_t)i));
+        TRY(drawn_submit(x->e, vocabulary, 16, prompt / 16 + 8, (uint64_t)i));
     for (int i = 0; i < 4; i++) TRY(engine_step(x->e));
-    TRY(speed_submit(x->e, vocabulary, prompt, 1, 99));
+    TRY(drawn_submit(x->e, vocabulary, prompt, 1, 99));
     *out = (arrival){0};
     int64_t known = engine_look(x->e).prompt_tokens + prompt;
     while (engine_look(x->e).prompt_tokens < known) {
@@ -134,7 +134,7 @@ static status long_prompt(bench_model *x, int64_t step, int64_t prompt, arrival 
         out->gap = fmax(out->gap, took);
         out->done += took;
     }
-    return speed_drain(x->e);
+    return drawn_drain(x->e);
 }
 
 enum { LONG_PROMPT = 4000 };
@@ -163,8 +163,8 @@ static status chunk_done(bench_model *x, double *value) {
 
 static status seconds_of(bench_model *x, int64_t prompt, uint64_t seed, double *out) {
     double begin = time_seconds();
-    TRY(speed_submit(x->e, x->m->config.vocabulary, prompt, 1, seed));
-    TRY(speed_drain(x->e));
+    TRY(drawn_submit(x->e, x->m->config.vocabulary, prompt, 1, seed));
+    TRY(drawn_drain(x->e));
     *out = time_seconds() - begin;
     return STATUS_OK;
 }

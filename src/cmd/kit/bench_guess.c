@@ -3,8 +3,8 @@
 #include "base/rng.h"
 #include "base/sort.h"
 #include "base/time.h"
+#include "infer/drawn.h"
 #include "infer/speculate.h"
-#include "report/speed.h"
 
 enum { PROMPT = 64, DRAWN = 128, PAIRS = 3 };
 
@@ -42,7 +42,7 @@ static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
     uint64_t id;
     q.sampling.seed = (uint64_t)k;
     TRY(engine_submit(x->e, &q, &id));
-    return speed_drain(x->e);
+    return drawn_drain(x->e);
 }
 
 /* Tokens a second of sequences that draw DRAWN tokens. */
@@ -73,7 +73,7 @@ static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rat
     for (int64_t k = 0; k < w->sequences; k++) TRY(engine_submit(x->e, &all[k], &id));
     TRY(engine_step(x->e)); /* the prompts */
     double begin = time_seconds();
-    TRY(speed_drain(x->e));
+    TRY(drawn_drain(x->e));
     *rate = (double)(w->sequences * DRAWN) / (time_seconds() - begin);
     return STATUS_OK;
 }

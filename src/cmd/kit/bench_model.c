@@ -6,6 +6,7 @@
 #include "base/sort.h"
 #include "base/time.h"
 #include "cmd/kit/convert.h"
+#include "infer/drawn.h"
 #include "infer/weights.h"
 #include "model/kit/mixture.h"
 #include "report/speed.h"
@@ -219,9 +220,9 @@ status bench_model_prefill(bench_model *x, int64_t tokens, bench_result *out) {
                       &s.took));
     *out = result_of(&s, (double)tokens);
     if (!x->profile) return STATUS_OK;
-    TRY(speed_submit(x->e, vocabulary, tokens, 1, 99));
+    TRY(drawn_submit(x->e, vocabulary, tokens, 1, 99));
     TRY(profile(x, "prefill"));
-    return speed_drain(x->e);
+    return drawn_drain(x->e);
 }
 
 status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens, bench_result *out) {
@@ -230,5 +231,5 @@ status bench_model_decode(bench_model *x, int64_t sequences, int64_t tokens, ben
                      (speed_watch){&s, measure_least}, &s.took));
     *out = result_of(&s, (double)sequences);
     if (x->profile) TRY(profile(x, "decode"));
-    return speed_drain(x->e);
+    return drawn_drain(x->e);
 }

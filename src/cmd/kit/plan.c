@@ -28,15 +28,23 @@ static status read_config(const verb_call *call, const char *path, model_config 
     return st;
 }
 
+static bool is_description(const char *name) {
+    size_t length = strlen(name);
+    return length > 5 && !strcmp(name + length - 5, ".json");
+}
+
+static bool is_preset(const char *name) {
+    for (int64_t i = 0; model_preset_names[i]; i++)
+        if (!strcmp(model_preset_names[i], name)) return true;
+    return false;
+}
+
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) {
     const char *name = preset ? preset : call->n_args ? call->args[0] : NULL;
     if (!name || (preset && call->n_args))
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
-    int64_t n = 0;
-    for (; model_preset_names[n]; n++)
-        if (!strcmp(model_preset_names[n], name)) return model_preset(call->cx, name, out);
-    size_t length = strlen(name);
-    if (length > 5 && !strcmp(name + length - 5, ".json")) return read_config(call, name, out);
+    if (is_preset(name)) return model_preset(call->cx, name, out);
+    if (is_description(name)) return read_config(call, name, out);
     if (file_is_folder(name)) {
         const char *path = arena_printf(call->memory, "%s/config.json", name);
         return path ? read_config(call, path, out) : STATUS_NO_MEMORY;
@@ -48,22 +56,30 @@ status plan_find_model(const verb_call *call, const char *preset, model_config *
         model_close(m);
         return STATUS_OK;
     }
+    int64_t n = 0;
+    while (model_preset_names[n]) n++;
     const char *nearest = options_nearest(name, model_preset_names, n);
     FAIL(call->cx, STATUS_BAD_ARGUMENT,
          "'%s' is neither a preset, a model folder, a config.json nor a GGUF file%s%s%s", name,
          nearest ? "; did you mean the preset '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
+const char *plan_model_path(const verb_call *call) {
+    const char *name = call->n_args ? call->args[0] : NULL;
+    bool files = name && !is_preset(name) && !is_description(name) && file_exists(name);
+    return files ? name : NULL;
+}
+
 const char *plan_main_format(const model *m) {
     const num_format *best = NULL;
     int64_t most = 0;
     for (int64_t i = 0; i < m->file.n_tensors; i++) {
-        int64_t bytes = 0;
+        int64_t values = 0;
         for (int64_t k = 0; k < m->file.n_tensors; k++)
             if (m->file.tensors[k].format == m->file.tensors[i].format)
-                bytes += modelfile_elems(&m->file.tensors[k]);
-        if (bytes <= most) continue;
-        most = bytes;
+                values += modelfile_elems(&m->file.tensors[k]);
+        if (values <= most) continue;
+        most = values;
         best = m->file.tensors[i].format;
     }
     return best ? best->name : "bf16";
@@ -71,11 +87,8 @@ const char *plan_main_format(const model *m) {
 
 const char *plan_own_format(const verb_call *call) {
     model *m;
-    const char *format = "bf16", *path = call->n_args ? call->args[0] : NULL;
-    size_t length = path ? strlen(path) : 0;
-    if (!path || !file_exists(path) || (length > 5 && !strcmp(path + length - 5, ".json")))
-        return format;
-    if (model_open(call->cx, path, &m) == STATUS_OK) {
+    const char *format = "bf16", *path = plan_model_path(call);
+    if (path && model_open(call->cx, path, &m) == STATUS_OK) {
         format = plan_main_format(m);
         model_close(m);
     }

@@ -9,6 +9,8 @@
 
 /* The verb's MODEL (a preset, a model folder, a GGUF file or a config.json) or its --preset; one of them. */
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) MUST_USE;
+/* The verb's MODEL where it is files, which hold weights; NULL: it is only described. */
+const char *plan_model_path(const verb_call *call);
 /* The format that most of the model's values have. */
 const char *plan_main_format(const model *m);
 /* Of the verb's MODEL where that has weights; else bf16. */

@@ -23,26 +23,46 @@ static status take(compress *c, const token_list *ids, const compress_options *o
     return STATUS_OK;
 }
 
-status calibrate_ids(compress *c, const char *path, token_list *out) {
+static status read_ids(compress *c, const char *path) {
     file_map map;
     encoder *e = NULL;
     TRY_NOTE(c->cx, file_map_open(c->cx, path, &map), "the calibration text");
     status st = encoder_new(c->cx, c->words, &e);
-    if (st == STATUS_OK) st = encoder_run(e, map.bytes, map.size_bytes, (encode_options){0}, out);
+    if (st == STATUS_OK)
+        st = encoder_run(e, map.bytes, map.size_bytes, (encode_options){0}, &c->read_ids);
     encoder_free(e);
     file_map_close(&map);
     return st;
 }
 
+static void forget_ids(compress *c) {
+    token_free(&c->read_ids);
+    c->read_ids = (token_list){.cx = c->cx};
+    c->read = NULL;
+}
+
+status calibrate_ids(compress *c, const char *path, const token_list **out) {
+    *out = &c->read_ids;
+    if (c->read && !strcmp(c->read, path)) return STATUS_OK;
+    forget_ids(c);
+    TRY(read_ids(c, path));
+    c->read = path;
+    return STATUS_OK;
+}
+
 status calibrate_open(compress *c, const compress_options *o) {
-    token_list ids = {.cx = c->cx};
+    const token_list *ids;
     TRY_NOTE(c->cx, tokenizer_open(c->cx, o->model, &c->words), "calibrating");
     if (tokenizer_size(c->words) > c->config.vocabulary)
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "the tokenizer has %d ids, but the model knows only %lld",
              tokenizer_size(c->words), (long long)c->config.vocabulary);
-    status st = calibrate_ids(c, o->calib, &ids);
-    if (st == STATUS_OK) st = take(c, &ids, o);
-    token_free(&ids);
+    TRY(calibrate_ids(c, o->calib, &ids));
+    TRY(take(c, ids, o));
     c->text.path = o->calib;
-    return st;
+    return STATUS_OK;
+}
+
+void calibrate_close(compress *c) {
+    forget_ids(c);
+    tokenizer_free(c->words);
 }

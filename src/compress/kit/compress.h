@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "base/progress.h"
 #include "model/kit/model.h"
+#include "text/grow.h"
 #include "text/tokenizer.h"
 
 typedef struct compress compress;
@@ -94,6 +95,8 @@ struct compress {
     int64_t n_inputs;
     bool experts; /* there are products of experts, which are not in the list */
     calibration text;
+    const char *read; /* the text whose ids are kept; NULL: none */
+    token_list read_ids;
     uint64_t seed;
     uint32_t facts;
     const num_format
@@ -107,8 +110,10 @@ struct compress {
 /* NULL: there is none. */
 const compress_method *compress_find(const char *name, const compress_method *const *more);
 
-/* The ids of a text, by the parent's tokenizer (methods that calibrate). */
-status calibrate_ids(compress *c, const char *path, token_list *out) MUST_USE;
+/* The ids of a text, by the parent's tokenizer (methods that calibrate); they are kept until another text's are asked
+ * for. */
+status calibrate_ids(compress *c, const char *path, const token_list **out) MUST_USE;
+void calibrate_close(compress *c);
 
 /* ---- weights ---- */
 /* Opens the parent and lists its weights. */

@@ -155,7 +155,7 @@ status foresee_run(arena *mem, const foresee_options *o, foresight *out) {
     *out = (foresight){0};
     status st = work(&c, o, mem, out);
     weights_close(&c);
-    tokenizer_free(c.words);
+    calibrate_close(&c);
     pool_free(c.workers);
     arena_free(&memory);
     return st;

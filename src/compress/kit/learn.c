@@ -17,7 +17,7 @@ typedef struct learner {
     compress *c;
     learn_options options;
     const learn_way *way;
-    token_list ids;
+    const token_list *ids;
     arena mem;
     states *store;
     step *s;
@@ -38,32 +38,30 @@ static const char *text_of(const compress *c, const learn_options *o) {
     return o->text ? o->text : c->text.path;
 }
 
-static status read_text(compress *c, const learn_options *o, token_list *ids, int64_t *windows) {
+static status read_text(compress *c, const learn_options *o, const token_list **ids,
+                        int64_t *windows) {
     int64_t length = learn_length(c, o);
     TRY(calibrate_ids(c, text_of(c, o), ids));
-    *windows = (ids->count - 1) / length;
+    *windows = ((*ids)->count - 1) / length;
     if (*windows >= 1) return STATUS_OK;
     FAIL(c->cx, STATUS_BAD_ARGUMENT,
          "the text '%s' has %lld tokens, and a window takes %lld and the one behind it: give a "
          "longer one, or a smaller length",
-         text_of(c, o), (long long)ids->count, (long long)length);
+         text_of(c, o), (long long)(*ids)->count, (long long)length);
 }
 
 status learn_check(compress *c, const learn_options *o) {
-    token_list ids = {.cx = c->cx};
+    const token_list *ids;
     int64_t windows;
     if (c->foresees && !text_of(c, o)) return STATUS_OK; /* taken as long enough */
-    status st = read_text(c, o, &ids, &windows);
-    token_free(&ids);
-    return st;
+    return read_text(c, o, &ids, &windows);
 }
 
 double learn_windows_seen(compress *c, const learn_options *o) {
-    token_list ids = {.cx = c->cx};
+    const token_list *ids;
     int64_t windows = 0;
     double drawn = (double)o->steps * (double)o->batch;
     bool known = text_of(c, o) && read_text(c, o, &ids, &windows) == STATUS_OK;
-    token_free(&ids);
     return known ? (double)windows * (1 - pow(1 - 1 / (double)windows, drawn)) : drawn;
 }
 
@@ -167,7 +165,7 @@ static step_batch draw(learner *l, rng *r) {
     int64_t length = l->options.length, count = l->options.batch;
     for (int64_t i = 0; i < count; i++) {
         l->drawn[i] = (int64_t)rng_below(r, (uint64_t)l->windows);
-        const int32_t *from = l->ids.ids + l->drawn[i] * length;
+        const int32_t *from = l->ids->ids + l->drawn[i] * length;
         memcpy(l->batch_ids + i * length, from, (size_t)length * sizeof *from);
         memcpy(l->targets + i * length, from + 1, (size_t)length * sizeof *from);
     }
@@ -185,7 +183,7 @@ static status take_steps(learner *l) {
     for (int64_t i = 1; i <= o->steps; i++) {
         step_result result;
         step_batch b = draw(l, &r);
-        learn_windows w = {l->ids.ids, l->drawn, o->batch, o->length};
+        learn_windows w = {l->ids->ids, l->drawn, o->batch, o->length};
         if (way->fill) {
             TRY(score_bind(l->s->learn, &b));
             TRY(way->fill(way->user, l->s->learn, &w));
@@ -237,17 +235,11 @@ static status learn(learner *l) {
 }
 
 status learn_run(compress *c, const learn_options *o, const learn_way *way) {
-    learner l = {.c = c,
-                 .options = *o,
-                 .way = way,
-                 .ids = {.cx = c->cx},
-                 .mem = arena_make(c->cx),
-                 .hidden = NO_VALUE};
+    learner l = {.c = c, .options = *o, .way = way, .mem = arena_make(c->cx), .hidden = NO_VALUE};
     l.options.length = learn_length(c, o);
     status st = learn(&l);
     step_free(l.s);
     states_free(l.store);
-    token_free(&l.ids);
     arena_free(&l.mem);
     return st;
 }

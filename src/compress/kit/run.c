@@ -129,7 +129,7 @@ status compress_run(context *cx, const compress_options *o, compress_result *out
     status st = check_paths(cx, o);
     if (st == STATUS_OK) st = work(&c, &decided, out);
     weights_close(&c);
-    tokenizer_free(c.words);
+    calibrate_close(&c);
     pool_free(c.workers);
     arena_free(&memory);
     return st == STATUS_OK ? st : context_note(cx, st, "compressing '%s'", o->model);
