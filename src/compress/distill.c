@@ -43,6 +43,9 @@ static status check(compress *c, const void *options_) {
     const distill_options *o = options_;
     learn_options l = LEARN_OF(o);
     model *m;
+    if (o->preset && c->step)
+        FAIL(c->cx, STATUS_BAD_ARGUMENT,
+             "a new student comes first in a recipe: it would forget what was done before it");
     if (o->preset) TRY(weights_restart(c, o->preset));
     if (o->teacher) {
         TRY_NOTE(c->cx, model_open(c->cx, o->teacher, &m), "the teacher");
@@ -124,7 +127,6 @@ const compress_method compress_distill = {
     .options = options,
     .options_bytes = sizeof(distill_options),
     .calibrates = true,
-    .forbids = COMPRESS_CODED,
     .check = check,
     .apply = apply,
 };

@@ -1,5 +1,6 @@
 /* Recovery: the model as it is now learns on from a text, by cross-entropy. Zeros of pruned products stay zeros, so
- * that pruning and recovery can take turns (Han et al., "Learning both weights and connections", 2015). */
+ * that pruning and recovery can take turns (Han et al., "Learning both weights and connections", 2015); codes stay
+ * codes, so that it can come last. */
 #include "compress/kit/learn.h"
 
 typedef struct finetune_options {
@@ -25,7 +26,6 @@ const compress_method compress_finetune = {
     .options = options,
     .options_bytes = sizeof(finetune_options),
     .calibrates = true,
-    .forbids = COMPRESS_CODED,
     .check = check,
     .apply = apply,
 };

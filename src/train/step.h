@@ -27,6 +27,8 @@ typedef struct step_model {
     /* Between gradients and update of a step that gathers: another point for the gradient than for the update, as
      * straight-through estimators have it. May be NULL. */
     void (*between)(void *user, states *store);
+    /* Whether the parameter of that name is trained; NULL: all are. */
+    bool (*learns)(void *user, const char *name);
     void *user;
 } step_model;
 

@@ -172,6 +172,21 @@ static status build_gathering(step *s, graph *g, const mark *gradients, int32_t 
     return build_update(s, s->update_graph, sums, n, hidden);
 }
 
+static status differentiate(step *s, uint32_t *facts) {
+    const graph *g = s->learn_graph;
+    const char **names = ARENA_NEW(&s->mem, const char *, g->n_nodes + 1);
+    autodiff_options o = {names, 0};
+    if (!s->model.learns) return score_rewrite(&rewrite_autodiff, NULL, facts, &s->learn_graph);
+    if (!names) return STATUS_NO_MEMORY;
+    for (int32_t id = 0; id < g->n_nodes; id++) {
+        const node *n = g->nodes[id];
+        if (n->op != &op_state || n->tag != TAG_PARAMETER) continue;
+        if (!s->model.learns(s->model.user, n->name)) continue;
+        if (!(names[o.n_wrt++] = arena_strdup(&s->mem, n->name))) return STATUS_NO_MEMORY;
+    }
+    return score_rewrite(&rewrite_autodiff, &o, facts, &s->learn_graph);
+}
+
 status step_build(step *s) {
     uint32_t facts = 0;
     hidden_set hidden = {0};
@@ -181,7 +196,7 @@ status step_build(step *s) {
     if (!s->learn_graph) return STATUS_NO_MEMORY;
     TRY(build_loss(s, s->learn_graph, &hidden));
     TRY(score_narrow(s->options.precision, &facts, &s->learn_graph));
-    TRY(score_rewrite(&rewrite_autodiff, NULL, &facts, &s->learn_graph));
+    TRY(differentiate(s, &facts));
     TRY(score_rewrite(&rewrite_fuse, NULL, &facts, &s->learn_graph));
     recompute_options again = {s->options.recompute};
     if (again.kind != RECOMPUTE_NONE)

@@ -98,6 +98,7 @@ struct compress {
     const char *read; /* the text whose ids are kept; NULL: none */
     token_list read_ids;
     uint64_t seed;
+    int64_t step; /* of the recipe, that is being checked or applied */
     uint32_t facts;
     const num_format
         *coded; /* what the products will be, as far as the checks know; NULL: floats, or several */
@@ -144,6 +145,9 @@ void weights_count(const compress *c, int64_t *parameters, int64_t *bytes);
 status products_find(compress *c) MUST_USE;
 /* Refuses matrices that lie [inputs, outputs], for methods whose blocks lie along the inputs. */
 status products_upright(compress *c) MUST_USE;
+/* What the zeros of the products tell of a model that comes pruned: COMPRESS_SPARSE where they are about half of it or
+ * more, COMPRESS_TWO_FOUR. Some rows of each are looked at. */
+status products_zeros(compress *c, uint32_t *facts) MUST_USE;
 /* The values as [n, k], whichever way they are stored; `out` holds n * k. */
 status product_values(compress *c, const product *p, float *out) MUST_USE;
 status product_set_values(compress *c, const product *p, const float *values) MUST_USE;

@@ -80,6 +80,17 @@ static value loss(void *user, graph *g, value out, value each) {
     return l->way->loss ? l->way->loss(l->way->user, g, l->hidden, out, each) : each;
 }
 
+/* Codes stay as they are: what is left to learn is the floats around them. */
+static bool is_coded(const weight *w) {
+    return w->t.format->kind == NUM_BLOCK;
+}
+
+static bool learns(void *user, const char *name) {
+    const learner *l = user;
+    const weight *w = weights_find(l->c, name);
+    return w && !is_coded(w);
+}
+
 static void between(void *user, states *store) {
     learner *l = user;
     if (l->way->between) l->way->between(l->way->user, store);
@@ -108,6 +119,7 @@ static status find_masks(learner *l) {
     if (!l->masks) return STATUS_NO_MEMORY;
     for (int64_t i = 0; i < c->n_products && c->facts & COMPRESS_SPARSE; i++) {
         const char *name = c->products[i].w->name;
+        if (is_coded(c->products[i].w)) continue;
         const state *w = states_find(l->store, name);
         int64_t n = tensor_elems(&w->t);
         mask *m = &l->masks[l->n_masks++];
@@ -140,7 +152,12 @@ static status open_step(learner *l) {
                       .optimiser_options = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8},
                       .seed = c->seed,
                       .dry_run = c->foresees};
-    step_model m = {.logits = logits, .fill = fill, .loss = loss, .between = between, .user = l};
+    step_model m = {.logits = logits,
+                    .fill = fill,
+                    .loss = loss,
+                    .between = between,
+                    .learns = learns,
+                    .user = l};
     l->store = states_new(c->cx);
     if (!l->store) return STATUS_NO_MEMORY;
     TRY(step_new(c->cx, &m, &o, l->store, c->workers, &l->s));
@@ -205,7 +222,7 @@ static status take_weights(const learner *l) {
     compress *c = l->c;
     for (int64_t i = 0; i < c->n_weights; i++) {
         const state *s = states_find(l->store, c->weights[i].name);
-        if (s) TRY(weights_set_values(c, &c->weights[i], s->t.data));
+        if (s && !is_coded(&c->weights[i])) TRY(weights_set_values(c, &c->weights[i], s->t.data));
     }
     return STATUS_OK;
 }

@@ -1,7 +1,7 @@
 /* Weights that go on learning from a text: recovery, distillation, training aware of quantisation. Windows of equal
  * length, drawn by the seed from those that the text is cut into; AdamW, warmed up over a tenth of the steps and then
  * let down along a cosine to a tenth. What is pruned stays pruned: a product's zeros are zeros again after every step
- * where the chain has pruned.
+ * where the model is sparse. What is codes stays codes: norms, biases and tables learn around them.
  *
  * A way of learning may replace the loss, fill inputs of its own, and show the gradient other weights than those that
  * are updated. */

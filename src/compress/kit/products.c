@@ -137,6 +137,38 @@ status products_upright(compress *c) {
     return STATUS_OK;
 }
 
+enum { LOOKED_AT = 16 }; /* rows of each matrix */
+
+static void count_zeros(const float *row, int64_t k, int64_t *zeros, bool *two_four) {
+    for (int64_t i = 0; i < k; i += 4) {
+        int64_t end = MIN_OF(i + 4, k), before = *zeros;
+        for (int64_t j = i; j < end; j++) *zeros += row[j] == 0;
+        *two_four &= *zeros - before >= end - i - 2;
+    }
+}
+
+status products_zeros(compress *c, uint32_t *facts) {
+    int64_t zeros = 0, all = 0;
+    bool two_four = c->n_products > 0;
+    for (int64_t i = 0; i < c->n_products; i++) {
+        const product *p = &c->products[i];
+        tensor_rows rows = tensor_rows_of(&p->w->t);
+        float *row = context_alloc(c->cx, (size_t)rows.elems * sizeof *row);
+        if (!row) return STATUS_NO_MEMORY;
+        for (int64_t r = 0; r < MIN_OF(rows.count, LOOKED_AT); r++) {
+            int64_t at = r * rows.count / MIN_OF(rows.count, LOOKED_AT);
+            weights_rows(p->w, at, at + 1, row);
+            count_zeros(row, rows.elems, &zeros, &two_four);
+            all += rows.elems;
+        }
+        two_four &= !p->across;
+        context_release(c->cx, row);
+    }
+    if ((double)zeros >= 0.45 * (double)all && all) *facts |= COMPRESS_SPARSE;
+    if (two_four && *facts & COMPRESS_SPARSE) *facts |= COMPRESS_TWO_FOUR;
+    return STATUS_OK;
+}
+
 static void turn(const float *in, int64_t rows, int64_t columns, float *out) {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < columns; j++) out[j * rows + r] = in[r * columns + j];

@@ -60,8 +60,10 @@ static status check_step(compress *c, const compress_method *m, const void *opti
 status chain_check(compress *c, const compress_options *o, const chain *k) {
     for (int64_t i = 0; i < c->n_products; i++)
         if (c->products[i].w->t.format->kind == NUM_BLOCK) c->facts |= COMPRESS_CODED;
+    if (!c->foresees && !(c->facts & COMPRESS_CODED)) TRY(products_zeros(c, &c->facts));
     for (int64_t i = 0; i < k->r.count; i++) {
         const recipe_step *s = &k->r.steps[i];
+        c->step = i;
         if (k->methods[i]->calibrates && !c->text.ids && !o->calib)
             return recipe_note(c->cx,
                                context_fail(c->cx, STATUS_BAD_ARGUMENT,
@@ -79,6 +81,7 @@ status chain_check(compress *c, const compress_options *o, const chain *k) {
 
 status chain_apply(compress *c, const chain *k, int64_t i) {
     const compress_method *m = k->methods[i];
+    c->step = i;
     progress_begin(&c->progress, m->name, c->config.layers);
     status st = m->apply(c, k->options[i]);
     progress_end(&c->progress);
