@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 comma := ,
 
-.PHONY: all build deps test quick slow demo bench bench-compress fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo chain bench bench-compress fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -43,6 +43,10 @@ guessing: build ## what guessing ahead gains, with a target and a draft trained 
 demo: build ## the whole life of a small model, from nothing to a server, in a few minutes
 	@tool/install-dependencies curl
 	@tool/demo
+
+chain: build ## train, distil, prune, 4 bits, recover, export, serve: and every promise of the lineage checked
+	@tool/install-dependencies curl
+	tool/chain
 
 bench: build ## speed of the ops beside this machine's own roofs
 	$(B)/hone bench ops

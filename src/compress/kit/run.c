@@ -59,7 +59,8 @@ static status check_step(compress *c, const compress_method *m, const void *opti
 
 status chain_check(compress *c, const compress_options *o, const chain *k) {
     for (int64_t i = 0; i < c->n_products; i++)
-        if (c->products[i].w->t.format->kind == NUM_BLOCK) c->facts |= COMPRESS_CODED;
+        if (c->products[i].w->t.format->kind == NUM_BLOCK) c->coded = c->products[i].w->t.format;
+    if (c->coded) c->facts |= COMPRESS_CODED;
     if (!c->foresees && !(c->facts & COMPRESS_CODED)) TRY(products_zeros(c, &c->facts));
     for (int64_t i = 0; i < k->r.count; i++) {
         const recipe_step *s = &k->r.steps[i];

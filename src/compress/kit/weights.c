@@ -123,6 +123,7 @@ status weights_restart(compress *c, const char *preset) {
     config.end_token_count = parent.end_token_count;
     memcpy(config.end_tokens, parent.end_tokens, sizeof config.end_tokens);
     c->facts = 0;
+    c->coded = NULL;
     forget(c);
     if (c->foresees) {
         TRY(weights_imagine(c, &config, student_format, (void *)format));
