@@ -67,13 +67,15 @@ static status measure_opening(measuring *k, int64_t before) {
 static status measure(measuring *k) {
     static const int64_t batches[] = {1, 8, 16, 32};
     const bench_model_options *o = k->call->options;
+    int64_t prompt = MIN_OF(512, engine_context(k->x.e) / 2);
     bench_result result;
-    if (wanted(k, "model.prefill.512")) {
-        TRY(bench_model_prefill(&k->x, 512, &result));
-        TRY(put(k, "model.prefill.512", "tokens/s", result));
+    char name[32];
+    snprintf(name, sizeof name, "model.prefill.%lld", (long long)prompt);
+    if (wanted(k, name)) {
+        TRY(bench_model_prefill(&k->x, prompt, &result));
+        TRY(put(k, name, "tokens/s", result));
     }
     for (int i = 0; i < COUNT_OF(batches); i++) {
-        char name[32];
         snprintf(name, sizeof name, "model.decode.b%lld", (long long)batches[i]);
         if (!wanted(k, name)) continue;
         TRY(bench_model_decode(&k->x, batches[i], o->tokens, &result));

@@ -26,7 +26,7 @@ static const option_def options[] = {
            .help = "tokens of a prompt: 128, uniform:64-256, lognormal:161, exponential:338"),
     OPTION(bench_serve_options, output, OPTION_STRING, .initial = "64", .value = "LENGTH",
            .help = "tokens asked for, as for --prompt"),
-    OPTION(bench_serve_options, vocabulary, OPTION_INT, .initial = "1000", RANGE(2, 10000000),
+    OPTION(bench_serve_options, vocabulary, OPTION_INT, .initial = "256", RANGE(2, 10000000),
            .help = "prompts are random ids below this"),
     OPTION(
         bench_serve_options, first, OPTION_DURATION, .initial = "0",

@@ -7,7 +7,7 @@
 
 typedef struct plan_compress_options {
     const char *preset, *recipe, *calib, *hardware, *format;
-    int64_t calib_sequences, calib_length, threads, devices;
+    int64_t calib_sequences, calib_length, threads;
     bool json;
 } plan_compress_options;
 
@@ -40,7 +40,10 @@ enum { MOST_STEPS = 64 };
 
 /* What graphs take, by step of the recipe and kind of work. */
 typedef struct costs {
-    const machine *m;
+    const verb_call *call;
+    machine m;
+    /* Solves are timed here: another machine takes as much less as its arithmetic is faster. */
+    double solving_scale;
     double seconds[MOST_STEPS][WORK_KINDS];
     double arithmetic, memory, solving; /* seconds, by what bounds them */
 } costs;
@@ -55,7 +58,7 @@ typedef struct outlook {
 static void see(void *user, int64_t step, work_kind kind, const struct plan *p, double runs) {
     costs *to = user;
     graph_cost cost;
-    cost_of_plan(p, to->m, &cost);
+    cost_of_plan(p, &to->m, &cost);
     to->seconds[MIN_OF(step, MOST_STEPS - 1)][kind] += runs * cost.all.seconds;
     to->arithmetic += runs * cost.all.arithmetic;
     to->memory += runs * cost.all.memory;
@@ -72,18 +75,17 @@ static const num_format *imagined(void *user, const char *name, int32_t rank) {
     return num_find(rank > 1 ? user : "f32");
 }
 
-/* Solves were timed here: another machine takes as much less as its arithmetic is faster. */
-static void add_up(costs *k, double scale, outlook *out) {
+static void add_up(costs *k, outlook *out) {
     for (int64_t i = 0; i < out->of.count; i++) {
         const foreseen *f = &out->of.step[i];
         int64_t at = MIN_OF(i, MOST_STEPS - 1);
-        k->seconds[at][WORK_SOLVE] += scale * f->solve_seconds;
-        k->solving += scale * f->solve_seconds;
+        k->seconds[at][WORK_SOLVE] += k->solving_scale * f->solve_seconds;
+        k->solving += k->solving_scale * f->solve_seconds;
         out->seconds += step_seconds(k, at);
         for (int j = 0; j < WORK_KINDS; j++) out->flops += f->flops[j];
         out->peak_bytes = MAX_OF(out->peak_bytes, f->peak_bytes);
     }
-    out->fits = out->peak_bytes <= k->m->memory;
+    out->fits = out->peak_bytes <= k->m.memory;
 }
 
 static const char *bottleneck(const costs *k) {
@@ -100,7 +102,7 @@ static double bits(int64_t bytes, int64_t parameters) {
 static void put_text(const verb_call *call, const model_config *c, const costs *k,
                      const outlook *o) {
     FILE *out = call->out;
-    plan_put_machine(out, k->m);
+    plan_put_machine(out, &k->m);
     fprintf(out, "model          %s, %s parameters (%lld), %s, %.2f bits a weight\n\n",
             c->model_type, plan_count((double)o->of.before.parameters).text,
             (long long)o->of.before.parameters, plan_bytes((double)o->of.before.bytes).text,
@@ -159,11 +161,11 @@ static status put_json(const verb_call *call, const costs *k, const outlook *o) 
     json_write_object_end(&w);
     json_write_number_field(&w, "bits_per_weight", bits(last->bytes, last->parameters));
     json_write_number_field(&w, "seconds", o->seconds);
-    json_write_number_field(&w, "energy_joules", o->seconds * k->m->watts);
-    json_write_number_field(&w, "price", o->seconds / 3600 * k->m->price);
+    json_write_number_field(&w, "energy_joules", o->seconds * k->m.watts);
+    json_write_number_field(&w, "price", o->seconds / 3600 * k->m.price);
     json_write_string_field(&w, "bottleneck", bottleneck(k));
     json_write_bool_field(&w, "fits", o->fits);
-    plan_json_machine(&w, k->m);
+    plan_json_machine(&w, &k->m);
     json_write_key(&w, "steps");
     json_write_array(&w);
     for (int64_t i = 0; i < o->of.count; i++)
@@ -193,33 +195,32 @@ static status describe(const verb_call *call, model_config *c, foresee_options *
     return plan_find_model(call, o->preset, c);
 }
 
-static status measure(const verb_call *call, machine *m, double *scale) {
-    const plan_compress_options *o = call->options;
+static status measure(void *user) {
+    costs *k = user;
+    const plan_compress_options *o = k->call->options;
     machine here;
-    *scale = 1;
-    TRY(plan_find_machine(call, o->hardware, 0, m));
-    if (plan_is_here(o->hardware)) return plan_calibrate_train(call, m);
-    TRY(plan_measure_machine(call->cx, o->threads, &here));
-    *scale = here.f32 / m->f32;
+    k->solving_scale = 1;
+    TRY(plan_find_machine(k->call, o->hardware, 0, &k->m));
+    if (plan_is_here(o->hardware)) return plan_calibrate_train(k->call, &k->m);
+    TRY(plan_measure_machine(k->call->cx, o->threads, &here));
+    k->solving_scale = here.f32 / k->m.f32;
     return STATUS_OK;
 }
 
 static status run(const verb_call *call) {
     const plan_compress_options *o = call->options;
     model_config c;
-    machine m;
     foresee_options how;
     outlook out = {0};
-    double scale;
+    costs k = {.call = call};
     TRY(describe(call, &c, &how));
     if (o->calib && !file_exists(o->calib))
         FAIL(call->cx, STATUS_IO, "the text '%s' is not there", o->calib);
-    TRY(measure(call, &m, &scale));
-    costs k = {.m = &m};
+    how.begin = measure;
     how.see = see;
     how.see_user = &k;
     TRY(foresee_run(call->memory, &how, &out.of));
-    add_up(&k, scale, &out);
+    add_up(&k, &out);
     if (o->json) return put_json(call, &k, &out);
     put_text(call, &c, &k, &out);
     return STATUS_OK;

@@ -106,7 +106,10 @@ static status fill(void *user, states *store, const graph *g) {
 }
 
 status bench_model_open(bench_model *x) {
-    engine_options o = {.context = 512 + SPEED_PROMPT, .kv_tokens = 32 * 512, .act = x->act};
+    int64_t positions = x->m->config.positions;
+    engine_options o = {.context = positions > 0 ? MIN_OF(positions, 1024) : 1024,
+                        .kv_tokens = 32 * 512,
+                        .act = x->act};
     return bench_model_open_as(x, &o);
 }
 

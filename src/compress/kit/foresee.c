@@ -134,6 +134,7 @@ static status work(compress *c, const foresee_options *o, arena *mem, foresight 
     TRY(open_model(c, o));
     TRY(open_text(c, o));
     TRY(chain_check(c, &o->how, &k));
+    if (o->begin) TRY(o->begin(o->see_user));
     weights_count(c, &out->before.parameters, &out->before.bytes);
     out->step = ARENA_NEW(mem, foreseen, k.r.count + 1);
     if (!out->step) return STATUS_NO_MEMORY;

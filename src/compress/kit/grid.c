@@ -10,11 +10,18 @@ static int64_t stored_group(const grid *g) {
     return 0;
 }
 
+/* The largest group of codes that rows of k values fall into; 0: only the row. */
+static int64_t fitting_group(int64_t k) {
+    for (int64_t group = 128; group >= 32; group /= 2)
+        if (k % group == 0) return group;
+    return 0;
+}
+
 status grid_format(context *cx, const grid *g, int64_t k, const char *name,
                    const num_format **out) {
     if (g->group && k % g->group)
-        FAIL(cx, STATUS_UNSUPPORTED, "rows of '%s' have %lld values, which are no groups of %lld",
-             name, (long long)k, (long long)g->group);
+        FAIL(cx, STATUS_UNSUPPORTED, "rows of '%s' have %lld values, which are no groups of %lld: give group=%lld",
+             name, (long long)k, (long long)g->group, (long long)fitting_group(k));
     ints_layout as = {.bits = g->bits, .affine = g->affine, .group = stored_group(g)};
     as.affine |= !as.group && as.bits == 8; /* int8_row is another family's */
     *out = g->group && !as.group ? NULL : ints_format(as);
