@@ -13,19 +13,21 @@ enum { TOY_K = 24, TOY_N = 6 };
 static void draw_gram(int64_t k, int64_t samples, float *gram) {
     rng r = rng_make(3, 1);
     double x[512];
-    memset(gram, 0, (size_t)(k * k) * sizeof *gram);
+    memset(gram, 0, (size_t)gram_cells(k) * sizeof *gram);
     for (int64_t s = 0; s < samples; s++) {
         for (int64_t i = 0; i < k; i++) x[i] = rng_normal(&r) + (i ? 0.8 * x[i - 1] : 0);
-        for (int64_t i = 0; i < k * k; i++) gram[i] += (float)(x[i / k] * x[i % k]);
+        for (int64_t i = 0; i < k * k; i++)
+            if (i / k <= i % k)
+                gram[gram_row(k, i / k) + i % k - i / k] += (float)(x[i / k] * x[i % k]);
     }
 }
 
 /* H^-1 by Gauss-Jordan. */
 static void inverse(const float *gram, double damp, double *out) {
     double a[TOY_K][2 * TOY_K] = {{0}}, mean = 0;
-    for (int i = 0; i < TOY_K; i++) mean += (double)gram[i * TOY_K + i] / TOY_K;
+    for (int i = 0; i < TOY_K; i++) mean += (double)gram[gram_row(TOY_K, i)] / TOY_K;
     for (int i = 0; i < TOY_K; i++) {
-        for (int j = 0; j < TOY_K; j++) a[i][j] = (double)gram[i * TOY_K + j];
+        for (int j = 0; j < TOY_K; j++) a[i][j] = (double)gram_cell(gram, TOY_K, i, j);
         a[i][i] += damp * mean;
         a[i][TOY_K + i] = 1;
     }
@@ -102,7 +104,7 @@ static double layer_error(const float *a, const float *b, int64_t n, int64_t k, 
     for (int64_t r = 0; r < n; r++, a += k, b += k) {
         for (int64_t i = 0; i < k; i++) d[i] = (double)(a[i] - b[i]);
         for (int64_t i = 0; i < k; i++)
-            for (int64_t j = 0; j < k; j++) sum += d[i] * (double)gram[i * k + j] * d[j];
+            for (int64_t j = 0; j < k; j++) sum += d[i] * (double)gram_cell(gram, k, i, j) * d[j];
     }
     return sum;
 }

@@ -40,6 +40,7 @@ static status visit(compress *c, const stream_layer *l, void *user) {
         if (c->inputs[i].layer != l->layer) continue;
         const float *told = log_get_level() >= LOG_DEBUG ? l->stats[i].gram : NULL;
         status st = hessian_make(c, l->stats[i].gram, c->inputs[i].k, o->damp, o->act_order, &h);
+        if (!told) stream_drop_gram(c, l, i);
         for (int64_t p = 0; p < l->n_products && st == STATUS_OK; p++)
             if (l->products[p].input == i) st = gptq_product(c, &l->products[p], &h, &how, told);
         hessian_free(c, &h);

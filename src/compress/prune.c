@@ -104,6 +104,7 @@ static status visit(compress *c, const stream_layer *l, void *user) {
         bool along = o->by == BY_SPARSEGPT;
         if (along) TRY(hessian_make(c, l->stats[i].gram, c->inputs[i].k, o->damp, false, &h));
         status st = STATUS_OK;
+        stream_drop_gram(c, l, i);
         for (int64_t p = 0; p < l->n_products && st == STATUS_OK; p++)
             if (l->products[p].input == i)
                 st = prune_product(c, &l->products[p], o, &l->stats[i], along ? &h : NULL);

@@ -119,14 +119,6 @@ static void pack_one(plan *p, plan_pack *pack) {
         p->options.release(p->options.release_user, source->data, tensor_bytes(source));
 }
 
-/* Runs the load phase and packs: all of it, or what the step's writes have made old and nobody renewed yet. */
-static void derive(plan *p, bool all) {
-    for (int32_t k = 0; k < p->n_load; k++)
-        if (all || p->steps[k].renewed) plan_run_step(p, &p->steps[k]);
-    for (int32_t i = 0; i < p->n_packs && !p->packs_ready; i++)
-        if (all || (p->packs[i].renewed && p->packs[i].after < 0)) pack_one(p, &p->packs[i]);
-}
-
 bool plan_reads(const plan *p, int32_t node) {
     for (int32_t k = p->n_load; k < p->n_steps; k++) {
         const plan_step *s = &p->steps[k];
@@ -136,12 +128,24 @@ bool plan_reads(const plan *p, int32_t node) {
     return false;
 }
 
-/* States of the store's own (a file held them in another order), whose packed layouts are all that is read. */
-static void let_go(const plan *p) {
-    for (int32_t i = 0; i < p->n_packs && p->options.release; i++) {
-        const node *n = value_node(p->g, p->packs[i].from);
-        const state *s = n->op == &op_state ? states_find(p->store, n->name) : NULL;
-        if (s && !plan_reads(p, n->id)) states_let_go(s);
+/* A state of the store's own (a file held it in another order), whose packed layouts are all that is read, after the
+ * last of them. */
+static void let_go(const plan *p, int32_t i) {
+    const node *n = value_node(p->g, p->packs[i].from);
+    const state *s = n->op == &op_state ? states_find(p->store, n->name) : NULL;
+    bool last = true;
+    for (int32_t j = i + 1; j < p->n_packs; j++) last &= p->packs[j].from.node != n->id;
+    if (s && last && p->options.release && !plan_reads(p, n->id)) states_let_go(s);
+}
+
+/* Runs the load phase and packs: all of it, or what the step's writes have made old and nobody renewed yet. */
+static void derive(plan *p, bool all) {
+    for (int32_t k = 0; k < p->n_load; k++)
+        if (all || p->steps[k].renewed) plan_run_step(p, &p->steps[k]);
+    for (int32_t i = 0; i < p->n_packs; i++) {
+        if (!p->packs_ready && (all || (p->packs[i].renewed && p->packs[i].after < 0)))
+            pack_one(p, &p->packs[i]);
+        if (all) let_go(p, i);
     }
 }
 
@@ -153,7 +157,6 @@ status plan_load(plan *p) {
     for (int32_t k = 0; k < p->n_steps; k++)
         for (int32_t i = 0; i < p->steps[k].c.n_in; i++)
             if (p->steps[k].packed[i]) p->steps[k].c.in[i].data = p->steps[k].packed[i]->data;
-    let_go(p);
     p->loaded = true;
     return STATUS_OK;
 }

@@ -1,6 +1,7 @@
 /* A sample of rows, so that trying a scale costs little beside rounding (the search is told in compress/awq.c). */
 #include "compress/kit/awq.h"
 #include "compress/kit/foresee.h"
+#include "compress/kit/gram.h"
 #include <math.h>
 #include <string.h>
 
@@ -18,21 +19,6 @@ typedef struct sampled {
     grid_scale *scales;
 } sampled;
 
-VECTOR_CLONES
-static double quadratic(const float *gram, const float *d, int64_t k) {
-    double sum = 0;
-    for (int64_t i = 0; i < k; i++) {
-        float lane[16] = {0}, row = 0;
-        int64_t j = 0;
-        for (; j + 16 <= k; j += 16)
-            for (int l = 0; l < 16; l++) lane[l] += gram[i * k + j + l] * d[j + l];
-        for (int l = 0; l < 16; l++) row += lane[l];
-        for (; j < k; j++) row += gram[i * k + j] * d[j];
-        sum += (double)row * (double)d[i];
-    }
-    return sum;
-}
-
 static void try_rows(void *arg, int64_t from, int64_t to, int thread) {
     sampled *w = arg;
     int64_t k = w->k, step = w->g->group ? w->g->group : k, groups = grid_groups(w->g, k);
@@ -45,7 +31,7 @@ static void try_rows(void *arg, int64_t from, int64_t to, int thread) {
         grid_round_row(w->g, x, k, NULL, codes, scales);
         for (int64_t j = 0; j < k; j++)
             d[j] = grid_value(scales[j / step], codes[j]) / w->s[j] - values[j];
-        w->errors[r] = quadratic(w->gram, d, k);
+        w->errors[r] = gram_quadratic(w->gram, d, k);
     }
 }
 
@@ -104,16 +90,17 @@ static double try_scales(compress *c, sampled *w) {
 
 /* A dry run's search: tried once, on sums of inputs that have nothing to do with each other. */
 static status foresee_search(compress *c, arena *mem, sampled *w, float *s) {
-    float *gram = ARENA_NEW(mem, float, w->k * w->k);
+    int64_t cells = gram_cells(w->k);
+    float *gram = ARENA_NEW(mem, float, cells);
     if (!gram) return STATUS_NO_MEMORY;
-    for (int64_t i = 0; i < w->k; i++) gram[i * w->k + i] = s[i] = 1;
+    for (int64_t i = 0; i < w->k; i++) gram[gram_row(w->k, i)] = s[i] = 1;
     for (int64_t i = 0; i < w->rows * w->k; i++) w->values[i] = (float)(i % 63 - 31);
     w->gram = gram;
     w->s = s;
     foresee_pause pause = foresee_stop(c);
     (void)try_scales(c, w);
     double seconds = foresee_go_on(c, &pause);
-    foresee_memory(c, (int64_t)mem->used_bytes - w->k * w->k * 4);
+    foresee_memory(c, (int64_t)mem->used_bytes - cells * 4);
     foresee_add(c, (2 * STEPS + 1) * flops_of(w), (2 * STEPS + 1) * seconds);
     return STATUS_OK;
 }

@@ -16,15 +16,27 @@ void foresee_plan(compress *c, work_kind kind, const plan *p, double flops, doub
     if (f->o->see) f->o->see(f->o->see_user, f->step, kind, p, runs * f->times);
 }
 
+static bool is_packed(const plan *p, const node *n) {
+    bool packed = false;
+    for (int32_t i = 0; i < p->n_packs; i++) packed |= p->packs[i].from.node == n->id;
+    return packed && !plan_reads(p, n->id);
+}
+
+/* States that do not lie in weights as they are count; of those that are only packed, the largest: both are there while
+ * it is packed, when nothing of the step has been touched. */
 int64_t foresee_plan_bytes(const compress *c, const plan *p) {
-    int64_t bytes = p->planned_bytes + p->packed_bytes + p->scratch_bytes;
+    int64_t bytes = p->packed_bytes, largest = 0;
     for (int32_t i = 0; i < p->g->n_nodes; i++) {
         const node *n = p->g->nodes[i];
         const weight *w = n->op == &op_state ? weights_find(c, n->name) : NULL;
-        if (n->op == &op_state && !(w && w->t.format == n->out[0].format))
-            bytes += type_bound_bytes(p->g, &n->out[0]);
+        if (n->op != &op_state || (w && w->t.format == n->out[0].format)) continue;
+        int64_t state = type_bound_bytes(p->g, &n->out[0]);
+        if (p->options.release && is_packed(p, n))
+            largest = MAX_OF(largest, state);
+        else
+            bytes += state;
     }
-    return bytes;
+    return bytes + MAX_OF(largest, p->planned_bytes + p->scratch_bytes);
 }
 
 static int64_t weight_bytes(const compress *c) {

@@ -51,7 +51,7 @@ static void walk_strip(const walking *w, int64_t from, int64_t n, double *x, flo
             bool stays = w->how->keep_zeros && w->values[(from + r) * k + column] == 0;
             int32_t code = stays ? s->zero : grid_code(g, *s, (float)row[i]);
             w->codes[(from + r) * k + column] = (uint8_t)code;
-            double err = (row[i] - (double)grid_value(*s, code)) / h->u[i * k + i];
+            double err = (row[i] - (double)grid_value(*s, code)) / *hessian_row(h, i);
             hessian_spread(h, i, err, row);
         }
     }
@@ -107,22 +107,17 @@ static status foresee_gptq(compress *c, const product *p, const gptq_how *how) {
     return STATUS_OK;
 }
 
-/* Squared error of the outputs: the sum over rows of e G e^T, e being what codes stand for less the values; `space`
- * holds 2 k. */
+/* Squared error of the outputs: the sum over rows of e G e^T, e being what codes stand for less the values, which has
+ * its place in `e`. */
 static double output_error(const product *p, const grid *g, const float *values,
                            const uint8_t *codes, const grid_scale *scales, const float *gram,
-                           float *space) {
+                           float *e) {
     int64_t k = p->k, step = g->group ? g->group : k, groups = grid_groups(g, k);
-    float *e = space, *y = space + k;
     double sum = 0;
     for (int64_t r = 0; r < p->n; r++) {
-        for (int64_t j = 0; j < k; j++) {
+        for (int64_t j = 0; j < k; j++)
             e[j] = grid_value(scales[r * groups + j / step], codes[r * k + j]) - values[r * k + j];
-            y[j] = 0;
-        }
-        for (int64_t i = 0; i < k; i++)
-            for (int64_t j = 0; j < k; j++) y[j] += e[i] * gram[i * k + j];
-        for (int64_t j = 0; j < k; j++) sum += (double)e[j] * (double)y[j];
+        sum += gram_quadratic(gram, e, k);
     }
     return sum;
 }
@@ -130,7 +125,7 @@ static double output_error(const product *p, const grid *g, const float *values,
 /* Overwrites codes and scales by those of plain rounding. */
 static status tell_error(compress *c, const product *p, const grid *g, const float *values,
                          uint8_t *codes, grid_scale *scales, const float *gram) {
-    float *space = context_alloc(c->cx, (size_t)(2 * p->k) * sizeof *space);
+    float *space = context_alloc(c->cx, (size_t)p->k * sizeof *space);
     if (!space) return STATUS_NO_MEMORY;
     double ours = output_error(p, g, values, codes, scales, gram, space);
     for (int64_t r = 0; r < p->n; r++)

@@ -14,7 +14,7 @@ typedef struct gptq_how {
 /* Rows of a matrix [rows, k] to codes [rows, k] and scales [rows, groups]. */
 status gptq_rows(compress *c, const float *values, int64_t rows, const hessian *h,
                  const gptq_how *how, uint8_t *codes, grid_scale *scales) MUST_USE;
-/* The product's matrix becomes those. With `gram`, X X^T [k, k], the log tells (debug) what share of plain rounding's
+/* The product's matrix becomes those. With `gram`, X X^T, the log tells (debug) what share of plain rounding's
  * error of outputs is left. */
 status gptq_product(compress *c, const product *p, const hessian *h, const gptq_how *how,
                     const float *gram) MUST_USE;

@@ -1,6 +1,7 @@
 /* With the matrix turned end to end (place i becomes k - 1 - i), H = L L^T gives H = R R^T for the upper triangular R
- * that is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. Turning a square matrix end to end is to reverse its
- * cells. */
+ * that is L turned back; then H^-1 = (R^-1)^T R^-1, so U = R^-1. All of it in the place of one triangle:
+ * rows of L up to the diagonal, laid end to end, are rows of the turned matrix from the diagonal on when their cells
+ * are reversed. */
 #include "compress/kit/hessian.h"
 #include "compress/kit/foresee.h"
 #include <math.h>
@@ -12,9 +13,9 @@ typedef struct ranked {
     int32_t column;
 } ranked;
 
-/* The matrix, and vectors beside it. */
+/* The triangle, and vectors beside it. */
 static size_t bytes_of(int64_t k) {
-    return (size_t)(k * k) * sizeof(double) +
+    return (size_t)gram_cells(k) * sizeof(double) +
            (size_t)k * (2 * sizeof(double) + sizeof(ranked) + sizeof(int32_t));
 }
 
@@ -47,24 +48,32 @@ static void take_away(double *restrict x, double factor, const double *restrict 
 status hessian_stand_in(compress *c, int64_t k, hessian *out) {
     *out = (hessian){.k = k, .u = context_zalloc(c->cx, bytes_of(k))};
     if (!out->u) return STATUS_NO_MEMORY;
-    out->diag = out->u + k * k;
+    out->diag = out->u + gram_cells(k);
     out->order = (int32_t *)(out->diag + k);
     for (int64_t i = 0; i < k; i++) {
-        out->u[i * k + i] = out->diag[i] = 1;
+        out->u[gram_row(k, i)] = out->diag[i] = 1;
         out->order[i] = (int32_t)i;
     }
     return STATUS_OK;
 }
 
 void hessian_spread(const hessian *h, int64_t i, double err, double *x) {
-    take_away(x + i + 1, err, h->u + i * h->k + i + 1, h->k - i - 1);
+    take_away(x + i + 1, err, hessian_row(h, i) + 1, h->k - i - 1);
 }
 
-/* L below and on the diagonal, in place; false: not positive. */
+/* Of rows up to the diagonal. */
+static int64_t lower(int64_t i) {
+    return i * (i + 1) / 2;
+}
+
+/* L in place, of rows up to the diagonal; false: not positive. */
 static bool factor(double *a, int64_t k) {
     for (int64_t i = 0; i < k; i++) {
-        double *row = a + i * k;
-        for (int64_t j = 0; j < i; j++) row[j] = (row[j] - dot(row, a + j * k, j)) / a[j * k + j];
+        double *row = a + lower(i);
+        for (int64_t j = 0; j < i; j++) {
+            const double *above = a + lower(j);
+            row[j] = (row[j] - dot(row, above, j)) / above[j];
+        }
         double rest = row[i] - dot(row, row, i);
         if (!(rest > 0) || !isfinite(rest)) return false;
         row[i] = sqrt(rest);
@@ -72,13 +81,13 @@ static bool factor(double *a, int64_t k) {
     return true;
 }
 
-/* L^-1 in the place of L, zeros above; `row` holds k. */
+/* L^-1 in the place of L; `row` holds k. */
 static void invert(double *a, int64_t k, double *row) {
     for (int64_t i = 0; i < k; i++) {
-        double *to = a + i * k, scale = 1 / to[i];
+        double *to = a + lower(i), scale = 1 / to[i];
         memcpy(row, to, (size_t)(i + 1) * sizeof *row);
-        memset(to, 0, (size_t)k * sizeof *to);
-        for (int64_t j = 0; j < i; j++) take_away(to, row[j], a + j * k, j + 1);
+        memset(to, 0, (size_t)(i + 1) * sizeof *to);
+        for (int64_t j = 0; j < i; j++) take_away(to, row[j], a + lower(j), j + 1);
         for (int64_t j = 0; j < i; j++) to[j] *= scale;
         to[i] = scale;
     }
@@ -101,9 +110,10 @@ static void lay_out(const hessian *h, const float *gram, double add, double mean
     int64_t k = h->k;
     for (int64_t i = 0; i < k; i++) {
         int64_t column = h->order[k - 1 - i];
-        for (int64_t j = 0; j < k; j++)
-            h->u[i * k + j] = (double)gram[column * k + h->order[k - 1 - j]];
-        h->u[i * k + i] += add + (h->diag[column] == 0 ? mean : 0);
+        double *row = h->u + lower(i);
+        for (int64_t j = 0; j <= i; j++)
+            row[j] = (double)gram_cell(gram, k, column, h->order[k - 1 - j]);
+        row[i] += add + (h->diag[column] == 0 ? mean : 0);
     }
 }
 
@@ -120,9 +130,9 @@ static status foresee_hessian(compress *c, int64_t k, hessian *out) {
     enum { SMALL = 384 };
     int64_t n = MIN_OF(k, SMALL);
     hessian h;
-    float *gram = context_zalloc(c->cx, (size_t)(n * n) * sizeof *gram);
+    float *gram = context_zalloc(c->cx, (size_t)gram_cells(n) * sizeof *gram);
     if (!gram) return STATUS_NO_MEMORY;
-    for (int64_t i = 0; i < n; i++) gram[i * n + i] = 1;
+    for (int64_t i = 0; i < n; i++) gram[gram_row(n, i)] = 1;
     foresee_pause pause = foresee_stop(c);
     status st = hessian_make(c, gram, n, 0.01, false, &h);
     if (st == STATUS_OK) hessian_free(c, &h);
@@ -137,17 +147,16 @@ static status foresee_hessian(compress *c, int64_t k, hessian *out) {
 status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool by_activation,
                     hessian *out) {
     if (c->foresees) return foresee_hessian(c, k, out);
-    size_t cells = (size_t)(k * k);
     double mean = 0;
     *out = (hessian){.k = k, .u = context_alloc(c->cx, bytes_of(k))};
     if (!out->u) return STATUS_NO_MEMORY;
-    out->diag = out->u + cells;
+    out->diag = out->u + gram_cells(k);
     double *row = out->diag + k;
     ranked *space = (ranked *)(row + k);
     out->order = (int32_t *)(space + k);
     for (int64_t i = 0; i < k; i++) {
         out->order[i] = (int32_t)i;
-        out->diag[i] = (double)gram[i * k + i];
+        out->diag[i] = (double)gram[gram_row(k, i)];
         mean += out->diag[i] / (double)k;
     }
     if (!isfinite(mean)) FAIL(c->cx, STATUS_BAD_DATA, "activations are not finite");
@@ -159,7 +168,7 @@ status hessian_make(compress *c, const float *gram, int64_t k, double damp, bool
         if (damp > 1) FAIL(c->cx, STATUS_BAD_DATA, "the activations' products are not positive");
     }
     invert(out->u, k, row);
-    reverse(out->u, k * k);
+    reverse(out->u, gram_cells(k));
     c->flops += flops_of(k);
     return STATUS_OK;
 }

@@ -72,14 +72,14 @@ static void walk_row(const masking *w, float *values, double *x, loss *space) {
         int64_t n = MIN_OF(step, k - at);
         bool goes[BLOCK] = {false};
         for (int64_t i = 0; i < n; i++) {
-            double u = h->u[(at + i) * k + at + i];
+            double u = *hessian_row(h, at + i);
             space[i] = (loss){x[at + i] * x[at + i] / (u * u), (int32_t)i};
         }
         int64_t gone = choose(space, n, w->p);
         for (int64_t i = 0; i < gone; i++) goes[space[i].at] = true;
         for (int64_t i = 0; i < n; i++) {
             if (!goes[i]) continue;
-            hessian_spread(h, at + i, x[at + i] / h->u[(at + i) * k + at + i], x);
+            hessian_spread(h, at + i, x[at + i] / *hessian_row(h, at + i), x);
             x[at + i] = 0;
         }
     }

@@ -2,6 +2,7 @@
 #include "compress/kit/foresee.h"
 #include "ops/cross_entropy.h"
 #include "ops/matmul.h"
+#include "infer/weights.h"
 #include "train/score.h"
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static const num_format *wide_format(void *user, const char *name, int32_t rank)
     return num_find("f32");
 }
 
-static void mark_inputs(compress *c, graph *g, const stage_options *o) {
+static void mark_inputs(compress *c, graph *g) {
     bool *done = ARENA_NEW(&g->mem, bool, c->n_inputs + 1);
     int32_t n_nodes = g->n_nodes;
     if (!done) return;
@@ -52,9 +53,6 @@ static void mark_inputs(compress *c, graph *g, const stage_options *o) {
             done[p->input] = true;
             value rows = n->in[MATMUL_A];
             graph_mark(g, MARK_OUTPUT, arena_printf(&g->mem, "rows.%d", p->input), rows, NO_VALUE);
-            if (o->gram)
-                graph_mark(g, MARK_OUTPUT, arena_printf(&g->mem, "gram.%d", p->input),
-                           build_matmul(g, rows, rows, true, false, num_find("f32")), NO_VALUE);
         }
     }
 }
@@ -64,7 +62,7 @@ static value build_layer(compress *c, graph *g, const stage_options *o, value ro
     model_build b = {.g = g, .config = &c->config, .def = c->def, .format = wide_format};
     value y = c->def->layer(&b, in, rows, o->which);
     g->region = 0;
-    if (o->capture && graph_status(g) == STATUS_OK) mark_inputs(c, g, o);
+    if (o->capture && graph_status(g) == STATUS_OK) mark_inputs(c, g);
     return y;
 }
 
@@ -116,7 +114,10 @@ static status fill_layer(stage *s) {
 
 status stage_open(compress *c, const stage_options *o, stage *out) {
     *out = (stage){.c = c, .which = o->which, .store = states_new(c->cx)};
-    plan_options how = {.isa_limit = cpu_isa_best(), .dry_run = c->foresees};
+    plan_options how = {.isa_limit = cpu_isa_best(),
+                        .dry_run = c->foresees,
+                        .release = weights_release, /* floats of the layer go as they are packed */
+                        .release_user = c->parent};
     status st = out->store ? build(out, o) : STATUS_NO_MEMORY;
     if (st == STATUS_OK && c->foresees) {
         st = plan_new(c->cx, out->g, out->store, c->workers, &how, &out->p);
@@ -183,17 +184,8 @@ status stage_run(stage *s, const stage_batch *b, const float **out) {
     return STATUS_OK;
 }
 
-static const float *output(const stage *s, const char *what, int32_t input) {
-    char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s.%d", what, input);
-    value v = plan_find_output(s->p, name);
-    return value_absent(v) ? NULL : plan_tensor(s->p, v)->data;
-}
-
 const float *stage_rows(const stage *s, int32_t input) {
-    return output(s, "rows", input);
-}
-
-const float *stage_gram(const stage *s, int32_t input) {
-    return output(s, "gram", input);
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "rows.%d", input);
+    return plan_tensor(s->p, plan_find_output(s->p, name))->data;
 }

@@ -17,8 +17,7 @@ enum { STAGE_BEFORE = -1, STAGE_AFTER = -2 }; /* else the number of a layer */
 typedef struct stage_options {
     int64_t which;
     int64_t tokens, sequences; /* bounds of a run */
-    bool capture;              /* of a layer: the rows that its products read, */
-    bool gram;                 /* and the sums of their outer products */
+    bool capture;              /* of a layer: the rows that its products read */
 } stage_options;
 
 typedef struct stage {
@@ -45,8 +44,7 @@ status stage_run(stage *s, const stage_batch *b, const float **out) MUST_USE;
 status stage_foresee(stage *s, int64_t tokens, int64_t sequences, double runs) MUST_USE;
 /* Operations of a plan's products, as it is bound now. */
 double stage_plan_flops(const plan *p);
-/* Of the last run with capture: input number i (c->inputs) as rows, [tokens, k]; its gram [k, k]. */
+/* Of the last run with capture: input number i (c->inputs) as rows, [tokens, k]. */
 const float *stage_rows(const stage *s, int32_t input);
-const float *stage_gram(const stage *s, int32_t input);
 
 #endif

@@ -11,16 +11,17 @@ typedef struct input_stats {
     int64_t rows;
     double *sum_abs, *sum_sq; /* [k] */
     float *max_abs;           /* [k] */
-    float *gram;              /* [k, k], sums of x x^T; where asked for */
+    bool summed;              /* there is, or in a dry run would be, */
+    float *gram;              /* sums of x x^T (kit/gram.h) */
 } input_stats;
 
 typedef struct stream_layer {
     int64_t layer;
     const product *products; /* of this layer */
     int64_t n_products;
-    const input_stats *stats; /* by number of input (c->inputs) */
-    double turned; /* 1 - cos between a row that comes in and what comes out, in the mean */
-    arena *mem;    /* until the visit is over */
+    input_stats *stats; /* by number of input (c->inputs) */
+    double turned;      /* 1 - cos between a row that comes in and what comes out, in the mean */
+    arena *mem;         /* until the visit is over */
 } stream_layer;
 
 typedef struct stream_options {
@@ -31,6 +32,8 @@ typedef struct stream_options {
 } stream_options;
 
 status stream_run(compress *c, const stream_options *o) MUST_USE;
+/* In a visit: the sums of x x^T of that input go, which nobody needs any more. */
+void stream_drop_gram(compress *c, const stream_layer *l, int32_t input);
 
 /* Mean loss of the calibration text, in nats a token, of the model as it is now. */
 status stream_loss(compress *c, double *out) MUST_USE;
