@@ -6,43 +6,34 @@
 #include "hone/version.h"
 #include <string.h>
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, MOST_VERBS = 256 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* The verbs that the word begins, where they have more words: `hone data` alone. */
-static bool list_family(const char *name) {
-    size_t length = strlen(name);
-    bool any = false;
-    for (int64_t i = 0; registry_verb[i]; i++) {
-        const verb_def *v = registry_verb[i];
-        if (strncmp(v->name, name, length) || v->name[length] != ' ') continue;
-        if (!any) log_error("'hone %s' needs one more word; the verbs are:", name);
-        any = true;
-        log_error("hone %s: %s", v->name, v->summary);
-    }
-    return any;
-}
-
+/* `hone data` alone is answered by the verbs of that family; asked for by --help, that is no mistake. */
 static int unknown_verb(int64_t n_words, const char *const *words) {
     char name[256];
     bool two = n_words > 1 && words[1][0] != '-';
-    if (!two && list_family(words[0])) return EXIT_USAGE;
-    const char *names[MOST_VERBS];
-    int64_t n = 0;
-    for (; registry_verb[n] && n < MOST_VERBS; n++) names[n] = registry_verb[n]->name;
+    bool asked = n_words > 1 && (!strcmp(words[1], "--help") || !strcmp(words[1], "-h"));
+    if (asked && options_print_verbs(stdout, words[0])) return EXIT_DONE;
+    if (!two && options_print_verbs(NULL, words[0])) {
+        log_error("'hone %s' needs one more word; the verbs are:", words[0]);
+        options_print_verbs(stderr, words[0]);
+        return EXIT_USAGE;
+    }
     snprintf(name, sizeof name, "%s%s%s", words[0], two ? " " : "", two ? words[1] : "");
-    const char *near = options_nearest(name, names, n);
-    if (!near) near = options_nearest(words[0], names, n);
-    log_error("there is no verb '%s'%s%s%s; `hone help` lists them", name,
-              near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    const char *near = options_nearest_verb(name);
+    if (!near) near = options_nearest_verb(words[0]);
+    if (near)
+        log_error("there is no verb '%s'; did you mean '%s'? `hone help` lists all", name, near);
+    else
+        log_error("there is no verb '%s'; `hone help` lists all", name);
     return EXIT_USAGE;
 }
 
-/* The verb's own words flushed, so that a full disk is a failure. */
-static status run(const verb_call *call) {
-    TRY(call->verb->run(call));
-    if (fflush(call->out) != 0 || ferror(call->out))
-        FAIL(call->cx, STATUS_IO, "cannot write the results");
-    return STATUS_OK;
+/* Results that do not reach their end (a full disk) are a failure. */
+static int end_results(const verb_call *call) {
+    if (fflush(call->out) == 0 && !ferror(call->out)) return EXIT_DONE;
+    log_error("cannot write the results");
+    return EXIT_FAILED;
 }
 
 /* What went wrong and, where other words would do, what they might be. Returns the exit status. */
@@ -66,8 +57,8 @@ static int run_verb(arena *memory, const verb_def *verb, int64_t n_words,
         options_print_help(stdout, verb);
         return EXIT_DONE;
     }
-    st = run(&call);
-    return st == STATUS_OK ? EXIT_DONE : say_failure(memory->cx, verb, st);
+    st = verb->run(&call);
+    return st == STATUS_OK ? end_results(&call) : say_failure(memory->cx, verb, st);
 }
 
 int main(int argc, char **argv) {

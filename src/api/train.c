@@ -66,8 +66,7 @@ static status step_options_of(context *cx, const hone_trainer_options *o, step_o
                                                 .momentum = 0.9},
                           .precision = strcmp(precision, "f32") ? num_find(precision) : NULL,
                           .seed = o->seed};
-    if (!out->optimiser)
-        FAIL(cx, STATUS_BAD_ARGUMENT, "there is no optimiser '%s': adamw, sgd or muon", optimiser);
+    if (!out->optimiser) return optimiser_unknown(cx, optimiser);
     if (strcmp(precision, "f32") != 0 && strcmp(precision, "bf16") != 0)
         FAIL(cx, STATUS_BAD_ARGUMENT, "products are of f32 or bf16, not '%s'", precision);
     if (out->tokens < 2 || out->tokens > 1 << 24 || out->sequences < 1 ||

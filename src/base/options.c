@@ -49,6 +49,14 @@ const verb_def *options_verb(int64_t n_words, const char *const *words, int64_t 
     return found;
 }
 
+const char *options_nearest_verb(const char *written) {
+    enum { MOST_VERBS = 256 };
+    const char *names[MOST_VERBS];
+    int64_t n = 0;
+    for (; registry_verb[n] && n < MOST_VERBS; n++) names[n] = registry_verb[n]->name;
+    return options_nearest(written, names, n);
+}
+
 arena *options_memory(const options_reader *r) {
     return r->memory;
 }
@@ -212,7 +220,7 @@ static bool store_number(const option_def *def, void *member, const char *text) 
         *(int64_t *)member = whole;
         return in_range(def, (double)whole);
     default:
-        if (!(def->kind == OPTION_DOUBLE ? options_double_from : options_seconds_from)(text, &real))
+        if (!(def->kind == OPTION_DOUBLE ? options_count_from : options_seconds_from)(text, &real))
             return false;
         *(double *)member = real;
         return in_range(def, real);

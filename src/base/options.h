@@ -22,7 +22,7 @@ typedef enum option_kind {
     OPTION_NONE,     /* closes a table */
     OPTION_BOOL,     /* bool: --json, --no-json, --json=false */
     OPTION_INT,      /* int64_t: 12, -3, 1e6 */
-    OPTION_DOUBLE,   /* double */
+    OPTION_DOUBLE,   /* double: 0.1, 1e-4, 20B (k, M, B, T: thousand to trillion) */
     OPTION_STRING,   /* const char *; NULL when not given and without a default */
     OPTION_STRINGS,  /* string_list: the flag repeated, or a YAML sequence */
     OPTION_CHOICE,   /* int: index into `choices` */
@@ -100,6 +100,12 @@ extern const verb_def *const registry_verb[];
  * NULL when there is none. */
 const verb_def *options_verb(int64_t n_words, const char *const *words, int64_t *used);
 
+/* The verb nearest to what was written, or NULL. */
+const char *options_nearest_verb(const char *written);
+/* Lists the verbs that begin with this word and have more ("data"), or all (NULL); into `out`, which may be NULL. Gives
+ * how many. */
+int64_t options_print_verbs(FILE *out, const char *word);
+
 /* Reads the words that follow the verb. Fails with STATUS_BAD_ARGUMENT for what the user wrote wrong. When
  * --help is among the words, required options and positionals may be missing. */
 status options_read(arena *memory, const verb_def *verb, int64_t n_words, const char *const *words,
@@ -125,6 +131,7 @@ const char *options_nearest(const char *word, const char *const *names, int64_t 
 /* False when the text is not a number of that kind, or too large for it. */
 bool options_int_from(const char *text, int64_t *out);
 bool options_double_from(const char *text, double *out);
+bool options_count_from(const char *text, double *out);
 bool options_size_from(const char *text, int64_t *out);
 bool options_seconds_from(const char *text, double *out);
 

@@ -5,6 +5,18 @@
 
 enum { WIDTH = 96, TEXT_COLUMN = 26, LABEL_BYTES = 256 };
 
+int64_t options_print_verbs(FILE *out, const char *word) {
+    size_t length = word ? strlen(word) : 0;
+    int64_t n = 0;
+    for (int64_t i = 0; registry_verb[i]; i++) {
+        const verb_def *v = registry_verb[i];
+        if (word && (strncmp(v->name, word, length) || v->name[length] != ' ')) continue;
+        if (out) fprintf(out, "  %-20s %s\n", v->name, v->summary);
+        n++;
+    }
+    return n;
+}
+
 static const char *value_name(const option_def *d) {
     if (d->value) return d->value;
     switch (d->kind) {

@@ -16,6 +16,19 @@ bool options_double_from(const char *text, double *out) {
     return true;
 }
 
+/* A double with thousands counted: 20B. */
+bool options_count_from(const char *text, double *out) {
+    static const char letters[] = "kMBT";
+    char digits[32], *letter = NULL;
+    size_t n = strlen(text);
+    if (n > 1 && n < sizeof digits) letter = strchr(letters, text[n - 1]);
+    if (!letter) return options_double_from(text, out);
+    snprintf(digits, sizeof digits, "%.*s", (int)(n - 1), text);
+    if (!options_double_from(digits, out)) return false;
+    *out *= pow(1000, (double)(letter - letters + 1));
+    return true;
+}
+
 bool options_int_from(const char *text, int64_t *out) {
     char *end;
     if (!*text || strspn(text, " \t\n") > 0) return false;

@@ -1,7 +1,6 @@
 /* `hone help`: the verbs; with a verb, its options; and what packagers need from the same tables. */
 #include "base/options.h"
 #include "hone/version.h"
-#include <string.h>
 
 typedef struct help_options {
     bool man;
@@ -16,11 +15,24 @@ static const option_def options[] = {
            .help = "print this shell's completion of all verbs"),
     {0}};
 
-static void print_verbs(FILE *out) {
-    fprintf(out, "usage: hone VERB [options] ...\n\n");
-    for (int64_t i = 0; registry_verb[i]; i++)
-        fprintf(out, "  %-20s %s\n", registry_verb[i]->name, registry_verb[i]->summary);
-    fprintf(out, "\n`hone VERB --help` says more. Exit status: " OPTIONS_EXIT_STATUS "\n");
+static void print_all(FILE *out) {
+    fprintf(out, "hone takes a foundation model through its whole life: plan, train, make lighter, "
+                 "judge, run, serve.\n\nusage: hone VERB [options] ...\n\n");
+    options_print_verbs(out, NULL);
+    fprintf(out, "\nA model of your own, from nothing:\n"
+                 "  hone data synth stories -n 20000 -o stories.txt\n"
+                 "  hone train --preset 1m --text stories.txt --out storyteller --steps 500\n"
+                 "  hone run storyteller -p \"One windy day,\" -n 100\n\n"
+                 "`hone VERB --help` says more. Exit status: " OPTIONS_EXIT_STATUS "\n");
+}
+
+static status no_verb(const verb_call *call) {
+    char *name = (char *)call->args[0];
+    for (int64_t i = 1; i < call->n_args; i++)
+        name = arena_printf(call->memory, "%s %s", name, call->args[i]);
+    const char *near = options_nearest_verb(name);
+    FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'%s%s%s `hone help` lists all", name,
+         near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "");
 }
 
 static status help_run(const verb_call *call) {
@@ -34,14 +46,14 @@ static status help_run(const verb_call *call) {
         return STATUS_OK;
     }
     if (call->n_args == 0) {
-        print_verbs(call->out);
+        print_all(call->out);
         return STATUS_OK;
     }
     int64_t used = 0;
     const verb_def *verb = options_verb(call->n_args, call->args, &used);
-    if (!verb || used < call->n_args)
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'; `hone help` lists them",
-             call->args[used]);
+    if (!verb && call->n_args == 1 && options_print_verbs(call->out, call->args[0]))
+        return STATUS_OK;
+    if (!verb || used < call->n_args) return no_verb(call);
     if (o->man)
         options_print_man(call->out, verb, hone_version());
     else

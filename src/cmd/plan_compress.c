@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cmd/kit/plan.h"
 #include "compress/kit/foresee.h"
+#include "model/kit/mixture.h"
 #include <math.h>
 #include <string.h>
 
@@ -188,9 +189,7 @@ static status describe(const verb_call *call, model_config *c, foresee_options *
                              .config = c,
                              .format = imagined,
                              .user = (void *)o->format};
-    if (!num_find(o->format))
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
-             o->format);
+    if (!num_find(o->format)) return mixture_unknown(call->cx, o->format);
     out->how.model = plan_model_path(call);
     return plan_find_model(call, o->preset, c);
 }

@@ -1,5 +1,6 @@
 /* `hone plan serve MODEL`: what serving a model to so many users will need. */
 #include "cmd/kit/plan.h"
+#include "model/kit/mixture.h"
 
 typedef struct plan_serve_options {
     const char *preset, *hardware, *format, *kv;
@@ -86,9 +87,7 @@ static status run(const verb_call *call) {
              (long long)o->answer, (long long)o->context);
     TRY(plan_find_model(call, o->preset, &c));
     const char *format = o->format ? o->format : plan_own_format(call);
-    if (!num_find(format))
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "--format '%s': there is no such number format",
-             format);
+    if (!num_find(format)) return mixture_unknown(call->cx, format);
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, format, NULL));
     c.positions = MAX_OF(c.positions, o->context);

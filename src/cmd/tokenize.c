@@ -171,8 +171,12 @@ static status train(const verb_call *call) {
 static status run(const verb_call *call) {
     const tokenize_options *o = call->options;
     if (o->train) return train(call);
-    if (call->n_args != 1)
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "one MODEL must be given (or --train and text files)");
+    if (!call->n_args)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which MODEL's tokenizer? (or --train and text files)");
+    if (call->n_args > 1)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT,
+             "one MODEL, and its text from standard input: hone tokenize %s < %s", call->args[0],
+             call->args[1]);
     tokenizer *t = NULL;
     text_buffer in = {.cx = call->cx};
     token_list ids = {.cx = call->cx};

@@ -54,7 +54,7 @@ status estimate_train(context *cx, const model_config *c, const train_setting *s
                       .recompute = s->recompute,
                       .dry_run = true};
     step *dry = NULL;
-    if (!o.optimiser) FAIL(cx, STATUS_BAD_ARGUMENT, "there is no optimiser '%s'", s->optimiser);
+    if (!o.optimiser) return optimiser_unknown(cx, s->optimiser);
     o.optimiser_options = (optimiser_options){
         .decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .momentum = 0.9};
     pool *workers;

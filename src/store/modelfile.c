@@ -55,6 +55,14 @@ static bool starts_with(const file_map *map, const char *bytes, int64_t n) {
     return map->size_bytes >= n && !memcmp(map->bytes, bytes, (size_t)n);
 }
 
+/* A file of no such name whose first bytes are no size of a header: anything else, such as a text. */
+static bool is_something_else(const file_map *map, const char *path) {
+    uint64_t size;
+    if (strstr(path, ".safetensors") || map->size_bytes < (int64_t)sizeof size) return false;
+    memcpy(&size, map->bytes, sizeof size);
+    return size > INT32_MAX;
+}
+
 /* What a file's first bytes say. Torch saves a zip archive or, in old versions, a bare pickle. */
 static status find_kind(context *cx, const char *path, modelfile_kind *kind) {
     *kind = MODELFILE_SAFETENSORS;
@@ -62,6 +70,7 @@ static status find_kind(context *cx, const char *path, modelfile_kind *kind) {
     file_map map;
     TRY(file_map_open(cx, path, &map));
     if (starts_with(&map, "GGUF", 4)) *kind = MODELFILE_GGUF;
+    bool other = *kind == MODELFILE_SAFETENSORS && is_something_else(&map, path);
     bool pickle = starts_with(&map, "PK\3\4", 4) || starts_with(&map, "\x80\2", 2);
     file_map_close(&map);
     if (pickle)
@@ -69,6 +78,9 @@ static status find_kind(context *cx, const char *path, modelfile_kind *kind) {
              "'%s' is a PyTorch pickle, which can run code when it is opened; convert it to "
              "safetensors (transformers: save_pretrained(..., safe_serialization=True))",
              path);
+    if (other)
+        FAIL(cx, STATUS_BAD_DATA,
+             "'%s' is no model: give a model's folder, a GGUF or a safetensors file", path);
     return STATUS_OK;
 }
 

@@ -17,7 +17,8 @@
 
 static status take_lock(job *j) {
     const char *folder = j->options.folder;
-    if (mkdir(folder, 0777) && errno != EEXIST)
+    j->new_folder = mkdir(folder, 0777) == 0;
+    if (!j->new_folder && errno != EEXIST)
         FAIL(j->cx, STATUS_IO, "making the folder '%s': %s", folder, strerror(errno));
     char *path = arena_printf(&j->mem, "%s/lock", folder);
     if (!path) return STATUS_NO_MEMORY;
@@ -28,6 +29,14 @@ static status take_lock(job *j) {
         FAIL(j->cx, STATUS_BUSY, "the run folder '%s' is in use by another process", folder);
     }
     return STATUS_OK;
+}
+
+/* A folder that was made for nothing goes again, unless something was prepared in it. */
+static void drop_folder(job *j) {
+    char *path = arena_printf(&j->mem, "%s/lock", j->options.folder);
+    if (!j->new_folder || !path) return;
+    unlink(path);
+    if (rmdir(j->options.folder)) log_debug("'%s' stays: %s", j->options.folder, strerror(errno));
 }
 
 /* A folder that holds a run already is only continued, never overwritten. */
@@ -41,7 +50,7 @@ static status check_folder(job *j) {
         j->options.resume = false;
     }
     if (!j->options.resume && (file_exists(last) || file_exists(config)))
-        FAIL(j->cx, STATUS_BAD_ARGUMENT,
+        FAIL(j->cx, STATUS_BUSY,
              "'%s' holds a run already: --resume goes on with it, --out names another folder",
              folder);
     return STATUS_OK;
@@ -143,6 +152,7 @@ static status open_all(job *j) {
 status job_open(context *cx, const job_options *o, job *j) {
     *j = (job){.cx = cx, .mem = arena_make(cx), .options = *o, .lock = -1};
     status st = open_all(j);
+    if (st != STATUS_OK) drop_folder(j);
     if (st != STATUS_OK) job_close(j);
     return st;
 }

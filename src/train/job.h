@@ -43,6 +43,7 @@ typedef struct job {
     arena mem;
     job_options options;
     int lock;
+    bool new_folder;
     pool *workers;
     states *store;
     model *from;

@@ -10,6 +10,17 @@ const optimiser_def *optimiser_find(const char *name) {
     return NULL;
 }
 
+status optimiser_unknown(context *cx, const char *name) {
+    char list[NAME_BYTES] = "";
+    for (int32_t i = 0; registry_optimiser[i]; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "",
+                 registry_optimiser[i]->name);
+    }
+    return context_fail(cx, STATUS_BAD_ARGUMENT, "there is no optimiser '%s'; there are %s", name,
+                        list);
+}
+
 double update_decay(const update *u) {
     return value_type(u->g, u->w)->rank < 2 ? 0 : u->options->decay;
 }

@@ -41,8 +41,10 @@ static bool is_preset(const char *name) {
 
 status plan_find_model(const verb_call *call, const char *preset, model_config *out) {
     const char *name = preset ? preset : call->n_args ? call->args[0] : NULL;
-    if (!name || (preset && call->n_args))
-        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
+    if (!name) FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model? give MODEL, or --preset");
+    if (preset && call->n_args)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT, "which model, '%s' or --preset %s? give one of them",
+             call->args[0], preset);
     if (is_preset(name)) return model_preset(call->cx, name, out);
     if (is_description(name)) return read_config(call, name, out);
     if (file_is_folder(name)) {

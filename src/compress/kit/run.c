@@ -22,7 +22,7 @@ static status no_method(context *cx, const recipe_step *s) {
     const char *near = options_nearest(s->name, names, n);
     FAIL(cx, STATUS_BAD_ARGUMENT, "--do, column %lld: there is no method '%s'%s%s%s",
          (long long)s->column, s->name, near ? "; did you mean '" : "", near ? near : "",
-         near ? "'?" : "");
+         near ? "'?" : "; `hone compress --list` tells all");
 }
 
 status chain_bind(arena *mem, const compress_options *o, chain *out) {

@@ -1,6 +1,7 @@
 /* Which format each matrix gets. Mixtures follow llama.cpp (llama-quant.cpp): the output, and in some layers the values
  * and what leads down from the MLP, have six bits or eight. */
 #include "model/kit/mixture.h"
+#include "base/options.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,21 @@ static const mixture *find_mixture(const char *format) {
 bool mixture_knows(const char *format) {
     const num_format *f = num_find(format);
     return find_mixture(format) || (f && f->kind != NUM_INDEX);
+}
+
+status mixture_unknown(context *cx, const char *format) {
+    enum { MOST = 256 };
+    const char *names[MOST];
+    int64_t n = 0;
+    for (int64_t i = 0; i < COUNT_OF(mixtures); i++) names[n++] = mixtures[i].name;
+    for (int64_t i = 0; registry_format[i] && n < MOST; i++) names[n++] = registry_format[i]->name;
+    for (int64_t f = 0; registry_format_family[f]; f++)
+        for (const num_format *at = registry_format_family[f]; at->name && n < MOST; at++)
+            names[n++] = at->name;
+    const char *near = options_nearest(format, names, n);
+    return context_fail(cx, STATUS_BAD_ARGUMENT,
+                        "there is no number format '%s'%s%s%s (usual are bf16, q8_0, q4_k_m, q4_0)",
+                        format, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static bool has(const char *state, const char *part) {

@@ -2,6 +2,7 @@
 #ifndef MODEL_KIT_MIXTURE_H
 #define MODEL_KIT_MIXTURE_H
 
+#include "base/status.h"
 #include "num/num.h"
 
 /* The format of a matrix under `format`, a format's name or a mixture, in a model of so many layers; NULL: unknown.
@@ -9,5 +10,7 @@
 const num_format *mixture_format(const char *format, const char *state, int64_t columns,
                                  int64_t layers, bool tied);
 bool mixture_knows(const char *format);
+/* For a name that is none: what may have been meant. */
+status mixture_unknown(context *cx, const char *format);
 
 #endif

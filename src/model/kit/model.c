@@ -70,7 +70,7 @@ static status open_folder(model *m) {
 }
 
 static status open_parts(model *m) {
-    if (!file_exists(m->path)) FAIL(m->cx, STATUS_IO, "'%s' is not there", m->path);
+    if (!file_exists(m->path)) FAIL(m->cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", m->path);
     if (file_is_folder(m->path)) TRY(open_folder(m));
     TRY(modelfile_open(m->cx, m->path, &m->file));
     if (m->file.kind == MODELFILE_GGUF)
