@@ -163,7 +163,7 @@ static void refusals(test *t) {
     fixture f = {0};
     CHECK_OK(t, f.cx, open_fixture(t, "llama", "words", &f));
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "q9_0"), STATUS_BAD_ARGUMENT,
-                "there is no format 'q9_0'");
+                "there is no number format 'q9_0'");
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "nf4"), STATUS_UNSUPPORTED,
                 "GGUF has no format 'nf4'");
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.out, "q4_0"), STATUS_UNSUPPORTED,
