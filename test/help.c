@@ -192,6 +192,7 @@ static void completions(test *t) {
     offers(t, "hone bench ''", " model plan serve ", NULL);
     offers(t, "hone bench --f", " --filter ", NULL);
     offers(t, "hone run x --kv-format ''", " bf16 f16 ", "--prompt");
+    offers(t, "hone train --preset ''", " 1m 3m ", "--text");
     offers(t, "hone run x --pro", " --prompt ", NULL);
     if (shell(text, "command -v fish") != 0) return;
     CHECK(t,

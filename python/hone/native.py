@@ -109,12 +109,19 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
+def _library_name() -> str:
+    """HONE_LIBRARY; in the repository, what was built there; else what is installed."""
+    built = os.path.join(os.path.dirname(__file__), "..", "..", "build", f"libhone.so.{SOVERSION}")
+    usual = built if os.path.exists(built) else f"libhone.so.{SOVERSION}"
+    return os.environ.get("HONE_LIBRARY", usual)
+
+
 def _load() -> ctypes.CDLL:
-    name = os.environ.get("HONE_LIBRARY", f"libhone.so.{SOVERSION}")
+    name = _library_name()
     try:
         library = ctypes.CDLL(name)
     except OSError as why:
-        raise ImportError(f"{why}: install Hone (`make install`), or let HONE_LIBRARY name the file") from why
+        raise ImportError(f"{why}: install Hone (`make install`), or let HONE_LIBRARY name the file") from None
     for function, (result, arguments) in _PROTOTYPES.items():
         prototype = getattr(library, function)
         prototype.restype, prototype.argtypes = result, arguments

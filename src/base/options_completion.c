@@ -1,5 +1,5 @@
 /* Completions made from the option tables. What may come next follows from the words said so far: after the first words
- * of verbs their further words, after a verb its flags, after a flag with choices these, else a file. */
+ * of verbs their further words, after a verb its flags, after a flag with choices or usual values these, else a file. */
 #include "base/options.h"
 #include <string.h>
 
@@ -74,8 +74,12 @@ static void each_option(const place *p, print_option *print) {
     }
 }
 
-static void choices(const place *p, const option_def *d) {
-    for (int64_t i = 0; d->choices[i]; i++) fprintf(p->out, i ? " %s" : "%s", d->choices[i]);
+static const char *const *values(const option_def *d) {
+    return d->choices ? d->choices : d->usual;
+}
+
+static void put_values(const place *p, const option_def *d) {
+    for (int64_t i = 0; values(d)[i]; i++) fprintf(p->out, i ? " %s" : "%s", values(d)[i]);
 }
 
 /* Within single quotes of bash and zsh, or of fish; each of `special` with a backslash. */
@@ -101,9 +105,9 @@ static void bash_flag(const place *p, const option_def *d, const char *flag) {
 }
 
 static void bash_choices(const place *p, const option_def *d, const char *flag) {
-    if (!d->choices) return;
+    if (!values(d)) return;
     fprintf(p->out, "        *\" --%s\") words=\"", flag);
-    choices(p, d);
+    put_values(p, d);
     fprintf(p->out, "\" ;;\n");
 }
 
@@ -148,9 +152,9 @@ static void zsh_flag(const place *p, const option_def *d, const char *flag) {
             d->kind == OPTION_BOOL ? "" : "=");
     quoted(p->out, d->help, "'\\''", "[]:\\");
     fputc(']', p->out);
-    if (d->choices) {
+    if (values(d)) {
         fprintf(p->out, ":%s:(", flag);
-        choices(p, d);
+        put_values(p, d);
         fputc(')', p->out);
     } else if (d->kind != OPTION_BOOL) {
         fprintf(p->out, ":%s:_files", flag);
@@ -196,9 +200,9 @@ static void fish_word(const place *p, const char *word, int bytes, const char *h
 static void fish_flag(const place *p, const option_def *d, const char *flag) {
     fprintf(p->out, "complete -c hone -n '__hone_said verb \"%s\"' -l %s", p->verb->name, flag);
     if (d->letter) fprintf(p->out, " -s %c", d->letter);
-    if (d->choices) {
+    if (values(d)) {
         fprintf(p->out, " -x -a '");
-        choices(p, d);
+        put_values(p, d);
         fputc('\'', p->out);
     } else if (d->kind != OPTION_BOOL) {
         fprintf(p->out, " -r");

@@ -55,6 +55,10 @@ static void facts(const option_def *d, char *out, size_t size) {
     snprintf(out, size, "%s%s%s%s%s%s", *range ? "; " : "", range, d->required ? "; required" : "",
              d->kind == OPTION_STRINGS ? "; may be repeated" : "", initial ? "; default " : "",
              initial ? initial : "");
+    for (int64_t i = 0; d->usual && d->usual[i]; i++) {
+        size_t used = strlen(out);
+        snprintf(out + used, size - used, "%s%s", i ? ", " : "; as ", d->usual[i]);
+    }
 }
 
 /* Words from `column` on, broken at WIDTH; later lines begin at `indent`. */

@@ -12,7 +12,8 @@ typedef struct bench_engine_options {
 
 static const option_def options[] = {
     OPTION(bench_engine_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
-           .help = "the shapes, by name: llama-110m, llama-3.2-1b, gpt2-124m and others"),
+           .usual = model_preset_names,
+           .help = "the shapes, by name"),
     OPTION(bench_engine_options, model, OPTION_STRING, .value = "DIR",
            .help = "a trained model instead of random weights"),
     OPTION(bench_engine_options, draft, OPTION_STRING, .value = "DIR",

@@ -13,8 +13,8 @@ typedef struct plan_compress_options {
 } plan_compress_options;
 
 static const option_def options[] = {
-    OPTION(plan_compress_options, preset, OPTION_STRING,
-           .help = "a size by name, instead of MODEL"),
+    OPTION(plan_compress_options, preset, OPTION_STRING, .value = "NAME",
+           .usual = model_preset_names, .help = "a size by name, instead of MODEL"),
     {.name = "do",
      .kind = OPTION_STRING,
      .offset = offsetof(plan_compress_options, recipe),

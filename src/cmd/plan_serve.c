@@ -9,7 +9,8 @@ typedef struct plan_serve_options {
 } plan_serve_options;
 
 static const option_def options[] = {
-    OPTION(plan_serve_options, preset, OPTION_STRING, .help = "a size by name, instead of MODEL"),
+    OPTION(plan_serve_options, preset, OPTION_STRING, .value = "NAME", .usual = model_preset_names,
+           .help = "a size by name, instead of MODEL"),
     OPTION(plan_serve_options, users, OPTION_INT, .initial = "8", RANGE(1, 1 << 20),
            .help = "who are answered at once"),
     OPTION(plan_serve_options, context, OPTION_SIZE, .initial = "2k", RANGE(2, 1 << 30),

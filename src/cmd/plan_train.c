@@ -14,7 +14,8 @@ typedef struct plan_train_options {
 static const char *const precisions[] = {"f32", "bf16", NULL};
 static const char *const recomputes[] = {RECOMPUTE_NAMES, NULL};
 static const option_def options[] = {
-    OPTION(plan_train_options, preset, OPTION_STRING, .help = "a size by name, instead of MODEL"),
+    OPTION(plan_train_options, preset, OPTION_STRING, .value = "NAME", .usual = model_preset_names,
+           .help = "a size by name, instead of MODEL"),
     OPTION(plan_train_options, tokens, OPTION_DOUBLE, .initial = "0", RANGE(0, 1e18),
            .help = "tokens to learn, as 20e9; 0 for 20 a parameter"),
     OPTION(plan_train_options, batch, OPTION_INT, .initial = "8", RANGE(1, 1 << 20),
