@@ -1,5 +1,5 @@
 /* What `hone train` says at its start that it will take, beside what its steps take. Of a long job, a few steps: with
- * Muon, whose update does on whole matrices what clipping does on single numbers, so that what is learnt of the one must
+ * Muon, whose update does on whole matrices what clipping does on single numbers, so that what is learnt of one must
  * not be taken for the other. On one thread, where planning counts the process's own time, as this does of the steps:
  * neighbours take the rest. */
 #include "kit/shell.h"

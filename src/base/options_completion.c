@@ -1,5 +1,5 @@
 /* Completions made from the option tables. What may come next follows from the words said so far: after the first words
- * of verbs their further words, after a verb its flags, after a flag with choices or usual values these, else a file. */
+ * of verbs their further words, after a verb its flags, after a flag with choices or usual values these, else files. */
 #include "base/options.h"
 #include <string.h>
 

@@ -3,8 +3,9 @@
  *   m = mu m + g;  u = nesterov ? g + mu m : m;  X = u / |u|
  *   A = X X^T;  X = 3.4445 X + (2.0315 A A - 4.7750 A) X      (X^T X and X A where X is tall)
  *   w -= lr (decay w + 0.2 sqrt(max(rows, columns)) X)
- * The last factor gives the update the size that AdamW's has (Liu et al. 2025, "Muon is scalable for LLM training"),
- * so that one learning rate serves both. Tables, the output layer, norms and biases are AdamW's. */
+ * The last factor gives the update the size that AdamW's has late in training (Liu et al. 2025, "Muon is scalable for
+ * LLM training"), so that one learning rate serves both. Tables, the output layer, norms and biases are AdamW's.
+ * Early on AdamW's updates are up to five times as large, and Muon bears, and needs, a larger rate than AdamW's. */
 #include "ops/binary.h"
 #include "ops/matmul.h"
 #include "ops/optimiser.h"
@@ -53,6 +54,6 @@ static value next(const update *u) {
 const optimiser_def optimiser_muon = {
     .name = "muon",
     .help = "orthogonal updates of hidden matrices, AdamW for the rest",
-    .lr = 1e-3,
+    .lr = 4e-3,
     .next = next,
 };
