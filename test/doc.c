@@ -19,7 +19,7 @@ static const char *const elsewhere[][2] = {
 };
 /* What measures this machine for tens of seconds: only with HONE_PAGES=all, as in `make slow`. */
 static const char *const long_ones[] = {"hone bench roof", "hone bench ops", "hone bench model",
-                                        "hone bench plan"};
+                                        "hone bench plan", "hone bench engine"};
 
 /* Calls `visit` with each line of the page's shell blocks. Lines that end in a backslash go on. */
 static bool each_line(test *t, const char *path,

@@ -50,6 +50,23 @@ static bool holds(context *cx, const char *folder, const char *name, const char 
     return found;
 }
 
+/* Folders that all models lie in are not told on each line. */
+static void names(test *t) {
+    context *cx = context_new();
+    text_buffer out = {.cx = cx};
+    report_row rows[] = {{.model = "made/here/one"}, {.model = "made/here/two.gguf"}};
+    CHECK_OK(t, cx, report_table(rows, 2, &out));
+    CHECK_OK(t, cx, text_append(&out, "", 1));
+    CHECK(t, strstr(out.bytes, "\none ") && strstr(out.bytes, "\ntwo.gguf "), "%s", out.bytes);
+    out.length = 0;
+    rows[1].model = "other/two";
+    CHECK_OK(t, cx, report_table(rows, 2, &out));
+    CHECK_OK(t, cx, text_append(&out, "", 1));
+    CHECK(t, strstr(out.bytes, "\nmade/here/one "), "control: folders apart: %s", out.bytes);
+    text_free(&out);
+    context_free(cx);
+}
+
 static void board(test *t) {
     context *cx = context_new();
     arena mem = arena_make(cx);
@@ -147,4 +164,4 @@ static void verb(test *t) {
     context_free(cx);
 }
 
-const test_case suite_report[] = {{"board", board}, {"verb", verb}, {0}};
+const test_case suite_report[] = {{"board", board}, {"names", names}, {"verb", verb}, {0}};

@@ -9,6 +9,8 @@ int64_t footprint_bytes(void);
 /* The most that lay in memory since the peak was last forgotten, pages of files included; 0: cannot be told. */
 int64_t footprint_peak_bytes(void);
 void footprint_forget_peak(void);
+/* What was freed goes back to the system, so that it does not hide what is taken from now on. */
+void footprint_return_freed(void);
 /* What was allocated and not given back, touched or not. */
 int64_t footprint_heap_bytes(void);
 

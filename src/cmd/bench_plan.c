@@ -1,4 +1,5 @@
 /* `hone bench plan`: predicted beside actual, on jobs that train and serve. */
+#include "base/footprint.h"
 #include "base/json_write.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -128,7 +129,7 @@ static status run_job(const verb_call *call, const plan_job *j, machine *m, cons
         TRY(j->weights ? plan_calibrate_serve(call, m, what, NULL) : plan_calibrate_train(call, m));
     *calibrated = what;
     TRY(plan_job_predict(call->cx, j, m, &r->predicted));
-    (void)malloc_trim(0); /* what earlier jobs have left would hide what this one takes */
+    footprint_return_freed();
     return (j->weights ? plan_job_serve : plan_job_train)(call->cx, j, (int)o->threads, &r->actual);
 }
 
@@ -158,7 +159,7 @@ const verb_def verb_bench_plan = {
     .help = "Twelve jobs are planned and then run: training steps of small models, and users that "
             "are served by models with random weights (kept in XDG_CACHE_HOME/hone/models). "
             "Memory is what the process takes for the job; time is the least of some training "
-            "steps, or that of all answers.",
+            "steps, or of three rounds of all answers.",
     .example = "hone bench plan",
     .options_bytes = sizeof(bench_plan_options),
     .options = options,

@@ -60,6 +60,7 @@ status speed_measure(model *m, const char *act, int threads, speed_figures *out)
     engine_options how = {.context = MIN_OF(positions, CONTEXT), .act = act, .threads = threads};
     engine_model what = engine_model_of(m, NULL);
     engine *e;
+    footprint_return_freed();
     int64_t before = footprint_bytes();
     footprint_forget_peak();
     int64_t peak_before = footprint_peak_bytes();

@@ -96,6 +96,18 @@ void report_json(json_writer *w, const report_row *r) {
 
 enum { NAME = 28, CELL = 32 };
 
+/* Bytes of the folders that all names begin with. */
+static size_t shared_folders(const report_row *rows, int64_t n) {
+    const char *first = n ? rows[0].model : "";
+    size_t shared = 0;
+    for (size_t at = 0; first[at]; at++) {
+        for (int64_t i = 1; i < n; i++)
+            if (strncmp(rows[i].model, first, at + 1) != 0 || !rows[i].model[at + 1]) return shared;
+        if (first[at] == '/' && first[at + 1]) shared = at + 1;
+    }
+    return n > 1 ? shared : 0;
+}
+
 /* The end of a long path tells more than its begin. */
 static const char *tail(const char *name) {
     size_t n = strlen(name);
@@ -114,13 +126,14 @@ static int width_of(const report_row *rows, int64_t n, const report_column *c) {
 
 status report_table(const report_row *rows, int64_t n, text_buffer *out) {
     char cell[CELL];
+    size_t shared = shared_folders(rows, n);
     TRY(text_print(out, "%-*s", NAME, "model"));
     for (const report_column *c = report_columns; c->name; c++)
         if (c->title && report_knows(rows, n, c))
             TRY(text_print(out, "  %*s", width_of(rows, n, c), c->title));
     TRY(text_print(out, "\n"));
     for (int64_t i = 0; i < n; i++) {
-        TRY(text_print(out, "%-*s", NAME, tail(rows[i].model)));
+        TRY(text_print(out, "%-*s", NAME, tail(rows[i].model + shared)));
         for (const report_column *c = report_columns; c->name; c++) {
             if (!c->title || !report_knows(rows, n, c)) continue;
             report_cell(&rows[i], c, cell, sizeof cell);

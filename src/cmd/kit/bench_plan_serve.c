@@ -4,16 +4,20 @@
 #include "cmd/kit/bench_plan.h"
 #include "infer/drawn.h"
 #include "plan/calibrate.h"
+#include <math.h>
 
 static status answer_all(engine *e, const plan_job *j, int64_t vocabulary, int threads,
                          double *seconds) {
     TRY(drawn_submit(e, vocabulary, j->prompt, PLAN_JOB_WARM, 99)); /* fetches pages */
     TRY(drawn_drain(e));
-    double begin = calibrate_seconds(threads);
-    for (int64_t i = 0; i < j->users; i++)
-        TRY(drawn_submit(e, vocabulary, j->prompt, j->answer, (uint64_t)i));
-    TRY(drawn_drain(e));
-    *seconds = calibrate_seconds(threads) - begin;
+    *seconds = INFINITY;
+    for (int round = 0; round < PLAN_JOB_ROUNDS; round++) {
+        double begin = calibrate_seconds(threads);
+        for (int64_t i = 0; i < j->users; i++)
+            TRY(drawn_submit(e, vocabulary, j->prompt, j->answer, (uint64_t)i));
+        TRY(drawn_drain(e));
+        *seconds = fmin(*seconds, calibrate_seconds(threads) - begin);
+    }
     return STATUS_OK;
 }
 
