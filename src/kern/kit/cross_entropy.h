@@ -9,10 +9,10 @@
 #include "ops/cross_entropy.h"
 #include <string.h>
 
-enum { ENTROPY_BLOCK = 2048, ENTROPY_ABOVE = 8 };
+enum { ENTROPY_FIRST = 1024, ENTROPY_BLOCK = 8192, ENTROPY_ABOVE = 8 };
 
 ALWAYS_INLINE float row_lse(vec_format f, const void *x, int64_t at, int64_t n) {
-    float most = exponentials_largest(f, x, at, at + MIN_OF(n, ENTROPY_BLOCK));
+    float most = exponentials_largest(f, x, at, at + MIN_OF(n, ENTROPY_FIRST));
     float shift = most == -INFINITY ? 0 : most;
     vec sum[4], before[4];
     for (int k = 0; k < 4; k++) sum[k] = vec_zero();

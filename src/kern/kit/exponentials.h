@@ -12,11 +12,6 @@ typedef struct exponentials {
     vec shift, times, floor, *sum, *top;
 } exponentials;
 
-/* Far below the shift the power errs by more, but is small; 87 below it stays what it is there. */
-ALWAYS_INLINE vec_power exponential(const exponentials *j, vec x) {
-    return vec_power_of(vec_max(vec_set(-87), vec_sub(x, j->shift)), VEC_LOG2_E, j->degree);
-}
-
 ALWAYS_INLINE void exponentials_top_step(const void *context, int k, int64_t i, vec_part part) {
     const exponentials *j = context;
     vec x = vec_kept(part, vec_load_some(j->f, j->x, i, part), vec_set(-INFINITY));
@@ -31,25 +26,44 @@ ALWAYS_INLINE float exponentials_largest(vec_format f, const void *x, int64_t fr
     return vec_largest(vec_max(vec_max(top[0], top[1]), vec_max(top[2], top[3])));
 }
 
-ALWAYS_INLINE void exponentials_add_step(const void *context, int k, int64_t i, vec_part part) {
-    const exponentials *j = context;
-    vec x = vec_load_some(j->f, j->x, i, part);
-    vec_power e = exponential(j, x);
-    j->top[k] = vec_max(vec_kept(part, x, vec_set(-INFINITY)), j->top[k]);
-    j->sum[k] = vec_fma(e.p, vec_kept(part, e.two, vec_zero()), j->sum[k]);
+/* Four vectors, of which the parts are there. Far below the shift the power errs by more, but is small; 87 below it
+ * stays what it is there. */
+ALWAYS_INLINE void exponentials_add_four(const exponentials *j, const vec *x,
+                                         const vec_part *part) {
+    vec y[4];
+    vec_power e[4];
+    for (int k = 0; k < 4; k++)
+        j->top[k] = vec_max(vec_kept(part[k], x[k], vec_set(-INFINITY)), j->top[k]);
+    for (int k = 0; k < 4; k++) y[k] = vec_stage(vec_sub(x[k], j->shift));
+    for (int k = 0; k < 4; k++) y[k] = vec_stage(vec_max(vec_set(-87), y[k]));
+    for (int k = 0; k < 4; k += VEC_TOGETHER)
+        vec_powers(VEC_TOGETHER, y + k, VEC_LOG2_E, j->degree, e + k);
+    for (int k = 0; k < 4; k++)
+        j->sum[k] = vec_fma(e[k].p, vec_kept(part[k], e[k].two, vec_zero()), j->sum[k]);
 }
 /* Adds to `sum`, and returns the largest x, as above. */
 ALWAYS_INLINE float exponentials_add(vec_format f, const void *x, int64_t from, int64_t to,
                                      float shift, vec *sum) {
-    vec top[4];
+    enum { AHEAD_BYTES = 4096 };
+    vec top[4], at[4];
+    vec_part part[4] = {VEC_ALL, VEC_ALL, VEC_ALL, VEC_ALL};
     for (int k = 0; k < 4; k++) top[k] = vec_set(-INFINITY);
-    const exponentials j = {.f = f,
-                            .degree = f == VEC_BF16 ? 4 : 6,
-                            .x = x,
-                            .shift = vec_set(shift),
-                            .sum = sum,
-                            .top = top};
-    vec_gather(from, to, &j, exponentials_add_step);
+    const exponentials j = {
+        .degree = f == VEC_BF16 ? 4 : 6, .shift = vec_set(shift), .sum = sum, .top = top};
+    int64_t i = from;
+    for (; i + 4 * VEC <= to; i += 4 * VEC) {
+        for (int b = 0; b < 4 * VEC * vec_bytes(f); b += CACHE_LINE)
+            PREFETCH((const char *)x + i * vec_bytes(f) + AHEAD_BYTES + b);
+        vec_load_four(f, x, i, at);
+        exponentials_add_four(&j, at, part);
+    }
+    if (i < to) {
+        for (int k = 0; k < 4; k++) {
+            part[k] = vec_first(to - i - VEC * k);
+            at[k] = vec_load_some(f, x, i + VEC * k, part[k]);
+        }
+        exponentials_add_four(&j, at, part);
+    }
     return vec_largest(vec_max(vec_max(top[0], top[1]), vec_max(top[2], top[3])));
 }
 

@@ -87,7 +87,7 @@ typedef struct norm_write {
     bool layer;
 } norm_write;
 
-/* dx of some rows, and onto the block's dw and db; each of the three may be NULL. Asks for the rows that come next. */
+/* dx of some rows, and onto the block's dw and db; each of the three may be NULL. */
 ALWAYS_INLINE void norm_write_step(const void *context, int64_t i, vec_part part) {
     const norm_write *j = context;
     const norm_source *s = j->s;
@@ -105,8 +105,6 @@ ALWAYS_INLINE void norm_write_step(const void *context, int64_t i, vec_part part
             db = vec_add(dy, db);
             q = vec_sub(q, vec_set(j->m[r].q));
         }
-        PREFETCH((const char *)s->x + (at + j->rows * s->n) * vec_bytes(s->fx));
-        PREFETCH((const char *)s->dy + (at + j->rows * s->n) * vec_bytes(s->fdy));
         q = vec_fnma(y, vec_set(j->m[r].qy), q);
         if (j->dx) vec_store_some(s->fx, j->dx, at, part, vec_mul(q, times));
     }

@@ -38,6 +38,16 @@ ALWAYS_INLINE vec vec_load_some(vec_format f, const void *data, int64_t i, vec_p
 ALWAYS_INLINE vec vec_load(vec_format f, const void *data, int64_t i) {
     return vec_load_some(f, data, i, VEC_ALL);
 }
+/* Elements i .. i + 63, those of a pair of vectors in any order. */
+ALWAYS_INLINE void vec_load_four(vec_format f, const void *data, int64_t i, vec x[4]) {
+    for (int k = 0; k < 4; k += 2)
+        if (f == VEC_BF16) {
+            vec_load_two_bf16((const uint16_t *)data + i + VEC * k, &x[k], &x[k + 1]);
+        } else {
+            x[k] = vec_load(f, data, i + VEC * k);
+            x[k + 1] = vec_load(f, data, i + VEC * (k + 1));
+        }
+}
 ALWAYS_INLINE void vec_store_some(vec_format f, void *data, int64_t i, vec_part part, vec x) {
     if (f == VEC_F32)
         vec_store_f32((float *)data + i, part, x);
@@ -126,11 +136,13 @@ ALWAYS_INLINE vec vec_polynomial(vec x, int degree, const float *c) {
 
 /* 2^(x * base), which must be a normal number, in two factors: 2^n, n the nearest whole number, and a polynomial that
  * is exact in 0 and errs by 2^-25.9 (degree 6), 2^-18.4 (4) or 2^-13.2 (3). They are to be multiplied: adding to the
- * exponent instead would make numbers of some NaN. */
+ * exponent instead would make numbers of some NaN. Several x go through it step by step together: one after the other
+ * their chains would fill a core's scheduler with work that waits, at three quarters of the rate. */
 typedef struct vec_power {
     vec p, two;
 } vec_power;
-ALWAYS_INLINE vec_power vec_power_of(vec x, float base, int degree) {
+/* `count` of them, VEC_TOGETHER at most, which is as many as the registers hold. */
+ALWAYS_INLINE void vec_powers(int count, const vec *x, float base, int degree, vec_power *out) {
     static const float p3[] = {1, 0x1.62f5fcp-1f, 0x1.f00c4ep-3f, 0x1.c2a1f4p-5f};
     static const float p4[] = {1, 0x1.62e12cp-1f, 0x1.ec0378p-3f, 0x1.c9fc46p-5f, 0x1.3a02b8p-7f};
     static const float p6[] = {1,
@@ -140,15 +152,25 @@ ALWAYS_INLINE vec_power vec_power_of(vec x, float base, int degree) {
                                0x1.3b2dbcp-7f,
                                0x1.5f456ap-10f,
                                0x1.41d332p-13f};
+    const float *c = degree == 3 ? p3 : degree == 4 ? p4 : p6;
     const vec magic =
         vec_set(0x1.8p23f + 127); /* an ulp of it is 1; its last bits are the exponent of 1 */
-    vec t = vec_fma(x, vec_set(base), magic);
-    vec f = vec_fms(x, vec_set(base), vec_sub(t, magic));
-    return (vec_power){vec_polynomial(f, degree,
-                                      degree == 3   ? p3
-                                      : degree == 4 ? p4
-                                                    : p6),
-                       vec_of_bits(vec_ints_left(vec_bits(t), 23))};
+    vec t[VEC_TOGETHER], f[VEC_TOGETHER], p[VEC_TOGETHER];
+    for (int k = 0; k < count; k++) t[k] = vec_stage(vec_fma(x[k], vec_set(base), magic));
+    for (int k = 0; k < count; k++) f[k] = vec_stage(vec_sub(t[k], magic));
+    for (int k = 0; k < count; k++) f[k] = vec_stage(vec_fms(x[k], vec_set(base), f[k]));
+    for (int k = 0; k < count; k++)
+        p[k] = vec_stage(vec_fma(vec_set(c[degree]), f[k], vec_set(c[degree - 1])));
+    for (int k = 0; k < count; k++)
+        out[k].two = vec_stage(vec_of_bits(vec_ints_left(vec_bits(t[k]), 23)));
+    for (int d = degree - 2; d >= 0; d--)
+        for (int k = 0; k < count; k++) p[k] = vec_stage(vec_fma(p[k], f[k], vec_set(c[d])));
+    for (int k = 0; k < count; k++) out[k].p = p[k];
+}
+ALWAYS_INLINE vec_power vec_power_of(vec x, float base, int degree) {
+    vec_power one;
+    vec_powers(1, &x, base, degree, &one);
+    return one;
 }
 #define VEC_LOG2_E 0x1.715476p+0f
 

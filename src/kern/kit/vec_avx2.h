@@ -9,7 +9,7 @@
 
 #define VEC_ISA "avx2"
 #define VEC_NAME(id) kernels_avx2_##id
-enum { VEC_ORDER = 0x25610000 };
+enum { VEC_ORDER = 0x25610000, VEC_TOGETHER = 1 };
 
 typedef struct vec {
     __m256 low, high;
@@ -75,6 +75,12 @@ ALWAYS_INLINE vec_ints vec_ints_set(int32_t x) {
 ALWAYS_INLINE vec_ints vec_ints_count(void) {
     return (vec_ints){_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
                       _mm256_set_epi32(15, 14, 13, 12, 11, 10, 9, 8)};
+}
+/* x, for which the compiler finds a register here: it does not put the work off till x is used. */
+ALWAYS_INLINE vec vec_stage(vec x) {
+    IN_REGISTER(x.low);
+    IN_REGISTER(x.high);
+    return x;
 }
 /* a b + c */
 ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c) {
@@ -211,6 +217,13 @@ ALWAYS_INLINE vec vec_of_bf16(vec_halves x) {
     __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(x));
     __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(x, 1));
     return vec_of_bits((vec_ints){_mm256_slli_epi32(low, 16), _mm256_slli_epi32(high, 16)});
+}
+/* 32 elements: the even ones, and the odd ones. */
+ALWAYS_INLINE void vec_load_two_bf16(const uint16_t *p, vec *a, vec *b) {
+    const __m256i *at = (const __m256i *)p;
+    vec_ints both = {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+    *a = vec_of_bits(vec_ints_left(both, 16));
+    *b = vec_of_bits(vec_ints_and(both, vec_ints_set((int32_t)0xffff0000)));
 }
 ALWAYS_INLINE vec vec_of_f16(vec_halves x) {
     return (vec){_mm256_cvtph_ps(_mm256_castsi256_si128(x)),

@@ -9,7 +9,7 @@
 
 #define VEC_ISA "avx512"
 #define VEC_NAME(id) kernels_avx512_##id
-enum { VEC_ORDER = 0x51210000 };
+enum { VEC_ORDER = 0x51210000, VEC_TOGETHER = 4 };
 
 typedef __m512 vec;
 typedef __m512i vec_ints;
@@ -76,6 +76,11 @@ ALWAYS_INLINE vec_ints vec_ints_of(vec x) {
 }
 ALWAYS_INLINE vec vec_sqrt(vec x) {
     return _mm512_sqrt_ps(x);
+}
+/* x, for which the compiler finds a register here: it does not put the work off till x is used. */
+ALWAYS_INLINE vec vec_stage(vec x) {
+    IN_REGISTER(x);
+    return x;
 }
 /* a b + c */
 ALWAYS_INLINE vec vec_fma(vec a, vec b, vec c) {
@@ -179,6 +184,12 @@ ALWAYS_INLINE void vec_store_halves(uint16_t *p, vec_part part, vec_halves x) {
 }
 ALWAYS_INLINE vec vec_of_bf16(vec_halves x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+/* 32 elements: the even ones, and the odd ones. */
+ALWAYS_INLINE void vec_load_two_bf16(const uint16_t *p, vec *a, vec *b) {
+    vec_ints both = _mm512_loadu_si512(p);
+    *a = vec_of_bits(vec_ints_left(both, 16));
+    *b = vec_of_bits(vec_ints_and(both, vec_ints_set((int32_t)0xffff0000)));
 }
 ALWAYS_INLINE vec vec_of_f16(vec_halves x) {
     return _mm512_cvtph_ps(x);
