@@ -24,10 +24,11 @@ void calibrate_see(calibrate_times *t, const plan *p, double seconds) {
 
 static int32_t place_of(calibration *c, const op_def *op, const cost_step *s) {
     for (int32_t i = 0; i < c->n; i++)
-        if (c->share[i].op == op && c->share[i].type == s->type && c->share[i].memory == s->memory)
+        if (c->share[i].op == op && c->share[i].type == s->type &&
+            c->share[i].memory == s->memory && c->share[i].both == s->both)
             return i;
     if (c->n == CALIBRATE_MOST) return -1;
-    c->share[c->n] = (machine_share){op, s->type, s->memory, 0};
+    c->share[c->n] = (machine_share){op, s->type, s->memory, s->both, 0};
     return c->n++;
 }
 

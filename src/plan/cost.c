@@ -26,19 +26,23 @@ bool cost_of_step(const plan_step *s, const machine *m, cost_step *out) {
     double arithmetic = c.flops / machine_rate(m, out->type), memory = c.bytes / m->bandwidth;
     out->memory = memory > arithmetic;
     out->seconds = fmax(memory, arithmetic);
+    out->both = fmin(memory, arithmetic) > 0.4 * out->seconds;
     return true;
 }
 
-/* As measured; else what the same op reaches of the other roof, else what work in general does. */
+/* As measured of work most alike; else what work in general reaches. */
 static double share_of(const machine *m, const op_def *op, const cost_step *s) {
-    double near = 0;
+    double share = s->memory ? m->carried : m->reached;
+    int best = 0;
     for (int32_t i = 0; i < m->n_shares; i++) {
         const machine_share *k = &m->shares[i];
         if (k->op != op || k->memory != s->memory) continue;
-        if (k->type == s->type) return k->share;
-        near = k->share;
+        int alike = 1 + 2 * (k->type == s->type) + (k->both == s->both);
+        if (alike <= best) continue;
+        best = alike;
+        share = k->share;
     }
-    return near > 0 ? near : s->memory ? m->carried : m->reached;
+    return share;
 }
 
 static void add(phase_cost *to, const cost_step *s, double seconds) {

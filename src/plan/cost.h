@@ -23,6 +23,7 @@ typedef struct cost_step {
     double flops, bytes, seconds;
     machine_type type;
     bool memory; /* bound by bandwidth */
+    bool both;   /* the other roof takes more than two fifths as long */
 } cost_step;
 /* False where the step does nothing, or its op has no cost. */
 bool cost_of_step(const plan_step *s, const machine *m, cost_step *out);

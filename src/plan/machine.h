@@ -13,6 +13,7 @@ typedef struct machine_share {
     const struct op_def *op;
     machine_type type;
     bool memory; /* the roof: bandwidth, else arithmetic */
+    bool both;   /* the other is near too, so that less of either is reached */
     double share;
 } machine_share;
 
