@@ -296,8 +296,9 @@ status http_open(context *cx, const http_options *options, http_server **out) {
         const char *host = options->host ? options->host : "any address";
         http_close(s);
         if (!tls)
-            FAIL(cx, STATUS_IO, "cannot listen on %s, port %d: is the port in use?", host,
-                 options->port);
+            FAIL(cx, STATUS_IO,
+                 "cannot listen on %s, port %d: is the port in use? Port 0 takes one that is free",
+                 host, options->port);
         FAIL(cx, STATUS_IO,
              "cannot listen on %s, port %d with TLS: is the port in use, and are '%s' and '%s' a "
              "certificate and its key, as PEM?",

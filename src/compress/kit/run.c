@@ -41,7 +41,8 @@ status chain_bind(arena *mem, const compress_options *o, chain *out) {
 }
 
 static status check_paths(context *cx, const compress_options *o) {
-    if (file_exists(o->out)) FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already", o->out);
+    if (file_exists(o->out))
+        FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already: remove it, or name another", o->out);
     return STATUS_OK;
 }
 
