@@ -101,14 +101,17 @@ static void quantised(graph *g, const bench_case *c) {
 
 /* ---- attention: m tokens; or m = 1 query on n keys ---- */
 static value attend(graph *g, int64_t keys, const bench_case *c, int32_t heads, int32_t group,
-                    value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
+                    int layer, value in[ATTENTION_BWD_OPERANDS], attention_params *p) {
     int32_t head = (int32_t)c->k;
+    char k[24], v[24]; /* equal names would be one input, which stays in a cache */
+    snprintf(k, sizeof k, "k%d", layer);
+    snprintf(v, sizeof v, "v%d", layer);
     *p = (attention_params){
         .head = head, .group = group, .scale = 1 / sqrt((double)head), .causal = true};
     for (int i = 0; i < ATTENTION_BWD_OPERANDS; i++) in[i] = NO_VALUE;
     in[ATTENTION_Q] = input(g, "q", "bf16", c->m, head * heads);
-    in[ATTENTION_K] = input(g, "k", "bf16", keys, head * heads / group);
-    in[ATTENTION_V] = input(g, "v", "bf16", keys, head * heads / group);
+    in[ATTENTION_K] = input(g, k, "bf16", keys, head * heads / group);
+    in[ATTENTION_V] = input(g, v, "bf16", keys, head * heads / group);
     in[ATTENTION_Q_OFFSETS] = input(g, "offsets", "i32", 2, 0);
     if (keys != c->m) in[ATTENTION_K_OFFSETS] = input(g, "k_offsets", "i32", 2, 0);
     return build_attention(g, p, in);
@@ -116,12 +119,12 @@ static value attend(graph *g, int64_t keys, const bench_case *c, int32_t heads, 
 static void attention_forward(graph *g, const bench_case *c) {
     value in[ATTENTION_BWD_OPERANDS];
     attention_params p;
-    output(g, attend(g, c->m, c, (int32_t)c->n, 1, in, &p));
+    output(g, attend(g, c->m, c, (int32_t)c->n, 1, 0, in, &p));
 }
 static void attention_both(graph *g, const bench_case *c) {
     value in[ATTENTION_BWD_OPERANDS];
     attention_params p;
-    value y = attend(g, c->m, c, (int32_t)c->n, 1, in, &p);
+    value y = attend(g, c->m, c, (int32_t)c->n, 1, 0, in, &p);
     in[ATTENTION_OUT] = y;
     in[ATTENTION_LSE] = (value){y.node, 1};
     in[ATTENTION_DOUT] = input(g, "dy", "bf16", c->m, c->n * c->k);
@@ -132,10 +135,10 @@ static void attention_both(graph *g, const bench_case *c) {
 /* One query on the keys of one layer after the other, as many as lie beyond any cache. */
 static void attention_decode(graph *g, const bench_case *c) {
     int64_t left = ((int64_t)1 << 29) * bench_beyond_caches((int64_t)1 << 29);
-    for (; left > 0; left -= 4 * c->n * c->k) {
+    for (int layer = 0; left > 0; layer++, left -= 4 * c->n * c->k) {
         value in[ATTENTION_BWD_OPERANDS];
         attention_params p;
-        output(g, attend(g, c->n, c, 8, 8, in, &p));
+        output(g, attend(g, c->n, c, 8, 8, layer, in, &p));
     }
 }
 
