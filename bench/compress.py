@@ -237,6 +237,8 @@ def peers(b):
                            *folders], text=True, check=True,
                           capture_output=True).stdout
     for line in told.splitlines():
+        if not line.startswith('["'):
+            continue  # libraries greet
         name, measured, holds = json.loads(line)
         b.claim(name, "the same values", measured, holds)
     ratio = b.kl(ours, model) / b.kl(b.path("theirs.gguf"), model)
