@@ -13,6 +13,9 @@
 #include <signal.h>
 #include <string.h>
 
+/* Of a step with prompts: answers are slowed so many times at most, prompts by a sixth. */
+static const double STEP_STRETCH = 3;
+
 typedef struct serve_options {
     const char *host, *name, *keys, *certificate, *key, *cors, *policy, *tools;
     int64_t port, context, sequences, step_tokens, kv_tokens, page, threads;
@@ -55,7 +58,7 @@ static const option_def options[] = {
                    "the field user"),
     OPTION(serve_options, step_time, OPTION_DURATION, .initial = "0", RANGE(0, 3600),
            .help = "prompts are cut so that answers under way wait for no step longer than this; "
-                   "0: --step-tokens alone counts"),
+                   "0: than six steps without prompts"),
     GUESS_OPTIONS(serve_options),
     OPTION(serve_options, plan, OPTION_BOOL,
            .help = "measure this machine first, for some seconds, and tell at the end how long the "
@@ -195,6 +198,7 @@ static status open_model(serving *s) {
                         .act = run_acts[o->act],
                         .policy = o->policy,
                         .step_seconds = o->step_time,
+                        .step_stretch = STEP_STRETCH,
                         .forgets_prefixes = !o->prefix_cache,
                         .threads = o->threads};
     TRY(engine_fill_memory(call->cx, &m, &e));

@@ -52,8 +52,9 @@ typedef struct engine_options {
     int64_t kv_tokens;     /* slots in all; a context for each sequence, within memory */
     const char *kv_format; /* bf16 */
     const char *policy;    /* first_come */
-    double
-        step_seconds; /* while others decode, prompts are cut so that a step takes this; 0: no matter */
+    /* While others decode, prompts are cut so that a step takes no longer than this, or else than so many times a step
+     * of the decodes alone; 0: no matter. */
+    double step_seconds, step_stretch;
     /* What meets quantised weights: bf16, or int8 (the default); int8_row: both sides of layers in int8 */
     const char *act;
     bool forgets_prefixes;            /* pages are not kept for requests that begin alike */

@@ -69,7 +69,7 @@ static status open_draft(context *cx, const speculate_options *o, void **state) 
     own.page = PAGE;
     own.policy = own.speculate = NULL;
     own.draft = NULL;
-    own.step_seconds = 0;
+    own.step_seconds = own.step_stretch = 0;
     own.rejects = false;
     own.forgets_prefixes = false;
     draft *d = context_zalloc(cx, sizeof *d);
