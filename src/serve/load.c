@@ -305,7 +305,8 @@ static status ask_model(load *l) {
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, l->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_list);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &text);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 10L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, 10L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, 120L); /* a server under load answers late */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     CURLcode code = curl_easy_perform(easy);
     long answer = 0;
