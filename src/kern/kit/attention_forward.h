@@ -97,12 +97,17 @@ static inline void attn_load_queries(const attn_core *core, attn_block *b, attn_
     }
 }
 
-/* The rows behind the keys of `count` tiles. */
-static inline void attn_key_rows(const attn_block *b, attn_state *s, int64_t tile, int64_t count) {
-    for (int64_t i = 0; i < count * ATTN_TILE; i++) {
-        int64_t key = tile * ATTN_TILE + i;
-        s->k_row[i] = key < b->cut.a.keys ? attention_key_row(b->shape.p, &b->cut.a, key) : -1;
+/* The rows behind the keys of a tile; -1: none. */
+static inline void attn_tile_rows(const attn_block *b, int64_t tile, int64_t rows[ATTN_TILE]) {
+    const attention_sequence *a = &b->cut.a;
+    int64_t page = a->pages ? b->shape.p->page : a->keys, key = tile * ATTN_TILE, i = 0;
+    while (i < ATTN_TILE && key < a->keys) {
+        int64_t row = attention_key_row(b->shape.p, a, key);
+        int64_t n = MIN_OF(page - key % page, MIN_OF(ATTN_TILE - i, a->keys - key));
+        for (int64_t end = i + n; i < end; i++) rows[i] = row++;
+        key += n;
     }
+    while (i < ATTN_TILE) rows[i++] = -1;
 }
 
 /* Whether any of the packed values is infinite or not a number. */
@@ -120,9 +125,10 @@ static inline bool attn_any_wild(bool pairs, const uint32_t *values, int64_t cel
 static inline void attn_pack_chunk(const attn_core *core, const attn_block *b, attn_state *s,
                                    int64_t tile, int64_t count) {
     int64_t size = (core->pairs ? 32 : 64) * b->shape.hp;
-    attn_key_rows(b, s, tile, count + 1);
+    attn_tile_rows(b, tile, s->k_row);
     for (int64_t t = 0; t < count; t++) {
-        const int64_t *rows = s->k_row + t * ATTN_TILE, *next = rows + ATTN_TILE;
+        int64_t *rows = s->k_row + t * ATTN_TILE, *next = rows + ATTN_TILE;
+        attn_tile_rows(b, tile + t + 1, next);
         int64_t key0 = (tile + t) * ATTN_TILE;
         attn_pack_keys(&b->k, core->pairs, rows, next, s->keys + t * size, b->shape.hp);
         attn_pack_values(&b->v, core->pairs, rows, next, s->values + t * size, b->shape.hp);
@@ -246,20 +252,34 @@ static inline void attn_tile(const attn_core *core, const attn_block *b, attn_st
                     round_up(core->pairs ? vectors * 8 : vectors * 16, core->steps));
 }
 
+/* What is worked on behind a tile: the next one, or, behind the last, the first one of the next key head. */
+static inline void attn_places_after(const attn_block *b, int64_t tile, int64_t rows[ATTN_TILE],
+                                     attn_places *keys, attn_places *values) {
+    attn_rows k = b->k, v = b->v;
+    if (++tile * ATTN_TILE >= b->hi) {
+        tile = b->lo / ATTN_TILE;
+        k.first += k.head;
+        v.first += v.head;
+    }
+    attn_tile_rows(b, tile, rows);
+    attn_places_of(&k, rows, keys);
+    attn_places_of(&v, rows, values);
+}
+
 /* A block of few rows against tile after tile; each asks for the next while it is worked on. */
 static inline void attn_few_tiles(const attn_core *core, const attn_block *b, attn_state *s,
                                   int64_t first, int64_t end) {
-    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64, n = b->rows, seen[ATTN_TILE];
+    int64_t hp = b->shape.hp, weight_cells = core->pairs ? 32 : 64, n = b->rows;
+    int64_t rows_of[2][ATTN_TILE], seen[ATTN_TILE];
     attn_places keys[2], values[2], alone; /* of this tile and the next, by turns */
+    attn_tile_rows(b, first, rows_of[first % 2]);
+    attn_places_of(&b->k, rows_of[first % 2], &keys[first % 2]);
+    attn_places_of(&b->v, rows_of[first % 2], &values[first % 2]);
     for (int64_t tile = first; tile < end; tile++) {
         int64_t key0 = tile * ATTN_TILE, now = tile % 2;
         bool full = b->all_lo <= key0 && b->all_hi >= key0 + ATTN_TILE;
-        const int64_t *rows = s->k_row;
-        attn_key_rows(b, s, tile, 2);
-        if (tile == first) attn_places_of(&b->k, rows, &keys[now]);
-        if (tile == first) attn_places_of(&b->v, rows, &values[now]);
-        attn_places_of(&b->k, rows + ATTN_TILE, &keys[!now]);
-        attn_places_of(&b->v, rows + ATTN_TILE, &values[!now]);
+        const int64_t *rows = rows_of[now];
+        attn_places_after(b, tile, rows_of[!now], &keys[!now], &values[!now]);
         attn_places_scales(&b->k, rows, &keys[now]);
         attn_places_scales(&b->v, rows, &values[now]);
         attn_few_keys(&b->k, core->pairs, &keys[now], s->keys, hp);
