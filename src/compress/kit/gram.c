@@ -7,7 +7,7 @@
 enum { STRIP = 256 };
 
 VECTOR_CLONES
-double gram_quadratic(const float *gram, const float *d, int64_t k) {
+static double quadratic(const float *gram, const float *d, int64_t k) {
     double sum = 0;
     for (int64_t i = 0; i < k; i++) {
         float lane[16] = {0}, row = 0;
@@ -21,6 +21,10 @@ double gram_quadratic(const float *gram, const float *d, int64_t k) {
         gram += n;
     }
     return sum;
+}
+
+double gram_quadratic(const float *gram, const float *d, int64_t k) {
+    return quadratic(gram, d, k);
 }
 
 status gram_open(compress *c, int64_t k, int64_t rows, gram_adder *out) {
