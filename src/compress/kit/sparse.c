@@ -1,9 +1,12 @@
-/* Masks are chosen within a stretch of a row by sorting what is lost, the first of equals going first. */
+/* Masks are chosen within a stretch of a row by sorting what is lost, the first of equals going first. Along a Hessian
+ * a share is chosen as SparseGPT has it: among all rows, block by block of columns, so that rows which lose more by it
+ * keep more. */
 #include "compress/kit/sparse.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { BLOCK = 128 }; /* columns of one choice, along a Hessian */
+enum { BLOCK = 128 }; /* columns of one choice of a share along a Hessian */
 
 status sparse_pattern_read(context *cx, const char *text, sparse_pattern *out) {
     char *end;
@@ -63,25 +66,32 @@ static void mask_rows(void *arg, int64_t from, int64_t to, int thread) {
     }
 }
 
-/* One row along U: masks by w^2 / U_jj^2 in stretches, each from values that make up for what went before. */
+/* What goes of a row's next n columns goes, and the columns behind make up for it. */
+static void take(const hessian *h, int64_t at, int64_t n, const bool *goes, double *x) {
+    for (int64_t i = at; i < at + n; i++) {
+        if (!goes[i - at]) continue;
+        hessian_spread(h, i, x[i] / *hessian_row(h, i), x);
+        x[i] = 0;
+    }
+}
+
+/* What is lost at column i: w^2 / U_ii^2, of values that make up for what went before. */
+static double lost(const hessian *h, int64_t i, double x) {
+    double u = *hessian_row(h, i);
+    return x * x / (u * u);
+}
+
 static void walk_row(const masking *w, float *values, double *x, loss *space) {
     const hessian *h = w->h;
-    int64_t k = h->k, step = w->p->of ? w->p->of : BLOCK;
+    int64_t k = h->k, step = w->p->of;
     for (int64_t i = 0; i < k; i++) x[i] = h->diag[i] > 0 ? (double)values[i] : 0;
     for (int64_t at = 0; at < k; at += step) {
         int64_t n = MIN_OF(step, k - at);
         bool goes[BLOCK] = {false};
-        for (int64_t i = 0; i < n; i++) {
-            double u = *hessian_row(h, at + i);
-            space[i] = (loss){x[at + i] * x[at + i] / (u * u), (int32_t)i};
-        }
+        for (int64_t i = 0; i < n; i++) space[i] = (loss){lost(h, at + i, x[at + i]), (int32_t)i};
         int64_t gone = choose(space, n, w->p);
         for (int64_t i = 0; i < gone; i++) goes[space[i].at] = true;
-        for (int64_t i = 0; i < n; i++) {
-            if (!goes[i]) continue;
-            hessian_spread(h, at + i, x[at + i] / *hessian_row(h, at + i), x);
-            x[at + i] = 0;
-        }
+        take(h, at, n, goes, x);
     }
     for (int64_t i = 0; i < k; i++) values[i] = (float)x[i];
 }
@@ -113,9 +123,99 @@ double sparse_flops(int64_t rows, int64_t k, const sparse_pattern *p) {
     return (double)rows * (double)k * (double)k * goes;
 }
 
+/* ---- a share of all rows ---- */
+
+typedef struct blocking {
+    masking w;
+    int64_t at, n; /* columns of the block */
+    float *losses; /* [rows, n], and once more to be put in order */
+    bool *goes;    /* [rows, n] */
+} blocking;
+
+static void count_losses(void *arg, int64_t from, int64_t to, int thread) {
+    const blocking *b = arg;
+    const hessian *h = b->w.h;
+    (void)thread;
+    for (int64_t r = from; r < to; r++)
+        for (int64_t i = b->at; i < b->at + b->n; i++) {
+            float *x = &b->w.values[r * h->k + i];
+            if (!(h->diag[i] > 0)) *x = 0;
+            b->losses[r * b->n + i - b->at] = (float)lost(h, i, (double)*x);
+        }
+}
+
+static void walk_block(void *arg, int64_t from, int64_t to, int thread) {
+    const blocking *b = arg;
+    const hessian *h = b->w.h;
+    double *x = b->w.space + (int64_t)thread * h->k;
+    for (int64_t r = from; r < to; r++) {
+        float *values = b->w.values + r * h->k;
+        for (int64_t i = b->at; i < h->k; i++) x[i] = (double)values[i];
+        take(h, b->at, b->n, b->goes + r * b->n, x);
+        for (int64_t i = b->at; i < h->k; i++) values[i] = (float)x[i];
+    }
+}
+
+/* The number at `place` of n, were they in order; they are moved (Hoare 1961). */
+static float at_place(float *x, int64_t n, int64_t place) {
+    int64_t low = 0, high = n - 1;
+    while (low < high) {
+        float pivot = x[low + (high - low) / 2];
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (x[i] < pivot) i++;
+            while (x[j] > pivot) j--;
+            if (i > j) break;
+            float t = x[i];
+            x[i++] = x[j];
+            x[j--] = t;
+        }
+        if (place <= j)
+            high = j;
+        else if (place >= i)
+            low = i;
+        else
+            break;
+    }
+    return x[place];
+}
+
+/* Those that lose least, the first of equals. */
+static void mask_block(const blocking *b) {
+    int64_t cells = b->w.rows * b->n, gone = (int64_t)llround(b->w.p->share * (double)cells);
+    float *sorted = b->losses + cells, limit = -1;
+    memcpy(sorted, b->losses, (size_t)cells * sizeof *sorted);
+    if (gone) limit = at_place(sorted, cells, gone - 1);
+    for (int64_t i = 0; i < cells; i++) gone -= b->goes[i] = b->losses[i] < limit;
+    for (int64_t i = 0; i < cells && gone > 0; i++)
+        if (b->losses[i] == limit) {
+            b->goes[i] = true;
+            gone--;
+        }
+}
+
+static status share_along(compress *c, const masking *w) {
+    int64_t k = w->k, cells = w->rows * MIN_OF(k, BLOCK);
+    blocking b = {.w = *w,
+                  .losses = context_alloc(c->cx, (size_t)(2 * cells) * sizeof(float)),
+                  .goes = context_alloc(c->cx, (size_t)cells * sizeof(bool))};
+    b.w.space = context_alloc(c->cx, (size_t)(pool_threads(c->workers) * k) * sizeof(double));
+    bool all = b.losses && b.goes && b.w.space;
+    for (; all && b.at < k; b.at += b.n) {
+        b.n = MIN_OF(BLOCK, k - b.at);
+        pool_run(c->workers, count_losses, &b, w->rows);
+        mask_block(&b);
+        pool_run(c->workers, walk_block, &b, w->rows);
+    }
+    context_release(c->cx, b.w.space);
+    context_release(c->cx, b.goes);
+    context_release(c->cx, b.losses);
+    return all ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
                     const sparse_pattern *p) {
     masking w = {.values = values, .rows = rows, .k = h->k, .h = h, .p = p};
     c->flops += sparse_flops(rows, h->k, p);
-    return run(c, &w, walk_rows);
+    return p->of ? run(c, &w, walk_rows) : share_along(c, &w);
 }

@@ -4,7 +4,7 @@
 
 #include "compress/kit/hessian.h"
 
-/* `keep` of every `of` stay; of 0: `share` of a row goes. */
+/* `keep` of every `of` stay; of 0: `share` goes. */
 typedef struct sparse_pattern {
     int64_t keep, of;
     double share;
@@ -15,7 +15,8 @@ status sparse_pattern_read(context *cx, const char *text, sparse_pattern *out) M
 /* Sets to 0, in each of `rows` rows of k, where |value| weigh[j] is least. */
 status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const float *weigh,
                    const sparse_pattern *p) MUST_USE;
-/* The same by what the Hessian says is lost, which the values that stay make up for. */
+/* The same by what the Hessian says is lost, which the values that stay make up for; a share is one of all rows, in
+ * each 128 columns. */
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
                     const sparse_pattern *p) MUST_USE;
 
