@@ -115,6 +115,31 @@ static bool same_file(context *cx, const char *a, const char *b) {
     return same;
 }
 
+/* A text and a teacher that a recipe names are in the lineage, and must stay what they were. */
+static void again_sources(test *t) {
+    compress_case k = {0};
+    compress_result r;
+    char own[320], recipe[1024], second[320];
+    CHECK_OK(t, k.cx, compress_case_open(t, &k));
+    snprintf(own, sizeof own, "%s.own", k.text);
+    snprintf(second, sizeof second, "%s2", k.out);
+    CHECK_OK(t, k.cx, file_copy(k.cx, k.text, own));
+    snprintf(recipe, sizeof recipe, "distill(steps=1, batch=1, length=16, text=\"%s\", teacher=\"%s\")",
+             own, k.model);
+    CHECK_OK(t, k.cx, compress_case_run(&k, recipe, NULL, NULL));
+    compress_options o = {.out = second, .threads = 1};
+    CHECK_OK(t, k.cx, compress_rerun_read(&k.memory, k.out, &o));
+    CHECK_OK(t, k.cx, compress_run(k.cx, &o, &r));
+    compress_case_remove(second);
+    FILE *f = fopen(own, "a");
+    fputs("more", f);
+    fclose(f);
+    CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_BAD_DATA,
+                "is not what was read any more");
+    CHECK(t, !file_exists(second));
+    compress_case_close(t, &k);
+}
+
 static void again(test *t) {
     compress_case k = {0};
     compress_result r;
@@ -225,6 +250,10 @@ static void refusals(test *t) {
 }
 
 extern const test_case suite_compress[];
-const test_case suite_compress[] = {{"recipes", recipes},   {"containers", containers},
-                                    {"again", again},       {"from outside", from_outside},
-                                    {"refusals", refusals}, {0}};
+const test_case suite_compress[] = {{"recipes", recipes},
+                                    {"containers", containers},
+                                    {"again", again},
+                                    {"again_sources", again_sources},
+                                    {"from outside", from_outside},
+                                    {"refusals", refusals},
+                                    {0}};

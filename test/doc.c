@@ -33,7 +33,11 @@ static bool each_line(test *t, const char *path,
         line[strcspn(line, "\n")] = 0;
         if (!strncmp(line, "```", 3)) {
             inside = !inside;
-            shell_block = inside && !strcmp(line, "```sh");
+            shell_block = inside && !strncmp(line, "```sh", 5);
+            if (shell_block && line[5]) {
+                fclose(in);
+                return false;
+            }
             continue;
         }
         if (!shell_block) continue;
@@ -170,15 +174,16 @@ static bool page_runs(test *t, const char *path, int lane) {
     if (!out || !getcwd(root, sizeof root)) return false;
     each_line(t, path, collect, out);
     bool empty = ftell(out) == 0;
+    int port = free_port();
     fclose(out);
-    if (empty) return true;
+    if (empty || !port) return empty;
     bool from_nothing = strstr(path, "tour.md") || strstr(path, "README.md");
     int code =
         shell(text,
               "cd '%s' && rm -rf page%d && cp -r %s page%d && cd page%d && export PATH='%s':$PATH "
               "HONE_RUNS=$PWD/runs.db PORT=%d && bash -c '. %s/test/kit/pages.sh; . %s'",
-              f, lane, from_nothing ? "none" : "files", lane, lane, shell_build_folder(),
-              free_port(), root, script);
+              f, lane, from_nothing ? "none" : "files", lane, lane, shell_build_folder(), port,
+              root, script);
     if (code) test_fail(t, __FILE__, __LINE__, path, "%d\n%s", code, text);
     return code == 0;
 }

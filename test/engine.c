@@ -159,6 +159,37 @@ static void prefixes(test *t) {
     free(again);
 }
 
+/* Tokens of a long prompt in the first step that it shares with an answer under way. */
+static int64_t first_chunk(const engine_options *how) {
+    lab l;
+    diary *d = calloc(2, sizeof *d);
+    uint64_t id;
+    status st = lab_open(&l, how);
+    engine_request answer = ask_of(3, 5, 100, d), prompt = ask_of(4, 300, 1, d + 1);
+    if (st == STATUS_OK) st = engine_submit(l.e, &answer, &id);
+    for (int i = 0; i < 4 && st == STATUS_OK; i++) st = engine_step(l.e);
+    int64_t before = st == STATUS_OK ? engine_look(l.e).prompt_tokens : 0;
+    if (st == STATUS_OK) st = engine_submit(l.e, &prompt, &id);
+    if (st == STATUS_OK) st = engine_step(l.e);
+    int64_t chunk = st == STATUS_OK ? engine_look(l.e).prompt_tokens - before : -1;
+    lab_close(&l);
+    free(d);
+    return chunk;
+}
+
+/* A target that no step can meet leaves the least chunk beside an answer; without one a step takes more. */
+static void step_targets(test *t) {
+    engine_options o = {.tokens = 128, .threads = 1};
+    int64_t full = first_chunk(&o);
+    o.step_seconds = 1e-9;
+    int64_t timed = first_chunk(&o);
+    o.step_seconds = 0;
+    o.step_stretch = 1e-9;
+    int64_t stretched = first_chunk(&o);
+    CHECK(t, full > 16 && timed == 8 && stretched == 8, "%lld, %lld, %lld", (long long)full,
+          (long long)timed, (long long)stretched);
+}
+
 static void ends(test *t) {
     lab l;
     diary *d = calloc(1, sizeof *d);
@@ -265,8 +296,12 @@ static void no_reference(test *t) {
     }
 }
 
-const test_case suite_engine[] = {
-    {"among_bf16", among_bf16},     {"among_every_format", among_every_format, .slow = true},
-    {"no_reference", no_reference}, {"samples", samples},
-    {"prefixes", prefixes},         {"ends", ends},
-    {"refusals", refusals},         {0}};
+const test_case suite_engine[] = {{"among_bf16", among_bf16},
+                                  {"among_every_format", among_every_format, .slow = true},
+                                  {"no_reference", no_reference},
+                                  {"samples", samples},
+                                  {"prefixes", prefixes},
+                                  {"step_targets", step_targets},
+                                  {"ends", ends},
+                                  {"refusals", refusals},
+                                  {0}};

@@ -59,7 +59,6 @@ static void time_of_steps(test *t) {
     double planned = planned_seconds(text) / STEPS, seconds = ticks / rate / n;
     CHECK(t, within(planned, seconds, 2), "a step planned as %g s takes %g s\n%s", planned, seconds,
           text);
-    CHECK(t, !within(5 * planned, seconds, 2), "control: a plan of five times as long");
 }
 
 const test_case suite_train_plan[] = {{"time_of_steps", time_of_steps, .slow = true}, {0}};

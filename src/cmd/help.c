@@ -27,9 +27,11 @@ static void print_all(FILE *out) {
 }
 
 static status no_verb(const verb_call *call) {
-    char *name = (char *)call->args[0];
-    for (int64_t i = 1; i < call->n_args; i++)
+    const char *name = call->args[0];
+    for (int64_t i = 1; i < call->n_args; i++) {
         name = arena_printf(call->memory, "%s %s", name, call->args[i]);
+        if (!name) return STATUS_NO_MEMORY;
+    }
     const char *near = options_nearest_verb(name);
     FAIL(call->cx, STATUS_BAD_ARGUMENT, "there is no verb '%s'%s%s%s `hone help` lists all", name,
          near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "");
@@ -51,7 +53,7 @@ static status help_run(const verb_call *call) {
     }
     int64_t used = 0;
     const verb_def *verb = options_verb(call->n_args, call->args, &used);
-    if (!verb && call->n_args == 1 && options_print_verbs(call->out, call->args[0]))
+    if (!verb && !o->man && call->n_args == 1 && options_print_verbs(call->out, call->args[0]))
         return STATUS_OK;
     if (!verb || used < call->n_args) return no_verb(call);
     if (o->man)

@@ -50,6 +50,7 @@ static status check(compress *c, const void *options_) {
     if (o->teacher) {
         TRY_NOTE(c->cx, model_open(c->cx, o->teacher, &m), "the teacher");
         model_close(m);
+        TRY(provenance_reads(c, o->teacher, true));
     }
     return learn_check(c, &l);
 }

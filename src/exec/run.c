@@ -134,7 +134,8 @@ static void let_go(const plan *p, int32_t i) {
     const node *n = value_node(p->g, p->packs[i].from);
     const state *s = n->op == &op_state ? states_find(p->store, n->name) : NULL;
     bool last = true;
-    for (int32_t j = i + 1; j < p->n_packs; j++) last &= p->packs[j].from.node != n->id;
+    for (int32_t j = i + 1; j < p->n_packs; j++)
+        last &= graph_storage(p->g, p->packs[j].from).node != n->id;
     if (s && last && p->options.release && !plan_reads(p, n->id)) states_let_go(s);
 }
 

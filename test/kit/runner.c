@@ -118,7 +118,10 @@ int main(int argc, char **argv) {
     bool found[MAX_WORDS] = {0}, quick = argc > 1 && !strcmp(argv[1], "--quick");
     char **words = argv + 1 + quick;
     int count[3] = {0}, n = 0, n_words = argc - 1 - quick;
-    if (n_words > MAX_WORDS) n_words = MAX_WORDS;
+    if (n_words > MAX_WORDS) {
+        fprintf(stderr, "hone_test takes at most %d words\n", MAX_WORDS);
+        return 2;
+    }
     for (int s = 0; registry_suite[s]; s++) {
         for (const test_case *c = registry_suite[s]; c->name; c++) {
             char name[128];

@@ -9,6 +9,7 @@
 #ifndef COMPRESS_KIT_COMPRESS_H
 #define COMPRESS_KIT_COMPRESS_H
 
+#include "base/hash.h"
 #include "base/options.h"
 #include "base/pool.h"
 #include "base/progress.h"
@@ -78,6 +79,13 @@ typedef struct calibration {
     int64_t sequences, length;
 } calibration;
 
+/* A file that a step reads besides the parent and the calibration text. */
+typedef struct source {
+    const char *path;
+    char sha256[SHA256_TEXT_BYTES];
+    struct source *next;
+} source;
+
 struct compress {
     context *cx;
     arena *memory;
@@ -95,7 +103,9 @@ struct compress {
     int64_t n_inputs;
     bool experts; /* there are products of experts, which are not in the list */
     calibration text;
-    const char *read; /* the text whose ids are kept; NULL: none */
+    source *sources;
+    const source *told; /* what they must be, in a repetition; NULL: nobody says */
+    const char *read;   /* the text whose ids are kept; NULL: none */
     token_list read_ids;
     uint64_t seed;
     int64_t step; /* of the recipe, that is being checked or applied */
@@ -115,6 +125,10 @@ const compress_method *compress_find(const char *name, const compress_method *co
  * for. */
 status calibrate_ids(compress *c, const char *path, const token_list **out) MUST_USE;
 void calibrate_close(compress *c);
+
+/* A step's check tells what else the step reads: a model, or any other file. It goes into the lineage with its hash,
+ * and where a lineage is repeated it must be what it was. */
+status provenance_reads(compress *c, const char *path, bool is_model) MUST_USE;
 
 /* ---- weights ---- */
 /* Opens the parent and lists its weights. */

@@ -54,6 +54,7 @@ status learn_check(compress *c, const learn_options *o) {
     const token_list *ids;
     int64_t windows;
     if (c->foresees && !text_of(c, o)) return STATUS_OK; /* taken as long enough */
+    if (o->text) TRY(provenance_reads(c, o->text, false));
     return read_text(c, o, &ids, &windows);
 }
 

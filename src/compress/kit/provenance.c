@@ -1,5 +1,6 @@
-/* The lineage of a compressed model (store/lineage.h) with all that repeats the work to the bit: the parent and the
- * calibration text with their SHA-256, the recipe, seed and container, and the hash of the tensors that come out. */
+/* The lineage of a compressed model (store/lineage.h) with all that repeats the work to the bit: the parent, the
+ * calibration text and what else steps read, with their SHA-256, the recipe, seed and container, and the hash of the
+ * tensors that come out. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "compress/kit/run.h"
@@ -21,6 +22,19 @@ static status write_calibration(json_writer *w, compress *c) {
     return STATUS_OK;
 }
 
+static void write_sources(json_writer *w, const compress *c) {
+    if (!c->sources) return;
+    json_write_key(w, "reads");
+    json_write_array(w);
+    for (const source *s = c->sources; s; s = s->next) {
+        json_write_object(w);
+        json_write_string_field(w, "path", s->path);
+        json_write_string_field(w, "sha256", s->sha256);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
 static status write_object(json_writer *w, compress *c, const compress_options *o,
                            const compress_result *r) {
     static const char *const containers[] = {COMPRESS_CONTAINERS};
@@ -31,6 +45,7 @@ static status write_object(json_writer *w, compress *c, const compress_options *
     json_write_integer_field(w, "seed", o->seed);
     json_write_string_field(w, "container", containers[o->container]);
     TRY(write_calibration(w, c));
+    write_sources(w, c);
     json_write_string_field(w, "tensors_sha256", r->sha256);
     json_write_number_field(w, "bits_per_weight", r->bits_per_weight);
     json_write_number_field(w, "cost_flops", r->flops);
@@ -48,6 +63,27 @@ static status write_object(json_writer *w, compress *c, const compress_options *
     lineage_json(w, &parent);
     json_write_array_end(w);
     json_write_object_end(w);
+    return STATUS_OK;
+}
+
+static const source *find_source(const source *all, const char *path) {
+    while (all && strcmp(all->path, path) != 0) all = all->next;
+    return all;
+}
+
+status provenance_reads(compress *c, const char *path, bool is_model) {
+    if (c->foresees || find_source(c->sources, path)) return STATUS_OK;
+    source *s = ARENA_NEW(c->memory, source, 1);
+    if (!s) return STATUS_NO_MEMORY;
+    s->path = path;
+    TRY(is_model ? lineage_hash(c->cx, path, s->sha256) : file_sha256(c->cx, path, s->sha256));
+    const source *was = find_source(c->told, path);
+    if (was && strcmp(was->sha256, s->sha256) != 0)
+        FAIL(c->cx, STATUS_BAD_DATA,
+             "'%s' is not what was read any more: its SHA-256 was %s, not %s", path, was->sha256,
+             s->sha256);
+    s->next = c->sources;
+    c->sources = s;
     return STATUS_OK;
 }
 

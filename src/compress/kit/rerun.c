@@ -1,6 +1,6 @@
-/* Doing again what a lineage tells. What it names must be what it was: parent and calibration text by their SHA-256,
- * asked before work starts; and the tensors that come out must be those that it names, or nothing is written. Then the
- * same lineage goes along, so that the whole file is the same to the bit. */
+/* Doing again what a lineage tells. What it names must be what it was: the parent and all that was read, by their
+ * SHA-256, asked before work starts; and the tensors that come out must be those that it names, or nothing is written.
+ * Then the same lineage goes along, so that the whole file is the same to the bit. */
 #include "base/file.h"
 #include "base/json.h"
 #include "compress/kit/run.h"
@@ -11,6 +11,7 @@ typedef struct told {
     arena *mem;
     compress_options *o;
     const char *container, *tensors, *parent_hash, *calib_hash;
+    source *sources;
 } told;
 
 static status keep(json *j, arena *mem, const char **out) {
@@ -37,6 +38,41 @@ static status read_calibration(json *j, told *t) {
             TRY(json_integer(j, 2, 1 << 20, &t->o->calib_length));
         else
             TRY(json_skip(j));
+    }
+}
+
+/* One of the files that steps read. */
+static status read_source(json *j, told *t) {
+    json_text key;
+    bool more;
+    const char *hash = "";
+    source *s = ARENA_NEW(t->mem, source, 1);
+    if (!s) return STATUS_NO_MEMORY;
+    s->path = "";
+    TRY(json_enter_object(j));
+    for (;;) {
+        TRY(json_next_key(j, &more, &key));
+        if (!more) break;
+        if (json_is(key, "path"))
+            TRY(keep(j, t->mem, &s->path));
+        else if (json_is(key, "sha256"))
+            TRY(keep(j, t->mem, &hash));
+        else
+            TRY(json_skip(j));
+    }
+    snprintf(s->sha256, sizeof s->sha256, "%s", hash);
+    s->next = t->sources;
+    t->sources = s;
+    return STATUS_OK;
+}
+
+static status read_sources(json *j, told *t) {
+    bool more;
+    TRY(json_enter_array(j));
+    for (;;) {
+        TRY(json_next_item(j, &more));
+        if (!more) return STATUS_OK;
+        TRY(read_source(j, t));
     }
 }
 
@@ -76,6 +112,8 @@ static status read_object(json *j, told *t) {
             TRY(keep(j, t->mem, &t->tensors));
         else if (json_is(key, "calibration"))
             TRY(read_calibration(j, t));
+        else if (json_is(key, "reads"))
+            TRY(read_sources(j, t));
         else if (json_is(key, "made_from"))
             TRY(read_parent(j, t));
         else
@@ -122,6 +160,7 @@ static status complete(told *t) {
     o->repeats_tensors = t->tensors;
     o->repeats_parent = t->parent_hash;
     o->repeats_calib = t->calib_hash;
+    o->repeats_sources = t->sources;
     return STATUS_OK;
 }
 

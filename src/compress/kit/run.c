@@ -128,7 +128,8 @@ static status work(compress *c, compress_options *o, compress_result *r) {
 
 status compress_run(context *cx, const compress_options *o, compress_result *out) {
     arena memory = arena_make(cx);
-    compress c = {.cx = cx, .memory = &memory, .seed = (uint64_t)o->seed};
+    compress c = {
+        .cx = cx, .memory = &memory, .seed = (uint64_t)o->seed, .told = o->repeats_sources};
     compress_options decided = *o;
     *out = (compress_result){0};
     status st = check_paths(cx, o);

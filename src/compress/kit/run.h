@@ -27,6 +27,7 @@ typedef struct compress_options {
         *methods; /* besides those of the program, closed by NULL; may be NULL */
     /* Of a model that is made again (compress_rerun_read): its lineage and the hashes in it; else NULL. */
     const char *repeats, *repeats_tensors, *repeats_parent, *repeats_calib;
+    const source *repeats_sources;
 } compress_options;
 
 typedef struct compress_result {
