@@ -4,13 +4,13 @@
     bench/compress.py build/hone [--at build/bench-compress] [--texts FOLDER] [--only NAME..] [--models 3]
                       [--model MODEL --text TRAIN --held-out TEXT --group N] [--peers PYTHON]
 
-Fixtures, kept in the folder --at: three models of 5 million parameters from seeds 1 to 3, and one of 25 million, trained
-for a few minutes each on the texts of FOLDER but for two stretches of 60,000 bytes: one is what claims are judged on, the
-other what settings of methods are chosen by. Sizes are those of the presets 5m and 25m with an MLP in whole groups of 128.
-A model that knows its text by heart is a bad fixture: what keeps that memory best is not what reads another text best.
-`outlier` gives them the large activations of large models. Every claim is one line: what is required, what was
-measured. --peers names an interpreter with llama-cpp-python, gguf, torch, transformers and compressed-tensors for the
-claims that need them. The exit status is 1 where a claim does not hold."""
+Fixtures, kept in the folder --at: three models of 5 million parameters from seeds 1 to 3, and one of 25 million,
+trained for a few minutes each on the texts of FOLDER but for two stretches of 60,000 bytes: one is what claims are
+judged on, the other what settings of methods are chosen by. Sizes are those of the presets 5m and 25m with an MLP in
+whole groups of 128. A model that knows its text by heart is a bad fixture: what keeps that memory best is not what
+reads another text best. `outlier` gives them the large activations of large models. Every claim is one line: what is
+required, what was measured. --peers names an interpreter with llama-cpp-python, gguf, torch, transformers and
+compressed-tensors for the claims that need them. The exit status is 1 where a claim does not hold."""
 import argparse
 import json
 import math
@@ -48,9 +48,9 @@ class Bench:
         if not os.path.exists(out + "/model.safetensors"):
             again = ["--resume"] if os.path.exists(out + "/checkpoint-last.safetensors") else []
             self.hone("train", "--architecture", "llama", *SIZES[size].split(), "--text",
-                      self.args.text, "--vocabulary", "2048", "--context", "256", "--precision", "bf16", "--warmup", "50",
-                      "--evaluate-every", "0", "--seed", str(seed), "--tensorboard=false", "--record=false", "--out",
-                      out, *again)
+                      self.args.text, "--vocabulary", "2048", "--context", "256", "--precision", "bf16",
+                      "--warmup", "50", "--evaluate-every", "0", "--seed", str(seed), "--tensorboard=false",
+                      "--record=false", "--out", out, *again)
         return out
 
     def compress(self, model, recipe, *words, name=None, text=None):
@@ -60,12 +60,13 @@ class Bench:
         if os.path.exists(out):
             os.remove(out)
         container = [] if out.endswith(".gguf") or "--container" in words else ["--container", "values"]
-        told = self.hone("compress", model, "-o", out, "--do", recipe, "--calib", text or self.args.text, *self.calib, *container,
-                         *words, "--json")
+        told = self.hone("compress", model, "-o", out, "--do", recipe, "--calib", text or self.args.text,
+                         *self.calib, *container, *words, "--json")
         return out, json.loads(told)
 
     def loss(self, model, *words, text=None):
-        told = self.hone("eval", "ppl", model, text or self.args.held_out, "--context", self.args.context, *words, "--json")
+        told = self.hone("eval", "ppl", model, text or self.args.held_out, "--context", self.args.context,
+                         *words, "--json")
         return json.loads(told)["nats_per_token"]
 
     def chosen(self, model, recipe, rates, text=None):
@@ -105,7 +106,7 @@ def outlier(b):
 
 
 def pruning(b, plain=True):
-    """Of models as they are, whose activations are even, and with the outliers of large ones, which Wanda is made for."""
+    """Of models as they are, whose activations are even, and with the outliers of large ones, which Wanda is for."""
     for pattern in ("0.5", "2:4"):
         wins = {"wanda": 0, "sparsegpt": 0}
         told = []
@@ -119,7 +120,8 @@ def pruning(b, plain=True):
                 wins[by] += loss[by] < loss["magnitude"]
             told.append(" / ".join(f"{math.exp(loss[by]):.2f}" for by in loss))
         for by, won in wins.items():
-            b.claim(f"{'' if plain else 'outlier, '}prune({pattern}): {by} against magnitude", f"better on 2 of 3 of {b.args.models} seeds",
+            b.claim(f"{'' if plain else 'outlier, '}prune({pattern}): {by} against magnitude",
+                    f"better on 2 of 3 of {b.args.models} seeds",
                     f"{won} of {b.args.models} (magnitude / wanda / sparsegpt: {'; '.join(told)})",
                     won * 3 >= 2 * b.args.models)
 
@@ -147,9 +149,9 @@ def gptq(b):
     for size in ("5m",) if b.args.model else ("5m", "25m"):
         out = b.path("out")
         shutil.rmtree(out, ignore_errors=True)
-        done = subprocess.run([b.args.hone, "compress", b.fixture(size), "-o", out, "--do", f"gptq(3, group={b.args.group})", "--calib",
-                               b.args.text, *b.calib, "--container", "values", "--log", "debug", "--json"], text=True,
-                              capture_output=True, check=True)
+        done = subprocess.run([b.args.hone, "compress", b.fixture(size), "-o", out, "--do",
+                               f"gptq(3, group={b.args.group})", "--calib", b.args.text, *b.calib, "--container",
+                               "values", "--log", "debug", "--json"], text=True, capture_output=True, check=True)
         shares = [float(x.split(" of rounding's")[0].split()[-1]) for x in done.stderr.splitlines()
                   if " of rounding's" in x]
         good = sum(x <= 0.7 for x in shares)
@@ -158,7 +160,8 @@ def gptq(b):
         peak, stored = json.loads(done.stdout)["peak_bytes"], os.path.getsize(b.fixture(size) + "/model.safetensors")
         layer = stored / len({x.split(".")[2] for x in done.stderr.splitlines() if "model.layers." in x})
         rows = 32 * 256 * 512 * 4
-        b.claim(f"{size}, gptq: peak memory", "<= model + 2 layers + the calibration's rows, 64 MiB of program and text",
+        b.claim(f"{size}, gptq: peak memory",
+                "<= model + 2 layers + the calibration's rows, 64 MiB of program and text",
                 f"{peak / 1e6:.0f} MB; {(stored + 2 * layer) / 1e6:.0f} MB", peak <= stored + 2 * layer + rows + 2**26)
 
 
@@ -172,16 +175,17 @@ def learning(b):
     b.claim("qat of 3 bits regains", ">= 50% of rounding's loss", f"{100 * share:.0f}%", share >= 0.5)
     what = "remove(neurons=0.25)"
     removed = b.loss(b.compress(model, what)[0])
-    mended, rate = b.chosen(model, what + " > distill(steps=80, batch=8, length=256, lr={lr}, share=1, temperature=1, top=512)",
-                            ("1e-4", "3e-4"))
+    recovery = " > distill(steps=80, batch=8, length=256, lr={lr}, share=1, temperature=1, top=512)"
+    mended, rate = b.chosen(model, what + recovery, ("1e-4", "3e-4"))
     share = (removed - mended) / (removed - base)
     b.claim("remove(neurons=0.25): recovery regains", ">= 70% of the loss",
             f"{100 * share:.0f}% ({removed:.3f} to {mended:.3f} of {base:.3f}, rate {rate})", share >= 0.7)
 
 
 def distillation(b):
-    """A student of which there is little text: the first 180,000 bytes, read five times. Alone it learns them by heart; what
-    the teacher, who has read more, makes of every token is more than the token. Each way has the best of the same rates."""
+    """A student of which there is little text: the first 180,000 bytes, read five times. Alone it learns them by heart;
+    what the teacher, who has read more, makes of every token is more than the token. Each way has the best of the same
+    rates."""
     model, few = b.fixture("5m"), b.path("few.txt")
     with open(b.args.text, "rb") as f:
         text = f.read(180000)
@@ -264,7 +268,8 @@ def split_texts(args, b):
     args.chosen_by = args.chosen_by or chosen_by
 
 
-PARTS = {f.__name__: f for f in (outlier, pruning, pruning_outlier, two_four, gptq, learning, distillation, speed, peers)}
+PARTS = {f.__name__: f for f in (outlier, pruning, pruning_outlier, two_four, gptq, learning, distillation, speed,
+                                 peers)}
 
 
 def main():
@@ -276,7 +281,8 @@ def main():
     p.add_argument("--held-out", help="what is judged on; default: made from --texts")
     p.add_argument("--chosen-by", help="what settings are chosen by; default: made from --texts")
     p.add_argument("--models", type=int, default=3, help="seeds of the 5m")
-    p.add_argument("--model", help="a model of your own instead of the fixtures, with --text and --held-out of its kind")
+    p.add_argument("--model",
+                   help="a model of your own instead of the fixtures, with --text and --held-out of its kind")
     p.add_argument("--context", default="256", help="tokens of a window that is judged, as --model was trained")
     p.add_argument("--group", type=int, default=128, help="values under one scale, where they divide --model's rows")
     p.add_argument("--peers", default=os.environ.get("HONE_PYTHON"))

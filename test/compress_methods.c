@@ -131,6 +131,23 @@ static bool keeps_pattern(const float *x, int64_t cells) {
     return true;
 }
 
+/* Of all rows, in each 128 columns, a half is 0, and not of each row alike. */
+static bool keeps_half(const float *x, int64_t rows, int64_t k) {
+    bool alike = true;
+    for (int64_t at = 0; at < k; at += 128) {
+        int64_t n = k - at < 128 ? k - at : 128, all = 0, first = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            int64_t zeros = 0;
+            for (int64_t j = at; j < at + n; j++) zeros += x[r * k + j] == 0;
+            first = r ? first : zeros;
+            alike &= zeros == first;
+            all += zeros;
+        }
+        if (all != llround(0.5 * (double)(rows * n))) return false;
+    }
+    return !alike;
+}
+
 static status measure_sparse(compress *c, const product *p, const float *w, const hessian *h,
                              const input_stats *x, float *space) {
     static const sparse_pattern patterns[] = {{.share = 0.5}, {.keep = 2, .of = 4}};
@@ -146,7 +163,8 @@ static status measure_sparse(compress *c, const product *p, const float *w, cons
             else
                 TRY(sparse_along(c, space, p->n, h, &patterns[i]));
             e[way] = layer_error(space, w, p->n, p->k, x->gram);
-            if (i) found.valid &= keeps_pattern(space, cells);
+            found.valid &=
+                i ? keeps_pattern(space, cells) : keeps_half(space, p->n, p->k) == (way == 2);
         }
         found.wanda[i] += e[1] < e[0];
         found.sparsegpt[i] += e[2] < e[0];

@@ -164,6 +164,10 @@ static void refusals(test *t) {
     CHECK_OK(t, f.cx, open_fixture(t, "llama", "words", &f));
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "q9_0"), STATUS_BAD_ARGUMENT,
                 "there is no number format 'q9_0'");
+    CHECK_FAILS(t, f.cx, mixture_check_single(f.cx, "q4_k_m"), STATUS_UNSUPPORTED, "as q4_k");
+    CHECK_FAILS(t, f.cx, mixture_check_single(f.cx, "i32"), STATUS_BAD_ARGUMENT,
+                "did you mean 'f32'");
+    CHECK_OK(t, f.cx, mixture_check_single(f.cx, "q4_k"));
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.gguf, "nf4"), STATUS_UNSUPPORTED,
                 "GGUF has no format 'nf4'");
     CHECK_FAILS(t, f.cx, run(&f, f.in, f.out, "q4_0"), STATUS_UNSUPPORTED,

@@ -186,6 +186,7 @@ static void job_refusals(test *t) {
 static void numbers(test *t) {
     int64_t n;
     double d;
+    CHECK(t, options_count_from("20B", &d) && d == 20e9 && !options_count_from("1e300T", &d));
     CHECK(t, options_size_from("4GiB", &n) && n == INT64_C(4) << 30);
     CHECK(t, options_size_from("4GB", &n) && n == 4000000000);
     CHECK(t, options_size_from("0.5k", &n) && n == 512);

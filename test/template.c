@@ -305,12 +305,7 @@ static void bos(test *t) {
     context_free(cx);
 }
 
-const test_case suite_template[] = {{"families", families},
-                                    {"snippets", snippets},
-                                    {"published", published, .slow = true},
-                                    {"bad", bad_templates},
-                                    {"nesting", nesting},
-                                    {"limits", small_limits},
-                                    {"memory", short_of_memory},
-                                    {"bos", bos},
-                                    {0}};
+const test_case suite_template[] = {
+    {"families", families},      {"snippets", snippets}, {"published", published, .slow = true},
+    {"bad", bad_templates},      {"nesting", nesting},   {"limits", small_limits},
+    {"memory", short_of_memory}, {"bos", bos},           {0}};

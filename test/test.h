@@ -34,7 +34,7 @@ const char *test_data(test *t);
     do {                                                                                           \
         status check_status_ = (expr);                                                             \
         if (check_status_ != STATUS_OK) {                                                          \
-            test_fail((t), __FILE__, __LINE__, #expr, "%s", context_error(cx));                   \
+            test_fail((t), __FILE__, __LINE__, #expr, "%s", context_error(cx));                    \
             return;                                                                                \
         }                                                                                          \
     } while (0)
@@ -44,7 +44,7 @@ const char *test_data(test *t);
         context_clear(cx);                                                                         \
         status check_status_ = (expr);                                                             \
         if (check_status_ != (code) || !strstr(context_error(cx), words)) {                        \
-            test_fail((t), __FILE__, __LINE__, #expr, "%s, '%s'; expected %s, '%s'",              \
+            test_fail((t), __FILE__, __LINE__, #expr, "%s, '%s'; expected %s, '%s'",               \
                       status_name(check_status_), context_error(cx), status_name(code), words);    \
             return;                                                                                \
         }                                                                                          \

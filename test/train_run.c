@@ -146,7 +146,7 @@ static void checkpoints(test *t) {
     outcome o = train(base);
     CHECK(t, o.st == STATUS_OK, "%s", o.error);
     o = train(base);
-    CHECK(t, o.st == STATUS_BUSY && strstr(o.error, "holds a run already"), "%s", o.error);
+    CHECK(t, o.st == STATUS_BAD_ARGUMENT && strstr(o.error, "holds a run already"), "%s", o.error);
     snprintf(line, sizeof line, "%s --resume --lr 0.5", base);
     o = train(line);
     CHECK(t, o.st == STATUS_BAD_ARGUMENT && strstr(o.error, "lr=0.5"), "%s", o.error);

@@ -42,8 +42,8 @@ typedef struct option_def {
     const char
         *initial; /* default, written as a user would; NULL: zero, absent, the first choice */
     const char *const *choices; /* closed by NULL */
-    const char *const *usual;   /* values worth offering where others are fine too; closed by NULL */
-    bool ranged, above_low;     /* above_low: `low` itself is out */
+    const char *const *usual; /* values worth offering where others are fine too; closed by NULL */
+    bool ranged, above_low;   /* above_low: `low` itself is out */
     double low, high;
     bool required;
     char letter;       /* a short flag; 0: none */

@@ -194,10 +194,9 @@ void options_print_man_all(FILE *out, const verb_def *const *verbs, const char *
         man_text(out, (*verbs)->summary);
         fputc('\n', out);
     }
-    fprintf(
-        out,
-        ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nnot empty: no colours.\n.TP\n.B HONE_ISA\nthe best "
-        "instruction set to use.\n.TP\n.B XDG_CACHE_HOME, XDG_DATA_HOME, HONE_RUNS\nwhere what can be made "
-        "again, and the list of runs, are kept.\n"
-        ".SH EXIT STATUS\n" OPTIONS_EXIT_STATUS "\n");
+    fprintf(out,
+            ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nnot empty: no colours.\n.TP\n.B HONE_ISA\nthe best "
+            "instruction set to use.\n.TP\n.B XDG_CACHE_HOME, XDG_DATA_HOME, HONE_RUNS\nwhere what "
+            "can be made again, and the list of runs, are kept.\n"
+            ".SH EXIT STATUS\n" OPTIONS_EXIT_STATUS "\n");
 }

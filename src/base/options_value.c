@@ -26,7 +26,7 @@ bool options_count_from(const char *text, double *out) {
     snprintf(digits, sizeof digits, "%.*s", (int)(n - 1), text);
     if (!options_double_from(digits, out)) return false;
     *out *= pow(1000, (double)(letter - letters + 1));
-    return true;
+    return isfinite(*out);
 }
 
 bool options_int_from(const char *text, int64_t *out) {

@@ -12,8 +12,7 @@ typedef struct bench_engine_options {
 
 static const option_def options[] = {
     OPTION(bench_engine_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
-           .usual = model_preset_names,
-           .help = "the shapes, by name"),
+           .usual = model_preset_names, .help = "the shapes, by name"),
     OPTION(bench_engine_options, model, OPTION_STRING, .value = "DIR",
            .help = "a trained model instead of random weights"),
     OPTION(bench_engine_options, draft, OPTION_STRING, .value = "DIR",

@@ -18,8 +18,7 @@ typedef struct bench_model_options {
 
 static const option_def options[] = {
     OPTION(bench_model_options, preset, OPTION_STRING, .initial = "llama-110m", .value = "NAME",
-           .usual = model_preset_names,
-           .help = "the shapes, by name"),
+           .usual = model_preset_names, .help = "the shapes, by name"),
     OPTION(bench_model_options, format, OPTION_STRING, .initial = "bf16", .value = "FORMAT",
            .help = "how the matrices are stored: bf16, f32, q8_0, q4_0, q4_k_m or another"),
     OPTION(bench_model_options, act, OPTION_CHOICE, .choices = run_acts,

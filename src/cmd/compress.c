@@ -127,9 +127,7 @@ static status run(const verb_call *call) {
     if (o->rerun) TRY(compress_rerun_read(call->memory, o->rerun, &how));
     if (!how.model)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "name the model: hone compress MODEL -o OUT");
-    if (!file_exists(how.model))
-        FAIL(call->cx, STATUS_IO, "the model '%s' is not there: give a model's folder or GGUF file",
-             how.model);
+    TRY(model_check_there(call->cx, how.model));
     if (!how.out) FAIL(call->cx, STATUS_BAD_ARGUMENT, "-o OUT says where the model goes");
     if (!how.recipe)
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--do \"RECIPE\" says what to do; --list shows what");

@@ -189,7 +189,7 @@ static status describe(const verb_call *call, model_config *c, foresee_options *
                              .config = c,
                              .format = imagined,
                              .user = (void *)o->format};
-    if (!num_find(o->format)) return mixture_unknown(call->cx, o->format);
+    TRY(mixture_check_single(call->cx, o->format));
     out->how.model = plan_model_path(call);
     return plan_find_model(call, o->preset, c);
 }

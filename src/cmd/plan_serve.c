@@ -88,7 +88,7 @@ static status run(const verb_call *call) {
              (long long)o->answer, (long long)o->context);
     TRY(plan_find_model(call, o->preset, &c));
     const char *format = o->format ? o->format : plan_own_format(call);
-    if (!num_find(format)) return mixture_unknown(call->cx, format);
+    TRY(mixture_check_single(call->cx, format));
     TRY(plan_find_machine(call, o->hardware, o->devices, &m));
     if (plan_is_here(o->hardware)) TRY(plan_calibrate_serve(call, &m, format, NULL));
     c.positions = MAX_OF(c.positions, o->context);

@@ -5,8 +5,8 @@
  *   sparsegpt   w_ij^2 / U_jj^2, the rest making up for what is lost, along the inverse Hessian as in compress/gptq.c
  *               (Frantar and Alistarh, "SparseGPT", 2023); masks are chosen for 128 columns at a time
  *
- * A pattern is a share of each row, "0.5", or N:M, where N of every M in a row stay, "2:4". Rows are compared within
- * themselves (Wanda's finding). */
+ * A pattern is a share, "0.5", or N:M, where N of every M in a row stay, "2:4". A share is one of each row (Wanda's
+ * finding); by sparsegpt, of all rows, in each 128 columns. N:M compares rows within themselves whatever the choice. */
 #include "compress/kit/foresee.h"
 #include "compress/kit/hessian.h"
 #include "compress/kit/sparse.h"
@@ -71,7 +71,8 @@ static status foresee_prune(compress *c, const product *p, const prune_how *how)
     sparse_pattern pattern;
     TRY(sparse_pattern_read(c->cx, how->o->pattern, &pattern));
     p->w->held = true;
-    foresee_memory(c, p->n * p->k * 4 + tensor_bytes(&p->w->t));
+    int64_t space = sparse_bytes(c, p->n, p->k, &pattern, how->along);
+    foresee_memory(c, (p->n + 1) * p->k * 4 + MAX_OF(space, tensor_bytes(&p->w->t)));
     TRY(foresee_solve(c, p, how->along ? sparse_flops(p->n, p->k, &pattern) : 0, prune_sample,
                       how));
     return product_set_values(c, p, NULL);

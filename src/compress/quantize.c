@@ -24,8 +24,7 @@ static const num_format *format_of(const compress *c, const quantize_options *o,
 
 static status check(compress *c, const void *options_) {
     const quantize_options *o = options_;
-    if (!mixture_knows(o->format))
-        FAIL(c->cx, STATUS_BAD_ARGUMENT, "there is no format '%s'", o->format);
+    if (!mixture_knows(o->format)) return mixture_unknown(c->cx, o->format);
     TRY(products_upright(c));
     for (int64_t i = 0; i < c->n_weights; i++) {
         const weight *w = &c->weights[i];

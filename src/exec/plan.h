@@ -39,9 +39,9 @@ typedef struct plan_pack {
     const pack_def *def;
     void *data;
     int64_t size_bytes;
-    bool renewed; /* made again in each run, which writes what it follows from */
-    int32_t after; /* and there behind this step; -1: behind all */
-    struct plan_pack *next; /* behind the same step */
+    bool renewed;                  /* made again in each run, which writes what it follows from */
+    int32_t after;                 /* and there behind this step; -1: behind all */
+    struct plan_pack *next;        /* behind the same step */
     double seconds, began_seconds; /* of the last traced run */
 } plan_pack;
 
@@ -51,9 +51,9 @@ typedef struct plan_step {
     call c;
     plan_pack *packed[MAX_IN];
     plan_pack *renews; /* what is packed again behind it */
-    bool skipped;   /* a view, or only its packed layout is read: nothing to do */
-    bool renewed;   /* of the load phase, and run again after each step */
-    double seconds; /* of the last traced run, and when it began */
+    bool skipped;      /* a view, or only its packed layout is read: nothing to do */
+    bool renewed;      /* of the load phase, and run again after each step */
+    double seconds;    /* of the last traced run, and when it began */
     double began_seconds;
 } plan_step;
 

@@ -40,8 +40,8 @@ static void put_pack(const plan_pack *k, const plan *p, double from, FILE *to) {
 static void put_event(const plan_step *s, const graph *g, double from, FILE *to) {
     cost work = {0};
     if (s->node->op->cost) s->node->op->cost(&s->c, &work);
-    begin_event(phase_names[s->node->phase], s->node->op->name, s->began_seconds - from,
-                s->seconds, to);
+    begin_event(phase_names[s->node->phase], s->node->op->name, s->began_seconds - from, s->seconds,
+                to);
     fprintf(to, "\"node\":%d,\"kernel\":\"%s\",\"flops\":%.0f,\"bytes\":%.0f", s->node->id,
             s->chosen.kernel ? s->chosen.kernel->name : "reference", work.flops, work.bytes);
     end_event(g, &s->node->out[0], s->node->name, to);

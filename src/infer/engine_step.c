@@ -269,8 +269,8 @@ static int64_t budget_of(const engine *e) {
     int64_t decoding = 0, tokens = o->tokens;
     for (int32_t i = 0; i < e->schedule.n_running; i++)
         decoding += e->schedule.running[i]->n_tokens - e->schedule.running[i]->n_cached == 1;
-    double most = o->step_seconds > 0 ? o->step_seconds
-                                      : o->step_stretch * pace_seconds(&e->pace, decoding);
+    double most =
+        o->step_seconds > 0 ? o->step_seconds : o->step_stretch * pace_seconds(&e->pace, decoding);
     if (!(most > 0) || !decoding) return tokens;
     while (tokens > decoding + LEAST_CHUNK && pace_seconds(&e->pace, tokens) > most)
         tokens -= MAX_OF(tokens / 8, 1);

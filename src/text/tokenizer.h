@@ -33,7 +33,8 @@ status tokenizer_open_gguf(context *cx, const struct gguf *g, tokenizer **out) M
 void tokenizer_free(tokenizer *t);
 /* Writes the files that tokenizer_open would read of `path` to FOLDER, under the name that is returned:
  * tokenizer.json, tokenizer.model, or tokenizer.gguf (without the tensors). */
-status tokenizer_copy(context *cx, const char *path, const char *folder, const char **name) MUST_USE;
+status tokenizer_copy(context *cx, const char *path, const char *folder,
+                      const char **name) MUST_USE;
 
 typedef struct encode_options {
     bool add_special;   /* put the ids that begin and end a sequence around it */

@@ -15,7 +15,7 @@ typedef struct unigram {
     trie tokens;          /* every token, by id */
     const double *scores; /* by id; borrowed */
     double unknown_score;
-    bool single; /* sums in f32, started again */
+    bool single;     /* sums in f32, started again */
     int32_t unknown; /* -1: an unknown character is an error of the model; it is dropped */
     bool byte_fallback;
     int32_t byte_id[256];

@@ -50,7 +50,7 @@ static status check_folder(job *j) {
         j->options.resume = false;
     }
     if (!j->options.resume && (file_exists(last) || file_exists(config)))
-        FAIL(j->cx, STATUS_BUSY,
+        FAIL(j->cx, STATUS_BAD_ARGUMENT,
              "'%s' holds a run already: --resume goes on with it, --out names another folder",
              folder);
     return STATUS_OK;

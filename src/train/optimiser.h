@@ -36,7 +36,7 @@ typedef struct optimiser_def {
 extern const optimiser_def *const registry_optimiser[];
 const optimiser_def *optimiser_find(const char *name);
 /* What there is, for a name that is none of them. */
-status optimiser_unknown(context *cx, const char *name);
+status optimiser_unknown(context *cx, const char *name) MUST_USE;
 
 /* What optimisers share: the decay that holds for this parameter; a moment in its shape, f32; the mark that `at` is
  * the next version of `of`. */

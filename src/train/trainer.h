@@ -44,8 +44,8 @@ typedef struct train_watch {
 
 typedef struct trainer_options {
     const char *folder;
-    const char *job; /* see progress_state */
-    lr_schedule rate;   /* with the number of steps */
+    const char *job;  /* see progress_state */
+    lr_schedule rate; /* with the number of steps */
     double lr;
     int64_t parts;                            /* micro-batches a step */
     int64_t evaluate_every, evaluate_batches; /* 0: never; 0: the whole split */

@@ -66,8 +66,7 @@ status bench_model_find(context *cx, arena *mem, const char *preset, const char 
 status bench_model_begin(bench_model *x, arena *mem, const char *trained) {
     const num_format *f = num_find(x->format);
     const char *path = trained;
-    if (!mixture_knows(x->format))
-        return mixture_unknown(x->cx, x->format);
+    if (!mixture_knows(x->format)) return mixture_unknown(x->cx, x->format);
     if (f && (trained || !gguf_dtype_of_name(f->name))) x->matrices = f;
     if (!trained)
         TRY(bench_model_find(x->cx, mem, x->preset, x->matrices ? "bf16" : x->format, &path));

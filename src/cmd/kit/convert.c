@@ -28,8 +28,7 @@ static bool is_gguf_name(const char *path) {
 static status check(const converting *w) {
     const conversion *c = w->how;
     const char *f = c->format;
-    if (!file_exists(c->in))
-        FAIL(w->cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", c->in);
+    TRY(model_check_there(w->cx, c->in));
     if (file_exists(c->out))
         FAIL(w->cx, STATUS_BAD_ARGUMENT, "'%s' is there already: remove it, or name another",
              c->out);

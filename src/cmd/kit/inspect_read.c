@@ -154,7 +154,7 @@ static status read_gguf_template(inspection *in) {
 
 status inspect_read(context *cx, arena *memory, const char *path, inspection *out) {
     *out = (inspection){.cx = cx, .memory = memory, .path = path};
-    if (!file_exists(path)) FAIL(cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", path);
+    TRY(model_check_there(cx, path));
     TRY(read_weights(out));
     if (file_is_folder(path)) {
         TRY(judge(out, "config", read_folder_config(out)));

@@ -16,7 +16,8 @@ struct line_editor {
     context *cx;
     EditLine *edit;
     History *history;
-    locale_t utf8; /* what the terminal speaks; libedit asks for it, also to know which keys are letters */
+    locale_t
+        utf8; /* what the terminal speaks; libedit asks for it, also to know which keys are letters */
     const char *prompt;
     text_buffer line;
     bool dropped;

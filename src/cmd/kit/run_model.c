@@ -83,8 +83,7 @@ status run_open(const verb_call *call, int64_t sequences, run_session *out) {
     const run_options *o = call->options;
     const char *path = call->args[0];
     *out = (run_session){.call = call, .o = o, .cx = call->cx, .mem = call->memory};
-    if (!file_exists(path))
-        FAIL(call->cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", path);
+    TRY(model_check_there(call->cx, path));
     TRY(model_open(call->cx, path, &out->m));
     TRY(open_tokenizer(out, path));
     if (o->embed) return STATUS_OK;

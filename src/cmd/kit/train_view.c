@@ -47,7 +47,9 @@ static void sample_roof(train_view *v) {
 }
 
 static void open_roof(train_view *v) {
-    enum { ROOF_BYTES = 1 << 20 }; /* for a thread, of which loops that only count touch a few pages */
+    enum {
+        ROOF_BYTES = 1 << 20
+    }; /* for a thread, of which loops that only count touch a few pages */
     v->machine = (bench){.cx = v->call->cx, .workers = v->j->workers, .windows = 1};
     v->machine.threads = pool_threads(v->j->workers);
     v->machine.memory_bytes = (int64_t)ROOF_BYTES * v->machine.threads;

@@ -30,10 +30,10 @@ typedef struct foresee_options {
     const model_config *config; /* where there is no model yet: its configuration and formats */
     const num_format *(*format)(void *user, const char *name, int32_t rank);
     void *user;
-    /* Called once the recipe has been checked, before the work; NULL: nobody. */
-    status (*begin)(void *user);
     /* Runs of a plan, for its costs; with the extents that are bound now. */
     void (*see)(void *user, int64_t step, work_kind kind, const struct plan *p, double runs);
+    /* Called with see_user once the recipe has been checked, before the work; NULL: nobody. */
+    status (*begin)(void *user);
     void *see_user;
 } foresee_options;
 

@@ -43,11 +43,16 @@ status gram_open(compress *c, int64_t k, int64_t rows, gram_adder *out) {
     }
     if (st == STATUS_OK) st = plan_new(c->cx, g, out->store, c->workers, &how, &out->p);
     if (st == STATUS_OK && !c->foresees) st = plan_load(out->p);
+    if (st == STATUS_OK && c->foresees) {
+        out->held_bytes = foresee_plan_bytes(c, out->p);
+        foresee_hold(c, out->held_bytes);
+    }
     if (st != STATUS_OK) gram_close(out);
     return st;
 }
 
 void gram_close(gram_adder *a) {
+    if (a->held_bytes) foresee_hold(a->c, -a->held_bytes);
     plan_free(a->p);
     graph_free(a->g);
     states_free(a->store);
@@ -89,7 +94,6 @@ status gram_add(gram_adder *a, const float *rows, int64_t n, float *gram) {
 
 status gram_foresee(gram_adder *a, int64_t n, double times) {
     TRY(bind(a, n));
-    foresee_memory(a->c, foresee_plan_bytes(a->c, a->p));
     foresee_plan(a->c, WORK_CALIBRATE, a->p, stage_plan_flops(a->p),
                  times * (double)div_up(a->k, a->strip));
     return STATUS_OK;

@@ -25,6 +25,7 @@ typedef struct gram_adder {
     graph *g;
     states *store;
     plan *p;
+    int64_t held_bytes; /* in a dry run, until it is closed */
 } gram_adder;
 
 /* For at most so many rows at once. */

@@ -20,8 +20,9 @@ static int64_t fitting_group(int64_t k) {
 status grid_format(context *cx, const grid *g, int64_t k, const char *name,
                    const num_format **out) {
     if (g->group && k % g->group)
-        FAIL(cx, STATUS_UNSUPPORTED, "rows of '%s' have %lld values, which are no groups of %lld: give group=%lld",
-             name, (long long)k, (long long)g->group, (long long)fitting_group(k));
+        FAIL(cx, STATUS_UNSUPPORTED,
+             "rows of '%s' have %lld values, which are no groups of %lld: give group=%lld", name,
+             (long long)k, (long long)g->group, (long long)fitting_group(k));
     ints_layout as = {.bits = g->bits, .affine = g->affine, .group = stored_group(g)};
     as.affine |= !as.group && as.bits == 8; /* int8_row is another family's */
     *out = g->group && !as.group ? NULL : ints_format(as);

@@ -58,10 +58,19 @@ static status check_step(compress *c, const compress_method *m, const void *opti
     return STATUS_OK;
 }
 
+/* Of the model as it comes: codes of one format, of several, or none. */
+static void find_codes(compress *c) {
+    for (int64_t i = 0; i < c->n_products; i++) {
+        const num_format *f = c->products[i].w->t.format;
+        if (f->kind != NUM_BLOCK) continue;
+        bool first = !(c->facts & COMPRESS_CODED);
+        c->coded = first || c->coded == f ? f : NULL;
+        c->facts |= COMPRESS_CODED;
+    }
+}
+
 status chain_check(compress *c, const compress_options *o, const chain *k) {
-    for (int64_t i = 0; i < c->n_products; i++)
-        if (c->products[i].w->t.format->kind == NUM_BLOCK) c->coded = c->products[i].w->t.format;
-    if (c->coded) c->facts |= COMPRESS_CODED;
+    find_codes(c);
     if (!c->foresees && !(c->facts & COMPRESS_CODED)) TRY(products_zeros(c, &c->facts));
     for (int64_t i = 0; i < k->r.count; i++) {
         const recipe_step *s = &k->r.steps[i];

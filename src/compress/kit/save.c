@@ -133,6 +133,12 @@ static packed_method method_of(compress_container k) {
                                        : PACKED_GPTQ;
 }
 
+static bool holds_codes(const compress *c) {
+    for (int64_t i = 0; i < c->n_products; i++)
+        if (c->products[i].w->t.format->kind == NUM_BLOCK) return true;
+    return false;
+}
+
 /* One recipe for all products, or a refusal. */
 static status recipe_of(compress *c, const compress_options *o, packed_recipe *out) {
     bool sparse = o->container == CONTAINER_SPARSE24;
@@ -142,7 +148,12 @@ static status recipe_of(compress *c, const compress_options *o, packed_recipe *o
         FAIL(c->cx, STATUS_UNSUPPORTED,
              "--container sparse-24 holds floats that prune(2:4) left, and the recipe makes %s",
              c->coded ? c->coded->name : "no such");
-    if (!format || o->container == CONTAINER_VALUES) return STATUS_OK;
+    if (o->container == CONTAINER_VALUES) return STATUS_OK;
+    if (!format && holds_codes(c))
+        FAIL(c->cx, STATUS_UNSUPPORTED,
+             "the layers hold codes of several formats, which no folder has: name OUT *.gguf, or "
+             "--container values writes the floats that they stand for");
+    if (!format) return STATUS_OK;
     packed_recipe first = {0};
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];

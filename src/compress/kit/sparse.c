@@ -103,9 +103,12 @@ static void walk_rows(void *arg, int64_t from, int64_t to, int thread) {
         walk_row(w, w->values + r * w->k, x, (loss *)(void *)(x + w->k));
 }
 
+static int64_t space_bytes(const compress *c, int64_t k) {
+    return pool_threads(c->workers) * k * (int64_t)(sizeof(double) + sizeof(loss));
+}
+
 static status run(compress *c, masking *w, pool_task *task) {
-    size_t each = (size_t)w->k * (sizeof(double) + sizeof(loss));
-    w->space = context_alloc(c->cx, (size_t)pool_threads(c->workers) * each);
+    w->space = context_alloc(c->cx, (size_t)space_bytes(c, w->k));
     if (!w->space) return STATUS_NO_MEMORY;
     pool_run(c->workers, task, w, w->rows);
     context_release(c->cx, w->space);
@@ -211,6 +214,13 @@ static status share_along(compress *c, const masking *w) {
     context_release(c->cx, b.goes);
     context_release(c->cx, b.losses);
     return all ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+int64_t sparse_bytes(const compress *c, int64_t rows, int64_t k, const sparse_pattern *p,
+                     bool along) {
+    if (p->of || !along) return space_bytes(c, k);
+    return rows * MIN_OF(k, BLOCK) * (int64_t)(2 * sizeof(float) + sizeof(bool)) +
+           pool_threads(c->workers) * k * (int64_t)sizeof(double);
 }
 
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,

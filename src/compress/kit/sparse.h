@@ -20,7 +20,9 @@ status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const fl
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,
                     const sparse_pattern *p) MUST_USE;
 
-/* Operations of that. */
+/* Operations of sparse_along; bytes that it, or sparse_mask, takes beside the values. */
 double sparse_flops(int64_t rows, int64_t k, const sparse_pattern *p);
+int64_t sparse_bytes(const compress *c, int64_t rows, int64_t k, const sparse_pattern *p,
+                     bool along);
 
 #endif

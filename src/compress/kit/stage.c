@@ -1,8 +1,8 @@
 #include "compress/kit/stage.h"
 #include "compress/kit/foresee.h"
+#include "infer/weights.h"
 #include "ops/cross_entropy.h"
 #include "ops/matmul.h"
-#include "infer/weights.h"
 #include "train/score.h"
 #include <stdio.h>
 #include <string.h>

@@ -189,13 +189,9 @@ static status foresee_runs(stream *s, stage *g, const stage_options *o, int64_t 
     if (!sequences || !times) return STATUS_OK;
     TRY(stage_foresee(g, tokens, sequences, times));
     if (!o->capture || !s->gram) return STATUS_OK;
-    int64_t held = foresee_plan_bytes(c, g->p);
-    status st = STATUS_OK;
-    foresee_hold(s->c, held);
-    for (int64_t i = 0; i < c->n_inputs && st == STATUS_OK; i++)
-        if (c->inputs[i].layer == o->which) st = gram_foresee(adder_of(s, i), tokens, times);
-    foresee_hold(s->c, -held);
-    return st;
+    for (int64_t i = 0; i < c->n_inputs; i++)
+        if (c->inputs[i].layer == o->which) TRY(gram_foresee(adder_of(s, i), tokens, times));
+    return STATUS_OK;
 }
 
 /* A dry run's: whole runs, and the one that is left. */

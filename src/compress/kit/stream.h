@@ -11,7 +11,7 @@ typedef struct input_stats {
     int64_t rows;
     double *sum_abs, *sum_sq; /* [k] */
     float *max_abs;           /* [k] */
-    bool summed;              /* there is, or in a dry run would be, */
+    bool summed;              /* `gram` is there, or in a dry run would be */
     float *gram;              /* sums of x x^T (kit/gram.h) */
 } input_stats;
 

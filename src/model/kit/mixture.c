@@ -33,14 +33,24 @@ status mixture_unknown(context *cx, const char *format) {
     const char *names[MOST];
     int64_t n = 0;
     for (int64_t i = 0; i < COUNT_OF(mixtures); i++) names[n++] = mixtures[i].name;
-    for (int64_t i = 0; registry_format[i] && n < MOST; i++) names[n++] = registry_format[i]->name;
+    for (int64_t i = 0; registry_format[i] && n < MOST; i++)
+        if (registry_format[i]->kind != NUM_INDEX) names[n++] = registry_format[i]->name;
     for (int64_t f = 0; registry_format_family[f]; f++)
         for (const num_format *at = registry_format_family[f]; at->name && n < MOST; at++)
             names[n++] = at->name;
     const char *near = options_nearest(format, names, n);
-    return context_fail(cx, STATUS_BAD_ARGUMENT,
-                        "there is no number format '%s'%s%s%s (usual are bf16, q8_0, q4_k_m, q4_0)",
-                        format, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    FAIL(cx, STATUS_BAD_ARGUMENT,
+         "--format: there is no number format '%s'%s%s%s (usual are bf16, q8_0, q4_k_m, q4_0)",
+         format, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+status mixture_check_single(context *cx, const char *format) {
+    const mixture *m = find_mixture(format);
+    if (m)
+        FAIL(cx, STATUS_UNSUPPORTED,
+             "--format %s is a mixture: a plan takes one format for all matrices, as %s", format,
+             m->most);
+    return mixture_knows(format) ? STATUS_OK : mixture_unknown(cx, format);
 }
 
 static bool has(const char *state, const char *part) {

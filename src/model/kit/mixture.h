@@ -10,7 +10,9 @@
 const num_format *mixture_format(const char *format, const char *state, int64_t columns,
                                  int64_t layers, bool tied);
 bool mixture_knows(const char *format);
-/* For a name that is none: what may have been meant. */
-status mixture_unknown(context *cx, const char *format);
+/* For a --format that is none: what may have been meant. */
+status mixture_unknown(context *cx, const char *format) MUST_USE;
+/* Refuses a --format that is not one for all matrices: a mixture, or none at all. */
+status mixture_check_single(context *cx, const char *format) MUST_USE;
 
 #endif

@@ -69,8 +69,13 @@ static status open_folder(model *m) {
     return model_pooling_read(m->cx, m->path, &m->config);
 }
 
+status model_check_there(context *cx, const char *path) {
+    if (file_exists(path)) return STATUS_OK;
+    FAIL(cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", path);
+}
+
 static status open_parts(model *m) {
-    if (!file_exists(m->path)) FAIL(m->cx, STATUS_IO, "'%s' is not there: give a model's folder or GGUF file", m->path);
+    TRY(model_check_there(m->cx, m->path));
     if (file_is_folder(m->path)) TRY(open_folder(m));
     TRY(modelfile_open(m->cx, m->path, &m->file));
     if (m->file.kind == MODELFILE_GGUF)

@@ -76,6 +76,8 @@ typedef struct model {
     modelfile file;
 } model;
 
+/* Refuses a path where nothing is; model_open does so too. */
+status model_check_there(context *cx, const char *path) MUST_USE;
 status model_open(context *cx, const char *path, model **out) MUST_USE;
 void model_close(model *m); /* NULL is fine */
 

@@ -67,11 +67,10 @@ static status add_packed(saving *w, const state *item) {
     int length = (int)(strlen(item->name) - strlen("weight"));
     for (int32_t i = 0; i < n; i++) {
         if (w->count == w->capacity) return STATUS_BUG;
-        const char *name =
-            arena_printf(w->memory, "%.*s%s", length, item->name, parts[i].suffix);
+        const char *name = arena_printf(w->memory, "%.*s%s", length, item->name, parts[i].suffix);
         if (!name) return STATUS_NO_MEMORY;
-        w->items[w->count++] = (saved){
-            .name = name, .t = item->t, .packed = true, .part = i, .how = parts[i]};
+        w->items[w->count++] =
+            (saved){.name = name, .t = item->t, .packed = true, .part = i, .how = parts[i]};
     }
     return STATUS_OK;
 }

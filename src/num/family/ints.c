@@ -156,14 +156,15 @@ static void pack_ints(const int_family *f, source s, int64_t count, void *row) {
 #define GROUPED(X, B)                                                                              \
     X(int##B##_g32, B, 0, 32)                                                                      \
     X(int##B##_g64, B, 0, 64)                                                                      \
-    X(int##B##_g128, B, 0, 128) X(uint##B##_g32, B, 1, 32) X(uint##B##_g64, B, 1, 64)              \
-        X(uint##B##_g128, B, 1, 128) X(uint##B##_row, B, 1, 0)
+    X(int##B##_g128, B, 0, 128)                                                                    \
+    X(uint##B##_g32, B, 1, 32) X(uint##B##_g64, B, 1, 64) X(uint##B##_g128, B, 1, 128)             \
+        X(uint##B##_row, B, 1, 0)
 #define EVERY(X)                                                                                   \
     GROUPED(X, 2)                                                                                  \
     X(int2_row, 2, 0, 0)                                                                           \
-    GROUPED(X, 3) X(int3_row, 3, 0, 0) GROUPED(X, 4) X(int4_row, 4, 0, 0) GROUPED(X, 5)            \
-        X(int5_row, 5, 0, 0) GROUPED(X, 6) X(int6_row, 6, 0, 0) GROUPED(X, 7) X(int7_row, 7, 0, 0) \
-            GROUPED(X, 8)
+    GROUPED(X, 3)                                                                                  \
+    X(int3_row, 3, 0, 0) GROUPED(X, 4) X(int4_row, 4, 0, 0) GROUPED(X, 5) X(int5_row, 5, 0, 0)     \
+        GROUPED(X, 6) X(int6_row, 6, 0, 0) GROUPED(X, 7) X(int7_row, 7, 0, 0) GROUPED(X, 8)
 
 #define FUNCTIONS(NAME, B, AFFINE, GROUP)                                                          \
     static const int_family family_##NAME = {{B, AFFINE, GROUP}, codes_##B};                       \

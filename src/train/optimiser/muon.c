@@ -4,7 +4,7 @@
  *   A = X X^T;  X = 3.4445 X + (2.0315 A A - 4.7750 A) X      (X^T X and X A where X is tall)
  *   w -= lr (decay w + 0.2 sqrt(max(rows, columns)) X)
  * The last factor gives the update the size that AdamW's has late in training (Liu et al. 2025, "Muon is scalable for
- * LLM training"), so that one learning rate serves both. Tables, the output layer, norms and biases are AdamW's.
+ * LLM training"). Tables, the output layer, norms and biases are AdamW's.
  * Early on AdamW's updates are up to five times as large, and Muon bears, and needs, a larger rate than AdamW's. */
 #include "ops/binary.h"
 #include "ops/matmul.h"
