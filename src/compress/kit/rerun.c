@@ -21,7 +21,8 @@ static status keep(json *j, arena *mem, const char **out) {
     return *out ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
-static status read_calibration(json *j, told *t) {
+/* A file's path and hash; of the calibration text (`cut`) also how it is cut into sequences. */
+static status read_file(json *j, told *t, bool cut, const char **path, const char **hash) {
     json_text key;
     bool more;
     TRY(json_enter_object(j));
@@ -29,12 +30,12 @@ static status read_calibration(json *j, told *t) {
         TRY(json_next_key(j, &more, &key));
         if (!more) return STATUS_OK;
         if (json_is(key, "path"))
-            TRY(keep(j, t->mem, &t->o->calib));
+            TRY(keep(j, t->mem, path));
         else if (json_is(key, "sha256"))
-            TRY(keep(j, t->mem, &t->calib_hash));
-        else if (json_is(key, "sequences"))
+            TRY(keep(j, t->mem, hash));
+        else if (cut && json_is(key, "sequences"))
             TRY(json_integer(j, 1, 1 << 20, &t->o->calib_sequences));
-        else if (json_is(key, "length"))
+        else if (cut && json_is(key, "length"))
             TRY(json_integer(j, 2, 1 << 20, &t->o->calib_length));
         else
             TRY(json_skip(j));
@@ -43,23 +44,11 @@ static status read_calibration(json *j, told *t) {
 
 /* One of the files that steps read. */
 static status read_source(json *j, told *t) {
-    json_text key;
-    bool more;
     const char *hash = "";
     source *s = ARENA_NEW(t->mem, source, 1);
     if (!s) return STATUS_NO_MEMORY;
     s->path = "";
-    TRY(json_enter_object(j));
-    for (;;) {
-        TRY(json_next_key(j, &more, &key));
-        if (!more) break;
-        if (json_is(key, "path"))
-            TRY(keep(j, t->mem, &s->path));
-        else if (json_is(key, "sha256"))
-            TRY(keep(j, t->mem, &hash));
-        else
-            TRY(json_skip(j));
-    }
+    TRY(read_file(j, t, false, &s->path, &hash));
     snprintf(s->sha256, sizeof s->sha256, "%s", hash);
     s->next = t->sources;
     t->sources = s;
@@ -77,20 +66,8 @@ static status read_sources(json *j, told *t) {
 }
 
 static status read_parent(json *j, told *t) {
-    json_text key;
-    bool more;
     const char *path = NULL;
-    TRY(json_enter_object(j));
-    for (;;) {
-        TRY(json_next_key(j, &more, &key));
-        if (!more) break;
-        if (json_is(key, "path"))
-            TRY(keep(j, t->mem, &path));
-        else if (json_is(key, "sha256"))
-            TRY(keep(j, t->mem, &t->parent_hash));
-        else
-            TRY(json_skip(j));
-    }
+    TRY(read_file(j, t, false, &path, &t->parent_hash));
     if (!t->o->model) t->o->model = path;
     return STATUS_OK;
 }
@@ -111,7 +88,7 @@ static status read_object(json *j, told *t) {
         else if (json_is(key, "tensors_sha256"))
             TRY(keep(j, t->mem, &t->tensors));
         else if (json_is(key, "calibration"))
-            TRY(read_calibration(j, t));
+            TRY(read_file(j, t, true, &t->o->calib, &t->calib_hash));
         else if (json_is(key, "reads"))
             TRY(read_sources(j, t));
         else if (json_is(key, "made_from"))
