@@ -8,14 +8,18 @@
 #include <stdio.h>
 #include <string.h>
 
+static void write_file(json_writer *w, const char *path, const char *hash) {
+    json_write_string_field(w, "path", path);
+    json_write_string_field(w, "sha256", hash);
+}
+
 static status write_calibration(json_writer *w, compress *c) {
     char hash[SHA256_TEXT_BYTES];
     if (!c->text.path) return STATUS_OK;
     TRY(file_sha256(c->cx, c->text.path, hash));
     json_write_key(w, "calibration");
     json_write_object(w);
-    json_write_string_field(w, "path", c->text.path);
-    json_write_string_field(w, "sha256", hash);
+    write_file(w, c->text.path, hash);
     json_write_integer_field(w, "sequences", c->text.sequences);
     json_write_integer_field(w, "length", c->text.length);
     json_write_object_end(w);
@@ -28,8 +32,7 @@ static void write_sources(json_writer *w, const compress *c) {
     json_write_array(w);
     for (const source *s = c->sources; s; s = s->next) {
         json_write_object(w);
-        json_write_string_field(w, "path", s->path);
-        json_write_string_field(w, "sha256", s->sha256);
+        write_file(w, s->path, s->sha256);
         json_write_object_end(w);
     }
     json_write_array_end(w);
@@ -54,8 +57,7 @@ static status write_object(json_writer *w, compress *c, const compress_options *
     TRY(lineage_hash(c->cx, o->model, hash));
     json_write_key(w, "made_from");
     json_write_object(w);
-    json_write_string_field(w, "path", o->model);
-    json_write_string_field(w, "sha256", hash);
+    write_file(w, o->model, hash);
     json_write_object_end(w);
     TRY(lineage_of_parent(c->memory, o->model, &parent));
     json_write_key(w, "parents");
@@ -63,6 +65,14 @@ static status write_object(json_writer *w, compress *c, const compress_options *
     lineage_json(w, &parent);
     json_write_array_end(w);
     json_write_object_end(w);
+    return STATUS_OK;
+}
+
+static status must_be(compress *c, const char *path, const char *what, const char *was,
+                      const char *is) {
+    if (strcmp(was, is) != 0)
+        FAIL(c->cx, STATUS_BAD_DATA, "'%s' is not %s any more: its SHA-256 was %s, not %s", path,
+             what, was, is);
     return STATUS_OK;
 }
 
@@ -78,10 +88,7 @@ status provenance_reads(compress *c, const char *path, bool is_model) {
     s->path = path;
     TRY(is_model ? lineage_hash(c->cx, path, s->sha256) : file_sha256(c->cx, path, s->sha256));
     const source *was = find_source(c->told, path);
-    if (was && strcmp(was->sha256, s->sha256) != 0)
-        FAIL(c->cx, STATUS_BAD_DATA,
-             "'%s' is not what was read any more: its SHA-256 was %s, not %s", path, was->sha256,
-             s->sha256);
+    if (was) TRY(must_be(c, path, "what was read", was->sha256, s->sha256));
     s->next = c->sources;
     c->sources = s;
     return STATUS_OK;
@@ -91,16 +98,10 @@ status provenance_check(compress *c, const compress_options *o) {
     char hash[SHA256_TEXT_BYTES];
     if (!o->repeats) return STATUS_OK;
     TRY(lineage_hash(c->cx, o->model, hash));
-    if (strcmp(hash, o->repeats_parent) != 0)
-        FAIL(c->cx, STATUS_BAD_DATA, "'%s' is not the parent any more: its SHA-256 was %s, not %s",
-             o->model, o->repeats_parent, hash);
+    TRY(must_be(c, o->model, "the parent", o->repeats_parent, hash));
     if (!o->calib) return STATUS_OK;
     TRY(file_sha256(c->cx, o->calib, hash));
-    if (strcmp(hash, o->repeats_calib) != 0)
-        FAIL(c->cx, STATUS_BAD_DATA,
-             "'%s' is not the calibration text any more: its SHA-256 was %s, not %s", o->calib,
-             o->repeats_calib, hash);
-    return STATUS_OK;
+    return must_be(c, o->calib, "the calibration text", o->repeats_calib, hash);
 }
 
 status provenance_text(compress *c, const compress_options *o, const compress_result *r,
