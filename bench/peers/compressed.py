@@ -8,9 +8,11 @@
 Makes Q4_K_M.gguf from F32.gguf by llama_model_quantize under an importance matrix: the mean squares of what each linear layer
 of MODEL, the same as a folder, reads over 32 stretches of 256 tokens of TEXT. Of each FOLDER the values of every linear layer
 are compared with those of VALUES, the same model as plain floats: where transformers opens the container, by its
-logits, within 1e-3 and a tenth of what compression moved them; else by
-unpacking the tensors here, from the published layouts. Prints a JSON list a line: name, what was
-measured, whether it is right."""
+logits, within 1e-3 and a tenth of what compression moved them; else by unpacking the tensors here, from the published
+layouts. gptqmodel keeps the scales in the file's halves also where a model is opened in float32, and so rounds every
+code times scale to a half: its logits are those of VALUES rounded to halves. With its scales as floats the same layers
+give the values of the file. Both are compared. Prints a JSON list a line: name, what was measured, whether it is
+right."""
 import ctypes
 import json
 import sys
@@ -62,10 +64,37 @@ def quantise(full, out, weights):
         raise SystemExit(f"llama.cpp does not quantise {full}")
 
 
-def logits(folder):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+def opened(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def logits(model):
     with torch.no_grad():
         return model(torch.arange(1, 60)[None]).logits.float()
+
+
+def far(x, y):
+    return (x - y).abs().max().item()
+
+
+def compare(container, folder, values, parent):
+    plain, packed = opened(values), opened(folder)
+    want = logits(plain)
+    moved, got = far(logits(opened(parent)), want), logits(packed)
+    away, told, right = far(got, want), "", True
+    layers = {name: m for name, m in packed.named_modules() if hasattr(m, "scales") and hasattr(m, "qweight")}
+    if container in ("gptq", "awq"):
+        for name in layers:
+            weight = plain.get_submodule(name).weight
+            weight.data = weight.data.half().float()
+        halves = far(got, logits(plain))
+        told = f"; {away:.1e} by products of codes and scales in halves, {halves:.1e} from the values rounded to those"
+        right = layers and halves <= 1e-3
+        for layer in layers.values():
+            layer.scales = layer.scales.float()
+        away = far(logits(packed), want)
+    put(f"transformers opens {container}", f"logits {away:.1e} apart, of {want.abs().max().item():.1f}; "
+        f"{moved:.1f} from the parent's{told}", right and away <= 1e-3 and away <= 0.1 * moved)
 
 
 def bits_of(words, bits, count):
@@ -137,13 +166,9 @@ def main():
         if container == "sparse-24":
             continue  # compressed-tensors has no reader of it since 0.15; test/golden/packed holds what 0.12.2 made
         try:
-            want = logits(values)
-            away, most = (logits(folder) - want).abs().max().item(), want.abs().max().item()
-            moved = (logits(model) - want).abs().max().item()
-            put(f"transformers opens {container}", f"logits {away:.1e} apart, of {most:.1f}; {moved:.1f} from the parent's",
-                away <= 1e-3 and away <= 0.1 * moved)
+            compare(container, folder, values, model)
         except (ImportError, ValueError) as e:
-            put(f"transformers does not open {container} here", str(e).split("\n", maxsplit=1)[0][:120], True)
+            put(f"transformers does not open {container} here", str(e).split("\n", maxsplit=1)[0][:120], False)
 
 
 main()
