@@ -1,7 +1,9 @@
-/* `hone bench model`: a whole model with random weights, prefill and decode beside this machine's roofs. */
+/* `hone bench model`: a whole model with random weights, prefill and decode beside this machine's roofs, and beside the
+ * same model in another format. */
 #include "base/footprint.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/sort.h"
 #include "cmd/kit/bench_model.h"
 #include "cmd/kit/run.h"
 #include "exec/trace.h"
@@ -10,7 +12,7 @@
 #include <string.h>
 
 typedef struct bench_model_options {
-    const char *preset, *format, *filter;
+    const char *preset, *format, *beside, *filter;
     int64_t threads, tokens;
     int act;
     bool profile, json;
@@ -24,6 +26,9 @@ static const option_def options[] = {
     OPTION(bench_model_options, act, OPTION_CHOICE, .choices = run_acts,
            .help =
                "what meets quantised weights, as `hone run` has it; int8_row: both sides in int8"),
+    OPTION(bench_model_options, beside, OPTION_STRING, .value = "FORMAT",
+           .help = "measure the model in this format, too, by turns, with --act auto, and say how "
+                   "many times as fast the first is"),
     OPTION(bench_model_options, tokens, OPTION_INT, .initial = "128", RANGE(64, 256),
            .help = "tokens that each sequence decodes"),
     OPTION(bench_model_options, filter, OPTION_STRING, .value = "RE",
@@ -38,7 +43,7 @@ static const option_def options[] = {
 typedef struct measuring {
     const verb_call *call;
     const regex_t *filter;
-    bench_model x;
+    bench_model x, beside; /* beside.m NULL: there is none */
     char text[64];
 } measuring;
 
@@ -50,7 +55,7 @@ static status put(measuring *k, const char *name, const char *unit, bench_result
     const bench_model_options *o = k->call->options;
     bench_row r = {name, k->text, unit, result};
     if (!wanted(k, name)) return STATUS_OK;
-    return bench_put(k->call->cx, k->call->out, &r, k->x.b->threads, o->json, false);
+    return bench_put(k->call->cx, k->call->out, &r, k->x.b->threads, o->json, result.peer);
 }
 
 static status measure_opening(measuring *k, int64_t before) {
@@ -64,24 +69,75 @@ static status measure_opening(measuring *k, int64_t before) {
     return put(k, "model.load", "s", (bench_result){k->x.opened_seconds, 0, 0, 1});
 }
 
+/* A prompt of so many tokens, or with `sequences` their decoding. */
+static status measure_one(bench_model *x, int64_t sequences, int64_t tokens, bench_result *out) {
+    return sequences ? bench_model_decode(x, sequences, tokens, out)
+                     : bench_model_prefill(x, tokens, out);
+}
+
+/* Both formats by turns: of each the medians, and the median of the turns' ratios. */
+static status measure_turns(measuring *k, int64_t sequences, int64_t tokens, bench_result *out) {
+    enum { TURNS = 5 };
+    double value[TURNS], roof[TURNS], share[TURNS], other[TURNS], ratio[TURNS];
+    for (int i = 0; i < TURNS; i++) {
+        bench_result own, peer;
+        TRY(measure_one(&k->x, sequences, tokens, &own));
+        TRY(measure_one(&k->beside, sequences, tokens, &peer));
+        value[i] = own.value;
+        roof[i] = own.roof;
+        share[i] = own.share;
+        other[i] = peer.value;
+        ratio[i] = own.value / peer.value;
+    }
+    *out = (bench_result){.value = sort_median(value, TURNS),
+                          .roof = sort_median(roof, TURNS),
+                          .share = sort_median(share, TURNS),
+                          .most = 1,
+                          .peer = k->beside.format,
+                          .peer_value = sort_median(other, TURNS),
+                          .ratio = sort_median(ratio, TURNS)};
+    return STATUS_OK;
+}
+
+static status measure_row(measuring *k, const char *name, int64_t sequences, int64_t tokens) {
+    bench_result result;
+    if (!wanted(k, name)) return STATUS_OK;
+    TRY(k->beside.m ? measure_turns(k, sequences, tokens, &result)
+                    : measure_one(&k->x, sequences, tokens, &result));
+    return put(k, name, "tokens/s", result);
+}
+
 static status measure(measuring *k) {
     static const int64_t batches[] = {1, 8, 16, 32};
     const bench_model_options *o = k->call->options;
     int64_t prompt = MIN_OF(512, engine_context(k->x.e) / 2);
-    bench_result result;
+    double bytes = (double)k->x.weight_bytes, other = (double)k->beside.weight_bytes;
     char name[32];
+    if (k->beside.m)
+        TRY(put(k, "model.bytes", "MB",
+                (bench_result){.value = bytes / 1e6,
+                               .peer = k->beside.format,
+                               .peer_value = other / 1e6,
+                               .ratio = bytes / other}));
     snprintf(name, sizeof name, "model.prefill.%lld", (long long)prompt);
-    if (wanted(k, name)) {
-        TRY(bench_model_prefill(&k->x, prompt, &result));
-        TRY(put(k, name, "tokens/s", result));
-    }
+    TRY(measure_row(k, name, 0, prompt));
     for (int i = 0; i < COUNT_OF(batches); i++) {
         snprintf(name, sizeof name, "model.decode.b%lld", (long long)batches[i]);
-        if (!wanted(k, name)) continue;
-        TRY(bench_model_decode(&k->x, batches[i], o->tokens, &result));
-        TRY(put(k, name, "tokens/s", result));
+        TRY(measure_row(k, name, batches[i], o->tokens));
     }
     return STATUS_OK;
+}
+
+static status open_beside(measuring *k) {
+    const bench_model_options *o = k->call->options;
+    k->beside = k->x;
+    k->beside.m = NULL;
+    k->beside.e = NULL;
+    k->beside.matrices = NULL;
+    k->beside.format = o->beside;
+    k->beside.act = run_acts[0];
+    TRY(bench_model_begin(&k->beside, k->call->memory, NULL));
+    return bench_model_open(&k->beside);
 }
 
 static status run_on(measuring *k, bench *b) {
@@ -96,8 +152,12 @@ static status run_on(measuring *k, bench *b) {
     TRY(bench_model_begin(&k->x, k->call->memory, NULL));
     int64_t before = footprint_bytes();
     TRY(bench_model_open(&k->x));
-    TRY(measure(k));
-    return measure_opening(k, before);
+    if (!o->beside) {
+        TRY(measure(k));
+        return measure_opening(k, before);
+    }
+    TRY(open_beside(k));
+    return measure(k);
 }
 
 static status run(const verb_call *call) {
@@ -111,6 +171,8 @@ static status run(const verb_call *call) {
     status st = bench_open(call->cx, o->threads, &b);
     if (st == STATUS_OK) {
         st = run_on(&k, &b);
+        engine_close(k.beside.e);
+        model_close(k.beside.m);
         engine_close(k.x.e);
         model_close(k.x.m);
         bench_close(&b);

@@ -57,7 +57,10 @@ static status time_engine(engine *e, int64_t vocabulary, speed_figures *out) {
 status speed_measure(model *m, const char *act, int threads, speed_figures *out) {
     enum { CONTEXT = 1024 };
     int64_t positions = m->config.positions > 0 ? m->config.positions : CONTEXT;
-    engine_options how = {.context = MIN_OF(positions, CONTEXT), .act = act, .threads = threads};
+    engine_options how = {.context = MIN_OF(positions, CONTEXT),
+                          .act = act,
+                          .threads = threads,
+                          .forgets_prefixes = true};
     engine_model what = engine_model_of(m, NULL);
     engine *e;
     footprint_return_freed();

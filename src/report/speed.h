@@ -1,4 +1,5 @@
-/* Timing an engine: prompts alone, and sequences that decode together. */
+/* Timing an engine that forgets prefixes, so that every prompt is read: prompts alone, and sequences that decode
+ * together. */
 #ifndef REPORT_SPEED_H
 #define REPORT_SPEED_H
 

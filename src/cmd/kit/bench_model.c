@@ -75,9 +75,11 @@ status bench_model_begin(bench_model *x, arena *mem, const char *trained) {
 
 /* ---- opening ---- */
 
+/* What only folders hold is, as compressing has it, of the layers' matrices. */
 static const num_format *matrices_in(void *user, const char *name, int32_t rank) {
     const bench_model *x = user;
-    if (!x->matrices) return model_stored_format(x->m, name, rank);
+    bool outside = mixture_is_outside(name) && !gguf_dtype_of_name(x->format);
+    if (!x->matrices || outside) return model_stored_format(x->m, name, rank);
     return rank > 1 ? x->matrices : num_find("f32");
 }
 
@@ -107,6 +109,7 @@ status bench_model_open(bench_model *x) {
     int64_t positions = x->m->config.positions;
     engine_options o = {.context = positions > 0 ? MIN_OF(positions, 1024) : 1024,
                         .kv_tokens = 32 * 512,
+                        .forgets_prefixes = true,
                         .act = x->act};
     return bench_model_open_as(x, &o);
 }

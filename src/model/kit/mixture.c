@@ -64,9 +64,16 @@ static bool is_finer_layer(const char *state, int64_t layers) {
     return i < layers / 8 || i >= 7 * layers / 8 || (i - layers / 8) % 3 == 2;
 }
 
+static bool is_table(const char *state) {
+    return has(state, "embed_tokens") || has(state, "wte") || has(state, "embed_in");
+}
+
 static bool is_output(const char *state, bool tied) {
-    bool table = has(state, "embed_tokens") || has(state, "wte") || has(state, "embed_in");
-    return has(state, "lm_head") || has(state, "embed_out") || (tied && table);
+    return has(state, "lm_head") || has(state, "embed_out") || (tied && is_table(state));
+}
+
+bool mixture_is_outside(const char *state) {
+    return is_output(state, false) || is_table(state);
 }
 
 static bool is_finer(const char *state, int64_t layers, bool tied) {

@@ -9,6 +9,8 @@
  * Rows that are not whole blocks fall back to a format of shorter ones, as llama.cpp has it. */
 const num_format *mixture_format(const char *format, const char *state, int64_t columns,
                                  int64_t layers, bool tied);
+/* A vocabulary's matrix, outside of the layers: the table of embeddings or the output. */
+bool mixture_is_outside(const char *state);
 bool mixture_knows(const char *format);
 /* For a --format that is none: what may have been meant. */
 status mixture_unknown(context *cx, const char *format) MUST_USE;
