@@ -11,6 +11,7 @@
  * sees the other. */
 #include "base/pool.h"
 #include "base/cpu.h"
+#include "base/time.h"
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 
 enum { SPINS_IN_STEP = 20000, SPINS_FOR_END = 20000, NUMBER_SHIFT = 32 };
+static const double LINGER_SECONDS = 200e-6;
 #define STATIC_BIT (UINT64_C(1) << 31)
 #define PIECES_MASK (STATIC_BIT - 1)
 
@@ -99,13 +101,23 @@ static bool must_look(pool *p, uint64_t seen) {
     return run_number(atomic_load(&p->run.cursor)) != seen || atomic_load(&p->stopping);
 }
 
+/* Awake: without a pause within a step; behind one for the moment that it may take until the next begins, while whoever
+ * else wants the CPU goes first. */
+static bool look_out(pool *p, uint64_t seen) {
+    for (int i = 0; i < SPINS_IN_STEP && atomic_load(&p->spinning); i++) {
+        if (must_look(p, seen)) return true;
+        spin_pause();
+    }
+    if (!p->may_spin || atomic_load(&p->spinning)) return false;
+    for (double until = time_seconds() + LINGER_SECONDS; time_seconds() < until; sched_yield())
+        if (must_look(p, seen)) return true;
+    return false;
+}
+
 /* Returns when a run newer than `seen` was published, or the pool stops. */
 static void wait_for_run(pool *p, uint64_t seen) {
     for (;;) {
-        for (int i = 0; i < SPINS_IN_STEP && atomic_load(&p->spinning); i++) {
-            if (must_look(p, seen)) return;
-            spin_pause();
-        }
+        if (look_out(p, seen)) return;
         pthread_mutex_lock(&p->lock);
         atomic_fetch_add(&p->sleepers, 1);
         bool look = must_look(p, seen);
@@ -121,6 +133,14 @@ static void pin_to(const cpu_facts *facts, int index) {
     CPU_ZERO(&set);
     CPU_SET((size_t)facts->cpu_id[index], &set);
     sched_setaffinity(0, sizeof set, &set);
+}
+
+void pool_stay_clear(void) {
+    const cpu_facts *facts = cpu_get();
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (int32_t i = 1; i < facts->cpus; i++) CPU_SET((size_t)facts->cpu_id[i], &set);
+    if (facts->cpus > 1) sched_setaffinity(0, sizeof set, &set);
 }
 
 static void *worker_main(void *arg) {

@@ -2,7 +2,7 @@
  * 0; the others are its workers. pool_run deals out [0, units) in contiguous ranges and returns
  * when all are done; what a unit computes must not depend on who runs it. Inside a step
  * (pool_enter_step .. pool_leave_step) workers spin between runs and start within a fraction of a
- * microsecond; outside they sleep.
+ * microsecond; outside they sleep, but for a moment behind a step, in which the next mostly begins.
  *
  * A pool that uses every CPU of the process pins each thread to one (the caller only inside a
  * step); a smaller pool leaves placement to the system, so that two such pools do not sit on the
@@ -26,6 +26,10 @@ int pool_threads(const pool *p); /* of NULL: 1 */
 /* They nest. */
 void pool_enter_step(pool *p);
 void pool_leave_step(pool *p);
+
+/* Keeps the calling thread, which is none of a pool's, off the CPU to which callers are pinned: for one that wakes
+ * often while a pool works. A worker beside it loses a few pieces to others; a caller would hold up all. */
+void pool_stay_clear(void);
 
 /* Ranges go to whoever is free, large ones first. A worker that the system has not scheduled delays
  * nothing. Tasks never call back into the pool. With one thread (or no pool), or one unit, this is

@@ -146,8 +146,41 @@ static candidates narrow(const sampling *p, const sampling_place *at, const floa
     }
 }
 
+static bool is_plain(const sampling *p) {
+    for (int32_t i = 0; registry_sampler[i]; i++)
+        if (registry_sampler[i]->wanted(p)) return false;
+    return !(p->temperature > 0);
+}
+
+enum { BLOCK = 256, LANES = 16 };
+
+/* The largest of a block; NaN counts as nothing. */
+VECTOR_CLONES static float largest_of(const float *x) {
+    float lanes[LANES], largest = -INFINITY;
+    for (int k = 0; k < LANES; k++) lanes[k] = -INFINITY;
+    for (int32_t i = 0; i < BLOCK; i += LANES)
+        for (int k = 0; k < LANES; k++) lanes[k] = x[i + k] > lanes[k] ? x[i + k] : lanes[k];
+    for (int k = 0; k < LANES; k++) largest = lanes[k] > largest ? lanes[k] : largest;
+    return largest;
+}
+
+/* most_likely of all logits as they are, without a list of them. */
+static int32_t first_largest(const float *logits, int32_t n) {
+    float largest = -INFINITY;
+    int32_t from = 0, i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        float x = largest_of(logits + i);
+        if (x > largest) largest = x, from = i;
+    }
+    for (; i < n; i++)
+        if (logits[i] > largest) largest = logits[i], from = i;
+    while (largest > -INFINITY && logits[from] != largest) from++;
+    return from;
+}
+
 int32_t sampling_draw(const sampling *p, const sampling_place *at, const float *logits,
                       sampling_space *space) {
+    if (is_plain(p)) return first_largest(logits, space->vocabulary);
     candidates c = narrow(p, at, logits, space);
     return p->temperature > 0 ? draw(p, at, &c) : most_likely(&c);
 }

@@ -1,6 +1,7 @@
 /* The engine's side of the server, and the queue (serve/server.h). */
 #include "serve/server.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "base/time.h"
 #include "serve/reply.h"
 #include "serve/server_parts.h"
@@ -202,6 +203,7 @@ int server_port(const server *s) {
 }
 
 static void *run_http(void *arg) {
+    pool_stay_clear();
     http_run(((server *)arg)->http);
     return NULL;
 }
