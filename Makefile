@@ -5,8 +5,10 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 comma := ,
+# Elsewhere installed: make peers PEERS=VENV/bin/python
+PEERS ?= build-peers/python/bin/python
 
-.PHONY: all build deps test quick slow demo chain bench bench-compress fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo chain bench bench-compress bench-train fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -55,6 +57,10 @@ bench: build ## speed of the ops beside this machine's own roofs
 bench-compress: build ## what compression is claimed to do, on models trained here; half an hour
 	bench/compress.py $(B)/hone
 
+bench-train: build ## what training is claimed to reach, beside PyTorch (downloads pinned packages once); half an hour
+	@test -x $(PEERS) || tool/python-venv build-peers/python $$(grep -v '^#' bench/peers/requirements.txt)
+	$(PEERS) bench/training.py $(B)/hone
+
 # New finds stay in build-fuzz/; the committed seeds are replayed in `make test`.
 fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)
 	@command -v clang >/dev/null || { echo "hone: make fuzz needs clang and its compiler-rt" >&2; exit 1; }
@@ -75,8 +81,6 @@ templates: build ## chat templates of published models against Jinja2 (downloads
 	    > build-peers/templates.json
 	HONE_TEMPLATES=build-peers/templates.json $(B)/hone_test template.published
 
-# Elsewhere installed: make peers PEERS=VENV/bin/python
-PEERS ?= build-peers/python/bin/python
 peers: build ## tokenizers and GGUF files beside PyPI's libraries (downloads pinned packages once)
 	@test -x $(PEERS) || tool/python-venv build-peers/python $$(grep -v '^#' bench/peers/requirements.txt)
 	$(PEERS) bench/peers/gguf_equal.py $(B)/hone

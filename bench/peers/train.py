@@ -132,7 +132,7 @@ def torch_apart(job, text, o, seed):
     return json.loads(out.splitlines()[-1])
 
 
-def hone_run(job, text, o, seed):
+def hone_run(job, text, o, seed, *more):
     layers, heads, width, context, batch, steps, vocabulary = JOBS[job]
     steps = (o.steps or steps) + WARM
     with tempfile.TemporaryDirectory() as folder:
@@ -145,12 +145,14 @@ def hone_run(job, text, o, seed):
             words += (["--preset", "gpt2-124m", "--table", str(vocabulary)] if job == "gpt2" else
                       ["--architecture", "gpt2", "--layers", str(layers), "--heads", str(heads), "--width", str(width)])
         words += ["--text", text, "--out", folder + "/run", "--seed", str(seed), "--threads", str(o.threads),
-                  "--no-record", "--json"]
+                  "--no-record", "--json", *more]
         out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
         result = json.loads(out.splitlines()[-1])
         with open(folder + "/run/metrics.jsonl", encoding="utf-8") as lines:
-            seconds = [json.loads(line)["seconds"] for line in lines]
-        result["seconds"] = seconds[-1] - seconds[WARM - 1]
+            rows = [json.loads(line) for line in lines]
+        rows = [row for row in rows if "loss" in row]
+        result["seconds"] = rows[-1]["seconds"] - rows[WARM - 1]["seconds"]
+        result["stall"] = max(row["stall"] for row in rows[WARM:])
         result["tokens_per_second"] = (steps - WARM) * batch * context / result["seconds"]
         return result
 

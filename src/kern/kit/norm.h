@@ -1,4 +1,6 @@
-/* Norms of rows. A row's sums run over 64 lanes, joined by one tree, so that they depend on its length alone. */
+/* Norms of rows. A row's sums run over 64 lanes, joined by one tree, so that they depend on its length alone. So that
+ * memory is not idle while a row is counted: the lines of y are asked for while squares are added, those of the next
+ * row while y is written. */
 #ifndef KERN_KIT_NORM_H
 #define KERN_KIT_NORM_H
 
@@ -8,6 +10,7 @@
 typedef struct norm_job {
     vec_format f, fy, fw, fb;
     const void *x, *w, *b; /* x at the row; w and b: may be NULL */
+    const char *y, *next;   /* what is asked for ahead */
     vec mean, factor, *sum;
     bool square;
 } norm_job;
@@ -16,6 +19,7 @@ ALWAYS_INLINE void norm_sum_step(const void *context, int k, int64_t i, vec_part
     const norm_job *j = context;
     vec v = vec_load_some(j->f, j->x, i, part);
     if (j->square) {
+        PREFETCH(j->y + i * vec_bytes(j->fy));
         v = vec_kept(part, vec_sub(v, j->mean), vec_zero());
         j->sum[k] = vec_fma(v, v, j->sum[k]);
     } else {
@@ -37,6 +41,7 @@ ALWAYS_INLINE float norm_average(norm_job j, int64_t n, float mean, bool square)
 /* y = (x - mean) * factor * w + b */
 ALWAYS_INLINE vec norm_write_step(const void *context, int64_t i, vec_part part) {
     const norm_job *j = context;
+    PREFETCH(j->next + i * vec_bytes(j->f));
     vec v = vec_mul(vec_sub(vec_load_some(j->f, j->x, i, part), j->mean), j->factor);
     if (j->w) v = vec_mul(v, vec_load_some(j->fw, j->w, i, part));
     if (j->b) v = vec_add(v, vec_load_some(j->fb, j->b, i, part));
@@ -70,6 +75,8 @@ ALWAYS_INLINE void norm_rows(vec_format f, vec_format fy, const call *c, int64_t
     rows_range(&c->out[0], &from, &to);
     for (int64_t r = from; r < to; r++) {
         j.x = (const char *)c->in[NORM_X].data + r * n * vec_bytes(f);
+        j.next = (const char *)j.x + n * vec_bytes(f);
+        j.y = (const char *)c->out[0].data + r * n * vec_bytes(fy);
         norm_row(j, (char *)c->out[0].data + r * n * vec_bytes(fy), n, p->eps, layer);
     }
 }
