@@ -29,7 +29,10 @@ class Bench:
         self.args = args
         self.failed = False
         self.results = []
-        self.calib = ["--calib-sequences", "32", "--calib-length", args.context]
+        self.calib = self.calibration("32")
+
+    def calibration(self, sequences):
+        return ["--calib-sequences", sequences, "--calib-length", self.args.context]
 
     def path(self, *names):
         return os.path.join(self.args.at, *names)
@@ -53,7 +56,7 @@ class Bench:
                       "--record=false", "--out", out, *again)
         return out
 
-    def compress(self, model, recipe, *words, name=None, text=None):
+    def compress(self, model, recipe, *words, name=None, text=None, calib=None):
         """The model that comes out, and what compressing told."""
         out = self.path(name or "out")
         shutil.rmtree(out, ignore_errors=True)
@@ -61,7 +64,7 @@ class Bench:
             os.remove(out)
         container = [] if out.endswith(".gguf") or "--container" in words else ["--container", "values"]
         told = self.hone("compress", model, "-o", out, "--do", recipe, "--calib", text or self.args.text,
-                         *self.calib, *container, *words, "--json")
+                         *(calib or self.calib), *container, *words, "--json")
         return out, json.loads(told)
 
     def loss(self, model, *words, text=None):
@@ -106,7 +109,8 @@ def outlier(b):
 
 
 def pruning(b, plain=True):
-    """Of models as they are, whose activations are even, and with the outliers of large ones, which Wanda is for."""
+    """Of models as they are, whose activations are even, and with the outliers of large ones, which Wanda is for; over
+    128 stretches of text, as in the papers."""
     for pattern in ("0.5", "2:4"):
         wins = {"wanda": 0, "sparsegpt": 0}
         told = []
@@ -114,7 +118,7 @@ def pruning(b, plain=True):
             model = b.fixture("5m", seed)
             if not plain:
                 model, _ = b.compress(model, "outlier", name="outlier")
-            loss = {by: b.loss(b.compress(model, f"prune({pattern}, {by})")[0])
+            loss = {by: b.loss(b.compress(model, f"prune({pattern}, {by})", calib=b.calibration("128"))[0])
                     for by in ("magnitude", "wanda", "sparsegpt")}
             for by in wins:
                 wins[by] += loss[by] < loss["magnitude"]

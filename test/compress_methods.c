@@ -148,9 +148,24 @@ static bool keeps_half(const float *x, int64_t rows, int64_t k) {
     return !alike;
 }
 
+/* A half of all is 0: none of it larger than what stays. */
+static bool keeps_largest(const float *x, const float *of, int64_t cells) {
+    float gone = 0, stays = INFINITY;
+    int64_t zeros = 0;
+    for (int64_t i = 0; i < cells; i++) {
+        zeros += x[i] == 0;
+        if (x[i] == 0)
+            gone = fmaxf(gone, fabsf(of[i]));
+        else
+            stays = fminf(stays, fabsf(of[i]));
+    }
+    return zeros == llround(0.5 * (double)cells) && gone <= stays;
+}
+
 static status measure_sparse(compress *c, const product *p, const float *w, const hessian *h,
                              const input_stats *x, float *space) {
-    static const sparse_pattern patterns[] = {{.share = 0.5}, {.keep = 2, .of = 4}};
+    static const sparse_pattern patterns[] = {{.share = 0.5}, {.keep = 2, .of = 4}},
+                                all = {.share = 0.5, .of_all = true};
     int64_t cells = p->n * p->k;
     static float ones[512], weigh[512];
     for (int64_t j = 0; j < p->k; j++) ones[j] = 1, weigh[j] = (float)sqrt(x->sum_sq[j]);
@@ -165,10 +180,14 @@ static status measure_sparse(compress *c, const product *p, const float *w, cons
             e[way] = layer_error(space, w, p->n, p->k, x->gram);
             found.valid &=
                 i ? keeps_pattern(space, cells) : keeps_half(space, p->n, p->k) == (way == 2);
+            found.valid &= !keeps_largest(space, w, cells);
         }
         found.wanda[i] += e[1] < e[0];
         found.sparsegpt[i] += e[2] < e[0];
     }
+    memcpy(space, w, (size_t)cells * sizeof *w);
+    TRY(sparse_mask(c, space, p->n, p->k, ones, &all));
+    found.valid &= keeps_largest(space, w, cells);
     return STATUS_OK;
 }
 

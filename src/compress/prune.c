@@ -5,8 +5,9 @@
  *   sparsegpt   w_ij^2 / U_jj^2, the rest making up for what is lost, along the inverse Hessian as in compress/gptq.c
  *               (Frantar and Alistarh, "SparseGPT", 2023); masks are chosen for 128 columns at a time
  *
- * A pattern is a share, "0.5", or N:M, where N of every M in a row stay, "2:4". A share is one of each row (Wanda's
- * finding); by sparsegpt, of all rows, in each 128 columns. N:M compares rows within themselves whatever the choice. */
+ * A pattern is a share, "0.5", or N:M, where N of every M in a row stay, "2:4". A share is one of each
+ * matrix; by wanda of each row (its finding); by sparsegpt of all rows, in each 128 columns. N:M compares rows within
+ * themselves whatever the choice. */
 #include "compress/kit/foresee.h"
 #include "compress/kit/hessian.h"
 #include "compress/kit/sparse.h"
@@ -31,10 +32,16 @@ static const option_def options[] = {
            .help = "sparsegpt: added to the diagonal, as a share of its mean"),
     {0}};
 
+static status read_pattern(compress *c, const prune_options *o, sparse_pattern *out) {
+    TRY(sparse_pattern_read(c->cx, o->pattern, out));
+    out->of_all = o->by != BY_WANDA;
+    return STATUS_OK;
+}
+
 static status check(compress *c, const void *options_) {
     const prune_options *o = options_;
     sparse_pattern p;
-    TRY(sparse_pattern_read(c->cx, o->pattern, &p));
+    TRY(read_pattern(c, o, &p));
     if (c->experts)
         FAIL(c->cx, STATUS_UNSUPPORTED, "the experts of a %s are no plain products",
              c->config.model_type);
@@ -69,7 +76,7 @@ static status prune_sample(compress *c, const product *p, const void *user) {
 
 static status foresee_prune(compress *c, const product *p, const prune_how *how) {
     sparse_pattern pattern;
-    TRY(sparse_pattern_read(c->cx, how->o->pattern, &pattern));
+    TRY(read_pattern(c, how->o, &pattern));
     p->w->held = true;
     int64_t space = sparse_bytes(c, p->n, p->k, &pattern, how->along);
     foresee_memory(c, (p->n + 1) * p->k * 4 + MAX_OF(space, tensor_bytes(&p->w->t)));
@@ -82,7 +89,7 @@ static status prune_product(compress *c, const product *p, const prune_options *
                             const input_stats *x, const hessian *h) {
     sparse_pattern pattern;
     if (c->foresees) return foresee_prune(c, p, &(prune_how){o, x, h});
-    TRY(sparse_pattern_read(c->cx, o->pattern, &pattern));
+    TRY(read_pattern(c, o, &pattern));
     float *values = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *values);
     float *weigh = context_alloc(c->cx, (size_t)p->k * sizeof *weigh);
     status st = values && weigh ? product_values(c, p, values) : STATUS_NO_MEMORY;

@@ -1,6 +1,6 @@
-/* Masks are chosen within a stretch of a row by sorting what is lost, the first of equals going first. Along a Hessian
- * a share is chosen as SparseGPT has it: among all rows, block by block of columns, so that rows which lose more by it
- * keep more. */
+/* Masks are chosen within a stretch of a row by sorting what is lost, the first of equals going first. A share of all
+ * rows lets those that lose more by it keep more; along a Hessian it is chosen as SparseGPT has it, block by block of
+ * columns. */
 #include "compress/kit/sparse.h"
 #include <math.h>
 #include <stdlib.h>
@@ -115,12 +115,6 @@ static status run(compress *c, masking *w, pool_task *task) {
     return STATUS_OK;
 }
 
-status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const float *weigh,
-                   const sparse_pattern *p) {
-    masking w = {.values = values, .rows = rows, .k = k, .weigh = weigh, .p = p};
-    return run(c, &w, mask_rows);
-}
-
 double sparse_flops(int64_t rows, int64_t k, const sparse_pattern *p) {
     double goes = p->of ? (double)(p->of - p->keep) / (double)p->of : p->share;
     return (double)rows * (double)k * (double)k * goes;
@@ -134,6 +128,21 @@ typedef struct blocking {
     float *losses; /* [rows, n], and once more to be put in order */
     bool *goes;    /* [rows, n] */
 } blocking;
+
+static int64_t block_bytes(int64_t cells) {
+    return cells * (int64_t)(2 * sizeof(float) + sizeof(bool));
+}
+
+static bool open_block(compress *c, int64_t cells, blocking *b) {
+    b->losses = context_alloc(c->cx, (size_t)(2 * cells) * sizeof *b->losses);
+    b->goes = context_alloc(c->cx, (size_t)cells * sizeof *b->goes);
+    return b->losses && b->goes;
+}
+
+static void close_block(compress *c, blocking *b) {
+    context_release(c->cx, b->goes);
+    context_release(c->cx, b->losses);
+}
 
 static void count_losses(void *arg, int64_t from, int64_t to, int thread) {
     const blocking *b = arg;
@@ -198,12 +207,11 @@ static void mask_block(const blocking *b) {
 }
 
 static status share_along(compress *c, const masking *w) {
-    int64_t k = w->k, cells = w->rows * MIN_OF(k, BLOCK);
-    blocking b = {.w = *w,
-                  .losses = context_alloc(c->cx, (size_t)(2 * cells) * sizeof(float)),
-                  .goes = context_alloc(c->cx, (size_t)cells * sizeof(bool))};
+    int64_t k = w->k;
+    blocking b = {.w = *w};
+    bool all = open_block(c, w->rows * MIN_OF(k, BLOCK), &b);
     b.w.space = context_alloc(c->cx, (size_t)(pool_threads(c->workers) * k) * sizeof(double));
-    bool all = b.losses && b.goes && b.w.space;
+    all = all && b.w.space;
     for (; all && b.at < k; b.at += b.n) {
         b.n = MIN_OF(BLOCK, k - b.at);
         pool_run(c->workers, count_losses, &b, w->rows);
@@ -211,16 +219,35 @@ static status share_along(compress *c, const masking *w) {
         pool_run(c->workers, walk_block, &b, w->rows);
     }
     context_release(c->cx, b.w.space);
-    context_release(c->cx, b.goes);
-    context_release(c->cx, b.losses);
+    close_block(c, &b);
     return all ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+static status mask_all(compress *c, const masking *w) {
+    blocking b = {.w = *w, .n = w->k};
+    int64_t cells = w->rows * w->k;
+    bool all = open_block(c, cells, &b);
+    for (int64_t i = 0; all && i < cells; i++)
+        b.losses[i] = fabsf(w->values[i] * w->weigh[i % w->k]);
+    if (all) mask_block(&b);
+    for (int64_t i = 0; all && i < cells; i++)
+        if (b.goes[i]) w->values[i] = 0;
+    close_block(c, &b);
+    return all ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const float *weigh,
+                   const sparse_pattern *p) {
+    masking w = {.values = values, .rows = rows, .k = k, .weigh = weigh, .p = p};
+    return p->of || !p->of_all ? run(c, &w, mask_rows) : mask_all(c, &w);
 }
 
 int64_t sparse_bytes(const compress *c, int64_t rows, int64_t k, const sparse_pattern *p,
                      bool along) {
-    if (p->of || !along) return space_bytes(c, k);
-    return rows * MIN_OF(k, BLOCK) * (int64_t)(2 * sizeof(float) + sizeof(bool)) +
-           pool_threads(c->workers) * k * (int64_t)sizeof(double);
+    if (!p->of && along)
+        return block_bytes(rows * MIN_OF(k, BLOCK)) +
+               pool_threads(c->workers) * k * (int64_t)sizeof(double);
+    return !p->of && p->of_all ? block_bytes(rows * k) : space_bytes(c, k);
 }
 
 status sparse_along(compress *c, float *values, int64_t rows, const hessian *h,

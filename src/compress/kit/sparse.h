@@ -4,15 +4,16 @@
 
 #include "compress/kit/hessian.h"
 
-/* `keep` of every `of` stay; of 0: `share` goes. */
+/* `keep` of every `of` stay; of 0: `share` goes, of each row, or of all together. */
 typedef struct sparse_pattern {
     int64_t keep, of;
     double share;
+    bool of_all;
 } sparse_pattern;
 
 /* "0.5", "2:4". */
 status sparse_pattern_read(context *cx, const char *text, sparse_pattern *out) MUST_USE;
-/* Sets to 0, in each of `rows` rows of k, where |value| weigh[j] is least. */
+/* Sets to 0, in `rows` rows of k, where |value| weigh[j] is least. */
 status sparse_mask(compress *c, float *values, int64_t rows, int64_t k, const float *weigh,
                    const sparse_pattern *p) MUST_USE;
 /* The same by what the Hessian says is lost, which the values that stay make up for; a share is one of all rows, in
