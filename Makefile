@@ -8,7 +8,7 @@ comma := ,
 # Elsewhere installed: make peers PEERS=VENV/bin/python
 PEERS ?= build-peers/python/bin/python
 
-.PHONY: all build deps test quick slow demo chain bench bench-compress bench-train fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo chain bench bench-compress bench-train bench-serve fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -60,6 +60,12 @@ bench-compress: build ## what compression is claimed to do, on models trained he
 bench-train: build ## what training is claimed to reach, beside PyTorch (downloads pinned packages once); half an hour
 	@test -x $(PEERS) || tool/python-venv build-peers/python $$(grep -v '^#' bench/peers/requirements.txt)
 	$(PEERS) bench/training.py $(B)/hone
+
+# LLAMA_SERVER=PATH adds what is required beside llama-server.
+bench-serve: build ## what serving is required to do beside what it does; ten minutes
+	$(B)/hone bench engine --preset llama-110m --format q8_0 --filter '^engine\.(continuous|kv|chunks|prefix)'
+	HONE=$(B)/hone tool/guessing
+	bench/peers/serve.py $(B)/hone $(LLAMA_SERVER) --bars --pairs 5
 
 # New finds stay in build-fuzz/; the committed seeds are replayed in `make test`.
 fuzz: ## fuzz each parser with clang's libFuzzer for FUZZ_SECONDS (30)

@@ -232,7 +232,7 @@ static double gain(const world *w, bool always) {
         for (int i = 0; i < w->voices; i++) guesses += want[i] = always ? MOST : want[i];
         double took = (w->fixed + w->each * (w->voices + guesses)) * (0.9 + 0.2 * rng_uniform(&r));
         pace_guessed(&p, guesses, guesses * w->guess);
-        pace_stepped(&p, w->voices + guesses, took);
+        pace_stepped(&p, w->voices + guesses, guesses, took);
         for (int i = 0; i < w->voices; i++) {
             int32_t right = 0;
             while (right < want[i] && rng_uniform(&r) < w->chance[step > STEPS / 2]) right++;

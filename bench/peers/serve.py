@@ -3,7 +3,9 @@
 generated tokens a second, time to the first token, time between tokens.
 
     bench/peers/serve.py build/hone LLAMA_SERVER --preset llama-110m --format q8_0 --streams 16
+    bench/peers/serve.py build/hone [LLAMA_SERVER] --bars
 
+`--bars` prints a row for each thing that is required, with what was measured; without a LLAMA_SERVER those that need none.
 LLAMA_SERVER is built by hand beside this repository (cmake -DGGML_NATIVE=ON -DCMAKE_BUILD_TYPE=Release, target llama-server).
 The load is `hone bench serve`: distinct prompts of 128 random tokens, 64 generated, each stream sending its next request
 when the last is answered; the servers take turns, and the median of each figure's ratios counts. `alone` is one stream
@@ -96,6 +98,17 @@ def figures(run):
     return run["generated_tokens_per_second"], run["ttft_seconds"]["p50"], run["itl_seconds"]["p99"]
 
 
+def say(args, figures, bars):
+    """A line of JSON, or a row for each bar: what, measured, its sign and limit."""
+    if not args.bars:
+        print(json.dumps(figures), flush=True)
+        return
+    for what, value, sign, limit in bars:
+        holds = value >= limit if sign == ">=" else value <= limit
+        name = f"serve.{args.preset}.{args.format}.{what}"
+        print(f"{name:44} {value:8.3f}x  {sign} {limit:<5g} {'' if holds else 'NOT'}", flush=True)
+
+
 def compare(args, model, streams):
     threads = ["--threads", str(args.threads)]
     hone = Server(args.hone, "serve", str(model), "--context", "256", "--sequences", str(streams), *threads)
@@ -113,10 +126,13 @@ def compare(args, model, streams):
     ours, theirs = ([statistics.median(p[side][i] for p in pairs) for i in range(3)] for side in range(2))
     limit = LIMITS.get((args.preset, args.format, streams))
     holds = first <= 0.5 and gap <= 1 and rate >= (limit or 0)
-    print(json.dumps({"preset": args.preset, "format": args.format, "streams": streams, "rate": ours[0],
-                      "rate_of_peer": theirs[0], "rate_ratio": rate, "rate_at_least": limit, "ttft_p50": ours[1],
-                      "ttft_p50_of_peer": theirs[1], "ttft_ratio": first, "ttft_at_most": 0.5, "itl_p99": ours[2],
-                      "itl_p99_of_peer": theirs[2], "itl_ratio": gap, "itl_at_most": 1, "holds": holds}), flush=True)
+    at = f"{streams} streams"
+    say(args, {"preset": args.preset, "format": args.format, "streams": streams, "rate": ours[0],
+               "rate_of_peer": theirs[0], "rate_ratio": rate, "rate_at_least": limit, "ttft_p50": ours[1],
+               "ttft_p50_of_peer": theirs[1], "ttft_ratio": first, "ttft_at_most": 0.5, "itl_p99": ours[2],
+               "itl_p99_of_peer": theirs[2], "itl_ratio": gap, "itl_at_most": 1, "holds": holds},
+        [(f"{at}, tokens/s", rate, ">=", limit or 0), (f"{at}, first token p50", first, "<=", 0.5),
+         (f"{at}, gap p99", gap, "<=", 1)])
 
 
 def alone(args, model):
@@ -132,26 +148,41 @@ def alone(args, model):
         ratios.append(1 / served / said["tokens_per_second"])
     server.end()
     ratio = statistics.median(ratios[1:])
-    print(json.dumps({"preset": args.preset, "format": args.format, "alone_beside_run": ratio, "at_least": 0.97,
-                      "holds": ratio >= 0.97}), flush=True)
+    say(args, {"preset": args.preset, "format": args.format, "alone_beside_run": ratio, "at_least": 0.97,
+               "holds": ratio >= 0.97}, [("one stream beside hone run", ratio, ">=", 0.97)])
+
+
+def bars(args):
+    """All that is required."""
+    for args.preset, args.format in dict.fromkeys(key[:2] for key in LIMITS):
+        model = make_model(args)
+        alone(args, model)
+        for streams in [key[2] for key in LIMITS if args.peer and key[:2] == (args.preset, args.format)]:
+            compare(args, model, streams)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("hone")
-    parser.add_argument("peer", help="llama-server")
+    parser.add_argument("peer", nargs="?", help="llama-server")
     parser.add_argument("--preset", default="llama-110m")
     parser.add_argument("--format", default="q8_0")
     parser.add_argument("--streams", type=int, nargs="*", default=[16])
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--bars", action="store_true")
     parser.add_argument("--rounds", type=int, default=2, help="requests of each stream")
     parser.add_argument("--pairs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
+    if args.bars:
+        bars(args)
+        return
+    if not (args.peer or args.alone):
+        parser.error("name a llama-server, or --alone or --bars")
     model = make_model(args)
     if args.alone:
         alone(args, model)
-    for streams in args.streams:
+    for streams in args.streams if args.peer else []:
         compare(args, model, streams)
 
 

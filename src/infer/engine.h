@@ -53,7 +53,7 @@ typedef struct engine_options {
     const char *kv_format; /* bf16 */
     const char *policy;    /* first_come */
     /* While others decode, prompts are cut so that a step takes no longer than this, or else than so many times a step
-     * of the decodes alone; 0: no matter. */
+     * of the decodes alone, and more beside a long prompt; 0: no matter. */
     double step_seconds, step_stretch;
     /* What meets quantised weights: bf16, or int8 (the default); int8_row: both sides of layers in int8 */
     const char *act;
@@ -70,6 +70,10 @@ typedef struct engine_options {
     void *stepped_user;
     bool dry_run; /* plans only (engine_plan): no memory is taken, nothing can run */
 } engine_options;
+
+/* The stretch of a server that nobody told otherwise: with 16 streams of 110 million parameters the slowest hundredth
+ * of the gaps falls from 0.09 s to 0.03, at the same tokens a second. */
+#define ENGINE_STRETCH 3.0
 
 enum { ENGINE_CONTEXT = 8192, ENGINE_MOST_LIKELY = 20, ENGINE_MOST_SAMPLES = 128 };
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 enum { LEAST_CHUNK = 8 }; /* of a prompt beside decodes, whatever it takes */
+static const double PATIENCE = 22;
 
 /* Pages about to be written that others hold: their contents move to a page of the writer's own. */
 static void copy_pages(engine *e) {
@@ -263,16 +264,30 @@ static status settle(engine *e) {
     return STATUS_OK;
 }
 
+/* Seconds of a step beside decodes that take `plain` alone. Let it last s times that. A prompt that is read in T alone
+ * then takes T s / (s - 1), and each answer waits s `plain` for a token: what is lost on both sides together is least
+ * where s grows with the root of T / plain. Up to PATIENCE steps' worth of prompt, s is the stretch that was asked for.
+ */
+static double target_of(const engine *e, double plain, int64_t prompt) {
+    double alone = (double)prompt * pace_token_seconds(&e->pace);
+    double longer = alone > PATIENCE * plain ? sqrt(alone / (PATIENCE * plain)) : 1;
+    return e->options.step_stretch * longer * plain;
+}
+
 /* How many tokens a step may have: while somebody decodes, as many as keep it within the target. */
 static int64_t budget_of(const engine *e) {
     const engine_options *o = &e->options;
-    int64_t decoding = 0, tokens = o->tokens;
-    for (int32_t i = 0; i < e->schedule.n_running; i++)
-        decoding += e->schedule.running[i]->n_tokens - e->schedule.running[i]->n_cached == 1;
-    double most =
-        o->step_seconds > 0 ? o->step_seconds : o->step_stretch * pace_seconds(&e->pace, decoding);
+    int64_t decoding = 0, prompt = 0, tokens = o->tokens;
+    for (int32_t i = 0; i < e->schedule.n_running; i++) {
+        const sequence *s = e->schedule.running[i];
+        bool decodes = s->n_tokens - s->n_cached == 1;
+        decoding += decodes;
+        if (!decodes) prompt = MAX_OF(prompt, s->n_tokens);
+    }
+    double plain = pace_seconds(&e->pace, decoding);
+    double most = o->step_seconds > 0 ? o->step_seconds : target_of(e, plain, prompt);
     if (!(most > 0) || !decoding) return tokens;
-    while (tokens > decoding + LEAST_CHUNK && pace_seconds(&e->pace, tokens) > most)
+    while (tokens > decoding + LEAST_CHUNK && pace_most_seconds(&e->pace, tokens) > most)
         tokens -= MAX_OF(tokens / 8, 1);
     return MAX_OF(tokens, MIN_OF(decoding + LEAST_CHUNK, o->tokens));
 }
@@ -290,9 +305,11 @@ status engine_step(engine *e) {
     e->stats.steps++;
     pool_run(e->workers, run_jobs, e, e->n_jobs);
     double seconds = time_seconds() - begin;
-    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], seconds);
     if (e->options.stepped) e->options.stepped(e->options.stepped_user, e->p, seconds);
+    int64_t guesses = -e->stats.guessed;
     advance(e);
+    guesses += e->stats.guessed;
+    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], guesses, seconds);
     status st = settle(e);
     if (e->guessing.def) engine_count_guesses(e);
     engine_sweep(e);

@@ -3,7 +3,11 @@
 #include "base/compiler.h"
 #include <math.h>
 
-enum { MOST_VOICES = 64 }; /* beyond, guessing does not pay on any machine */
+enum {
+    MOST_VOICES = 64, /* beyond, guessing does not pay on any machine */
+    SURE =
+        3 /* the first steps of a size fetch memory that later ones find: the least of so many counts */
+};
 
 static const double BEGIN = 0.6, WEIGHT = 0.15, DRIFT = 0.02, GAIN = 1.02;
 
@@ -42,10 +46,26 @@ double pace_seconds(const pace *p, int64_t tokens) {
     return p->seconds[below] + share * (p->seconds[above] - p->seconds[below]);
 }
 
-void pace_stepped(pace *p, int64_t tokens, double seconds) {
-    double *own = &p->seconds[place_of(tokens)];
-    if (!(*own > 0)) {
-        *own = seconds;
+static int32_t largest_seen(const pace *p) {
+    int32_t at = PACE_SIZES - 1;
+    while (at > 0 && !(p->seconds[at] > 0)) at--;
+    return at;
+}
+
+double pace_token_seconds(const pace *p) {
+    int32_t at = largest_seen(p);
+    return p->seconds[at] / (double)size_of(at);
+}
+
+double pace_most_seconds(const pace *p, int64_t tokens) {
+    return fmax(pace_seconds(p, tokens),
+                tokens > size_of(largest_seen(p)) ? (double)tokens * pace_token_seconds(p) : 0);
+}
+
+static void see_size(pace *p, int32_t at, double seconds) {
+    double *own = &p->seconds[at];
+    if (p->seen[at] < SURE) {
+        *own = p->seen[at]++ ? fmin(*own, seconds) : seconds;
         return;
     }
     /* a machine that is slower now is slower for all sizes, and a moment of trouble counts for little */
@@ -54,7 +74,18 @@ void pace_stepped(pace *p, int64_t tokens, double seconds) {
         p->seconds[i] *= exp(off * (&p->seconds[i] == own ? WEIGHT : DRIFT));
 }
 
+void pace_stepped(pace *p, int64_t tokens, int64_t guesses, double seconds) {
+    see_size(p, place_of(tokens), seconds);
+    p->since_plain = guesses ? p->since_plain + 1 : 0;
+    p->credit = fmin(p->credit + PACE_TRIES * seconds, p->try_seconds);
+    if (!p->tries) return;
+    p->tries = false;
+    p->try_seconds = p->call_seconds + fmax(seconds - pace_seconds(p, tokens - guesses), 0);
+    p->credit -= p->try_seconds;
+}
+
 void pace_guessed(pace *p, int64_t guesses, double seconds) {
+    p->call_seconds = seconds;
     if (!guesses) return;
     double each = seconds / (double)guesses;
     p->guess_seconds += (p->guess_seconds > 0 ? WEIGHT : 1) * (each - p->guess_seconds);
@@ -83,24 +114,49 @@ static int32_t likeliest(const double *next, const int32_t *want, int32_t n, int
     return best;
 }
 
-void pace_plan(const pace *p, pace_voice *const *voices, int32_t n, int32_t most, int32_t *want) {
-    double next[MOST_VOICES], expected = 0, plain = p->seconds[place_of(n)];
+/* The most tokens that a step may have so that its size was seen, or is the next above those that were. */
+static int64_t most_known(const pace *p, int32_t n) {
+    int32_t at = place_of(n);
+    while (at < PACE_SIZES - 1 && p->seconds[at] > 0) at++;
+    return size_of(at);
+}
+
+/* As many guesses as make the most tokens a second: the best number for each is left in `want`. */
+static bool plan_best(const pace *p, pace_voice *const *voices, int32_t n, int32_t most,
+                      int32_t *want) {
+    double next[MOST_VOICES], expected = 0, plain = p->seconds[place_of(n)],
+                              rate = GAIN * n / plain;
     int32_t grown[MOST_VOICES] = {0}, guesses = 0, i;
-    for (i = 0; i < n; i++) want[i] = 0;
-    if (n > MOST_VOICES || !(plain > 0)) return; /* first it is seen what a step takes */
-    double rate = GAIN * n / plain;
+    int64_t known = most_known(p, n);
+    bool pays = false;
     for (i = 0; i < n; i++) next[i] = voices[i]->chance;
-    while ((i = likeliest(next, grown, n, most)) >= 0) {
+    while (n + guesses < known && (i = likeliest(next, grown, n, most)) >= 0) {
         expected += next[i];
         next[i] *= voices[i]->chance;
         grown[i]++, guesses++;
         double now = (n + expected) / (pace_seconds(p, n + guesses) + p->guess_seconds * guesses);
         if (now <= rate) continue;
         rate = now;
+        pays = true;
         for (int32_t k = 0; k < n; k++) want[k] = grown[k];
     }
-    for (i = 0; i < n; i++) {
-        voices[i]->quiet++;
-        if (!want[i] && voices[i]->quiet > voices[i]->patience) want[i] = 1;
+    return pays;
+}
+
+void pace_plan(pace *p, pace_voice *const *voices, int32_t n, int32_t most, int32_t *want) {
+    int32_t waits = -1;
+    for (int32_t i = 0; i < n; i++) want[i] = 0;
+    p->tries = false;
+    p->call_seconds = 0;
+    if (n > MOST_VOICES || p->seen[place_of(n)] < 2)
+        return; /* first it is seen what a step takes */
+    if (p->since_plain >= PACE_PLAIN) return;
+    if (plan_best(p, voices, n, most, want)) return;
+    for (int32_t i = 0; i < n; i++) {
+        pace_voice *v = voices[i];
+        if (v->quiet++ > v->patience && (waits < 0 || v->quiet > voices[waits]->quiet)) waits = i;
     }
+    if (waits < 0 || p->credit < p->try_seconds) return;
+    p->tries = true;
+    want[waits] = 1;
 }

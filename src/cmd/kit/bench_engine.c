@@ -113,11 +113,14 @@ typedef struct arrival {
     double gap, done; /* seconds: the longest step while it is read, and until it is */
 } arrival;
 
-static status long_prompt(bench_model *x, int64_t step, int64_t prompt, arrival *out) {
+/* `step`: tokens of a step. */
+static status long_prompt(bench_model *x, int64_t step, double stretch, int64_t prompt,
+                          arrival *out) {
     enum { DECODES = 8 };
     int64_t vocabulary = x->m->config.vocabulary;
     TRY(bench_model_open_as(x, &(engine_options){.context = prompt + 64,
                                                  .tokens = step,
+                                                 .step_stretch = stretch,
                                                  .sequences = DECODES + 1,
                                                  .kv_tokens = 2 * (prompt + 1024),
                                                  .forgets_prefixes = true}));
@@ -139,10 +142,10 @@ static status long_prompt(bench_model *x, int64_t step, int64_t prompt, arrival 
 
 enum { LONG_PROMPT = 4000 };
 
-/* Chunks that let a step have a thirtieth of the prompt. */
+/* Without limits, and with those that `hone serve` has. */
 static status both_ways(bench_model *x, arrival *whole, arrival *chunked) {
-    TRY(long_prompt(x, LONG_PROMPT + 64, LONG_PROMPT, whole));
-    return long_prompt(x, LONG_PROMPT / 30, LONG_PROMPT, chunked);
+    TRY(long_prompt(x, LONG_PROMPT + 64, 0, LONG_PROMPT, whole));
+    return long_prompt(x, 0, ENGINE_STRETCH, LONG_PROMPT, chunked);
 }
 
 static status chunk_gap(bench_model *x, double *value) {

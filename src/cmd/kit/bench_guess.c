@@ -6,7 +6,7 @@
 #include "infer/drawn.h"
 #include "infer/speculate.h"
 
-enum { PROMPT = 64, DRAWN = 128, PAIRS = 3 };
+enum { PROMPT = 64, DRAWN = 128, PAIRS = 9 };
 
 /* How sequences draw. */
 typedef struct way {
@@ -25,13 +25,16 @@ static void collect(void *user, const engine_event *event) {
     if (event->id >= 0 && event->index >= 0 && c->n < PROMPT) c->ids[c->n++] = event->id;
 }
 
-/* Ids at random, or what a trained model says at temperature 1 behind one such id. */
+/* Ids at random, or what a trained model says from the beginning of a text on, drawn as the text that its draft learnt
+ * (tool/guessing). */
 static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
     rng r = rng_make(5, (uint64_t)k);
     collected c = {.ids = ids};
     for (int i = 0; i < PROMPT; i++)
         ids[i] = (int32_t)rng_below(&r, (uint64_t)x->m->config.vocabulary);
     if (!x->trained) return STATUS_OK;
+    const model_config *m = &x->m->config;
+    if (m->end_token_count) ids[0] = m->end_tokens[0]; /* behind which the next text begins */
     engine_request q = {.prompt = ids,
                         .n_prompt = 1,
                         .most_tokens = PROMPT,
@@ -41,6 +44,7 @@ static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
                         .user = &c};
     uint64_t id;
     q.sampling.seed = (uint64_t)k;
+    q.sampling.temperature = 0.7;
     TRY(engine_submit(x->e, &q, &id));
     return drawn_drain(x->e);
 }
