@@ -8,7 +8,7 @@ comma := ,
 # Elsewhere installed: make peers PEERS=VENV/bin/python
 PEERS ?= build-peers/python/bin/python
 
-.PHONY: all build deps test quick slow demo chain bench bench-compress bench-train bench-serve fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
+.PHONY: all build deps test quick slow demo chain bench bench-ops bench-compress bench-train bench-serve fuzz templates peers asan ubsan tsan sanitize clang format install help clients soak guessing
 all: build ## build the program (build/hone), the libraries and the tests; install what is missing first
 
 deps:
@@ -53,6 +53,9 @@ chain: build ## train, distil, prune, 4 bits, recover, export, serve: and every 
 
 bench: build ## speed of the ops beside this machine's own roofs
 	$(B)/hone bench ops
+
+bench-ops: build ## what ops are claimed to reach of those roofs, at 1 and 2 threads
+	bench/ops.py $(B)/hone
 
 bench-compress: build ## what compression is claimed to do, on models trained here; half an hour
 	bench/compress.py $(B)/hone

@@ -436,11 +436,11 @@ static plain_next next_of_plain(const walk *w, int64_t panel, int64_t g, int64_t
     int64_t column = (w->panel + panel) * PANEL, k = g * each, ks = groups * each;
     if (g >= w->x->groups) column += PANEL, k = 0;
     ks = MIN_OF(ks, v->k - k);
-    bool across = v->across;
+    bool across = v->across, straddles = across && v->stride % CACHE_LINE;
     return (plain_next){.at = v->data + (across ? k : column) * v->stride +
-                              (across ? column : k) * elem,
+                              (across ? column : k) * elem + (each == 4 ? INT8_ROW_HEAD : 0),
                         .stride = v->stride,
-                        .lines = div_up((across ? PANEL : ks) * elem, CACHE_LINE),
+                        .lines = div_up((across ? PANEL : ks) * elem, CACHE_LINE) + straddles,
                         .rows = across ? ks : PANEL};
 }
 

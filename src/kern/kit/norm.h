@@ -10,7 +10,7 @@
 typedef struct norm_job {
     vec_format f, fy, fw, fb;
     const void *x, *w, *b; /* x at the row; w and b: may be NULL */
-    const char *y, *next;   /* what is asked for ahead */
+    const char *y, *next;  /* what is asked for ahead */
     vec mean, factor, *sum;
     bool square;
 } norm_job;

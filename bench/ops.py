@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""What the ops are claimed to reach of this machine's roofs, measured here at 1 and 2 threads: `make bench-ops`.
+
+    bench/ops.py build/hone [--only RE] [--threads 1 2]
+
+Every row of `hone bench ops` that has a bar is one line: what is required, what was measured. Where the machine
+changed under a row so much that its roof broke, it is measured again. Nothing else should be running. The exit status
+is 1 where a claim does not hold."""
+import argparse
+import json
+import re
+import subprocess
+import sys
+
+ROUND, ODD, TRIES = "512x2048x2048", "509x2039x2053", 4
+BARS = [  # names; the least share
+    (r"matmul\.(f32|bf16|int8)\.packed", 0.90),
+    (r"matmul\.(f32|bf16|int8)\.(forward|dx|dw)", 0.82),
+    (r"matmul\.bf16\.m[124]", 0.90),
+    (r"matmul\.bf16\.m8", 0.78),
+    (r"attention\.fwd\.d64", 0.68),
+    (r"attention\.fwdbwd\.d64", 0.50),
+    (r"attention\.fwd\.d128", 0.72),
+    (r"attention\.fwdbwd\.d128", 0.55),
+    (r"attention\.decode", 0.65),
+    (r"(layer_norm|rms_norm|rope|gated_mlp|cross_entropy|adamw|cast)\..*", 0.80),
+]
+LIMITS = [(r"chain\.500", {1: 1, 2: 2}), (r"rebind\.1000", {1: 20, 2: 20}), (r"plan\.1000", {1: 10000, 2: 10000})]
+
+
+def rows_of(hone, threads, names):
+    """Rows by name and case; those that break off are asked for again."""
+    rows = {}
+    for _ in range(TRIES):
+        done = subprocess.run([hone, "bench", "ops", "--threads", str(threads), "--json", "--filter", names],
+                              check=False, capture_output=True, text=True)
+        for row in map(json.loads, done.stdout.splitlines()):
+            if row["share"] <= 1.03:
+                rows.setdefault((row["name"], row["case"]), row)
+        if done.returncode == 0:
+            return rows
+        if "roof" not in done.stderr:
+            raise SystemExit(done.stderr)
+    return rows
+
+
+class Bench:
+    def __init__(self):
+        self.failed = False
+
+    def claim(self, row, what, holds):
+        self.failed |= not holds
+        print(f"{'ok  ' if holds else 'FAIL'} {row['name']} {row['case']}, threads {row['threads']}: {what}", flush=True)
+
+    def judge(self, row, rows):
+        for names, least in BARS:
+            if not re.fullmatch(names, row["name"]):
+                continue
+            if row["case"] != ODD:
+                self.claim(row, f"{row['share']:.2f} of the roof (required >= {least})", row["share"] >= least)
+            elif (row["name"], ROUND) in rows:
+                part = row["value"] / rows[row["name"], ROUND]["value"]
+                self.claim(row, f"{part:.2f} of the rate of {ROUND} (required >= 0.85)", part >= 0.85)
+        for names, most in LIMITS:
+            if re.fullmatch(names, row["name"]):
+                limit = most.get(row["threads"], most[2])
+                self.claim(row, f"{row['value']:.3g} us (required <= {limit})", row["value"] <= limit)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("hone")
+    p.add_argument("--only", metavar="RE", help="only names that this regular expression finds")
+    p.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    o = p.parse_args()
+    b = Bench()
+    for threads in o.threads:
+        for names in [o.only] if o.only else [f"^{names}$" for names, _ in BARS + LIMITS]:
+            rows = rows_of(o.hone, threads, names)
+            for row in rows.values():
+                b.judge(row, rows)
+    sys.exit(b.failed)
+
+
+if __name__ == "__main__":
+    main()
