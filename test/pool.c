@@ -33,6 +33,9 @@ static void clear(tally *y) {
     for (int64_t i = 0; i < MOST_UNITS; i++) atomic_store(&y->runs[i], 0);
 }
 
+static void (*const runs[])(pool *, pool_task *, void *, int64_t) = {pool_run, pool_run_stream,
+                                                                     pool_run_static};
+
 static void every_unit_once(test *t) {
     context *cx = context_new();
     static tally y;
@@ -43,15 +46,12 @@ static void every_unit_once(test *t) {
         CHECK_OK(t, cx, pool_new(cx, counts[i], &p));
         y.threads = pool_threads(p);
         CHECK(t, y.threads == counts[i], "%d threads", y.threads);
-        for (int round = 0; round < 3 * COUNT_OF(units) * 2; round++) {
-            int64_t n = units[round % COUNT_OF(units)];
-            bool step = round / COUNT_OF(units) % 3 == 1;
+        for (int round = 0; round < 2 * 3 * COUNT_OF(units); round++) {
+            int64_t n = units[round / 3 % COUNT_OF(units)];
+            bool step = round / 3 / COUNT_OF(units) == 1;
             clear(&y);
             if (step) pool_enter_step(p);
-            if (round % 2)
-                pool_run(p, count_units, &y, n);
-            else
-                pool_run_static(p, count_units, &y, n);
+            runs[round % 3](p, count_units, &y, n);
             if (step) pool_leave_step(p);
             CHECK(t, ran_once(&y, n), "%d threads, %d units, round %d", counts[i], (int)n, round);
         }
@@ -78,10 +78,7 @@ static void many_runs(test *t) {
         for (int64_t i = 0; i < 2000; i++) {
             atomic_int_fast64_t sum = 0;
             int64_t n = 1 + i % 37;
-            if (i % 5)
-                pool_run(p, sum_units, &sum, n);
-            else
-                pool_run_static(p, sum_units, &sum, n);
+            runs[i % 5 % 3](p, sum_units, &sum, n);
             CHECK(t, sum == n * (n - 1) / 2, "run %d", (int)i);
         }
         pool_leave_step(p);

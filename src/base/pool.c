@@ -1,9 +1,9 @@
-/* One word, `cursor`, announces work and deals it out: the run's number, whether it is static, and the
+/* One word, `cursor`, announces work and deals it out: the run's number, how it is dealt out, and the
  * pieces not yet taken. Whoever takes pieces does so by compare-and-swap on the whole word, so that a
  * taken piece belongs to the run whose number was in it, and that run cannot end (and its description
  * not change) before the piece is counted in `done`. Thus a worker may come late, or not at all.
  *     publish: task, arg, ...; done = 0; cursor = (number + 1, static, pieces)
- *     take:    n = max(1, pieces / (2 * threads)) from the front
+ *     take:    n = max(1, pieces / (2 * threads)) from the front, or pieces / threads of a run that streams
  * A static run has no pieces to take, and does not end before each worker has seen it and done its range.
  * What a worker must read lies in the cursor's cache line: one transfer starts it, one more ends the run.
  * Sleeping: a thread counts itself in `sleepers` under the lock and looks again before it waits; who
@@ -23,7 +23,9 @@
 enum { SPINS_IN_STEP = 20000, SPINS_FOR_END = 20000, NUMBER_SHIFT = 32 };
 static const double LINGER_SECONDS = 200e-6;
 #define STATIC_BIT (UINT64_C(1) << 31)
-#define PIECES_MASK (STATIC_BIT - 1)
+#define STREAM_BIT (UINT64_C(1) << 30)
+#define PIECES_MASK (STREAM_BIT - 1)
+typedef enum dealing { DEAL_EVENLY, DEAL_STREAM, DEAL_STATIC } dealing;
 
 typedef struct worker {
     pool *p;
@@ -80,7 +82,7 @@ static void take_pieces(pool *p, int thread) {
     for (;;) {
         int64_t left = (int64_t)(cursor & PIECES_MASK);
         if (left == 0) return;
-        int64_t n = MAX_OF(1, left / (2 * p->run.threads));
+        int64_t n = MAX_OF(1, left / p->run.threads / (cursor & STREAM_BIT ? 1 : 2));
         if (!atomic_compare_exchange_weak(&p->run.cursor, &cursor, cursor - (uint64_t)n)) continue;
         int64_t from = (p->run.pieces - left) * p->run.grain;
         p->run.task(p->run.arg, from, MIN_OF(from + n * p->run.grain, p->run.units), thread);
@@ -192,42 +194,46 @@ static void publish(pool *p, uint64_t how) {
     wake_sleepers(p);
 }
 
-static void run_all(pool *p, pool_task *task, void *arg, int64_t units, bool fixed) {
+static void run_all(pool *p, pool_task *task, void *arg, int64_t units, dealing how) {
     p->run.task = task;
     p->run.arg = arg;
     p->run.units = units;
     atomic_store_explicit(&p->done, 0, memory_order_relaxed);
-    if (fixed) {
+    if (how == DEAL_STATIC) {
         p->run.pieces = p->run.threads - 1;
         publish(p, STATIC_BIT);
         run_own_range(p, 0);
     } else {
         p->run.grain = 1 + units / (int64_t)PIECES_MASK;
         p->run.pieces = div_up(units, p->run.grain);
-        publish(p, (uint64_t)p->run.pieces);
+        publish(p, (uint64_t)p->run.pieces | (how == DEAL_STREAM ? STREAM_BIT : 0));
         take_pieces(p, 0);
     }
     wait_for_end(p);
 }
 
-static void run_any(pool *p, pool_task *task, void *arg, int64_t units, bool fixed) {
+static void run_any(pool *p, pool_task *task, void *arg, int64_t units, dealing how) {
     if (units <= 0) return;
     bool in_step = p && p->step_depth > 0;
     uint32_t mode = in_step ? 0 : float_mode_get();
     if (!in_step) float_mode_set(FLOAT_MODE_DEFAULT);
-    if (!p || p->run.threads == 1 || (units == 1 && !fixed))
+    if (!p || p->run.threads == 1 || (units == 1 && how != DEAL_STATIC))
         task(arg, 0, units, 0);
     else
-        run_all(p, task, arg, units, fixed);
+        run_all(p, task, arg, units, how);
     if (!in_step) float_mode_set(mode);
 }
 
 void pool_run(pool *p, pool_task *task, void *arg, int64_t units) {
-    run_any(p, task, arg, units, false);
+    run_any(p, task, arg, units, DEAL_EVENLY);
+}
+
+void pool_run_stream(pool *p, pool_task *task, void *arg, int64_t units) {
+    run_any(p, task, arg, units, DEAL_STREAM);
 }
 
 void pool_run_static(pool *p, pool_task *task, void *arg, int64_t units) {
-    run_any(p, task, arg, units, true);
+    run_any(p, task, arg, units, DEAL_STATIC);
 }
 
 void pool_enter_step(pool *p) {

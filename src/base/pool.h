@@ -35,6 +35,9 @@ void pool_stay_clear(void);
  * nothing. Tasks never call back into the pool. With one thread (or no pool), or one unit, this is
  * a direct call. */
 void pool_run(pool *p, pool_task *task, void *arg, int64_t units);
+/* The same in fewer, larger ranges, for work that only reads memory: each range begins with lines that nobody asked for
+ * ahead, and threads that share the memory's bandwidth end together without many small ones. */
+void pool_run_stream(pool *p, pool_task *task, void *arg, int64_t units);
 /* Thread t always gets the same range [units * t / threads, units * (t + 1) / threads), for work
  * that should find its memory where it left it. */
 void pool_run_static(pool *p, pool_task *task, void *arg, int64_t units);

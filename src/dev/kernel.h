@@ -60,6 +60,8 @@ typedef struct kernel_def {
     void (*prepare)(const call *c, int64_t from, int64_t to, void *thread_scratch);
     int64_t (*units)(const call *c);
     void (*run)(const call *c, int64_t from, int64_t to, void *thread_scratch);
+    /* Whether the call only reads memory, for pool_run_stream. NULL: no. */
+    bool (*streams)(const call *c);
     /* Optional last pass: joins what the units left in call.scratch. */
     int64_t (*merge_units)(const call *c);
     void (*merge)(const call *c, int64_t from, int64_t to, void *thread_scratch);

@@ -36,7 +36,8 @@ static void run_kernel(plan *p, const kernel_def *kernel, const call *c) {
         pool_run(p->pool, run_part, &j, prepare);
     }
     j.part = kernel->run;
-    pool_run(p->pool, run_part, &j, kernel->units(c));
+    bool streams = kernel->streams && kernel->streams(c);
+    (streams ? pool_run_stream : pool_run)(p->pool, run_part, &j, kernel->units(c));
     int64_t merge = kernel->merge_units ? kernel->merge_units(c) : 0;
     if (merge) {
         j.part = kernel->merge;

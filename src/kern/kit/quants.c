@@ -205,6 +205,15 @@ int64_t quants_units(const quants_kind *kind, const call *c) {
     return x.chunks * x.blocks;
 }
 
+/* Few rows read the weights once. */
+static bool is_few(const quants_plan *x) {
+    return x->m <= (x->bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW) && x->f->few[x->m - 1];
+}
+bool quants_streams(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
+    return is_few(&x);
+}
+
 typedef struct walk {
     const quants_plan *x;
     const char *a, *b, *end; /* the unit's first row, first panel; behind all panels */
@@ -322,7 +331,7 @@ void quants_run_units(const quants_kind *kind, const call *c, int64_t from, int6
                   .ready = (char *)scratch + sums_bytes(),
                   .rows = MIN_OF(x.block, x.m - row),
                   .panels = MIN_OF(CHUNK, x.panels - panel)};
-        if (x.m <= (x.bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW) && x.f->few[x.m - 1])
+        if (is_few(&x))
             run_few(&w);
         else if (x.m <= QUANTS_SOME && x.f->pair[0])
             run_some(&w);

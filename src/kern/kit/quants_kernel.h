@@ -14,6 +14,7 @@ int64_t quants_shared(const quants_kind *kind, const call *c);
 int64_t quants_prepare_units(const quants_kind *kind, const call *c);
 void quants_prepare(const quants_kind *kind, const call *c, int64_t from, int64_t to);
 int64_t quants_units(const quants_kind *kind, const call *c);
+bool quants_streams(const quants_kind *kind, const call *c);
 void quants_run_units(const quants_kind *kind, const call *c, int64_t from, int64_t to,
                       void *scratch);
 
@@ -41,6 +42,9 @@ bool quants_is_exact(const kernel_query *q, reason *why);
     static int64_t KIND##_units(const call *c) {                                                   \
         return quants_units(&KIND, c);                                                             \
     }                                                                                              \
+    static bool KIND##_streams(const call *c) {                                                    \
+        return quants_streams(&KIND, c);                                                           \
+    }                                                                                              \
     static void KIND##_run(const call *c, int64_t from, int64_t to, void *scratch) {               \
         quants_run_units(&KIND, c, from, to, scratch);                                             \
     }
@@ -51,7 +55,7 @@ bool quants_is_exact(const kernel_query *q, reason *why);
         .name = NAME, .op = &op_matmul, .isa = ISA, .order = ORDER, .supports = SUPPORTS,          \
         .wants = quants_wants, .scratch_bytes = KIND##_scratch, .shared_bytes = KIND##_shared,     \
         .prepare_units = KIND##_prepare_units, .prepare = KIND##_prepare, .units = KIND##_units,   \
-        .run = KIND##_run, .tolerance = TOLERANCE,                                                 \
+        .streams = KIND##_streams, .run = KIND##_run, .tolerance = TOLERANCE,                      \
     }
 
 #endif
