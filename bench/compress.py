@@ -179,7 +179,7 @@ def learning(b):
     b.claim("qat of 3 bits regains", ">= 50% of rounding's loss", f"{100 * share:.0f}%", share >= 0.5)
     what = "remove(neurons=0.25)"
     removed = b.loss(b.compress(model, what)[0])
-    recovery = " > distill(steps=80, batch=8, length=256, lr={lr}, share=1, temperature=1, top=512)"
+    recovery = " > distill(steps=240, batch=8, length=256, lr={lr}, share=1, temperature=1, top=512)"
     mended, rate = b.chosen(model, what + recovery, ("1e-4", "3e-4"))
     share = (removed - mended) / (removed - base)
     b.claim("remove(neurons=0.25): recovery regains", ">= 70% of the loss",
