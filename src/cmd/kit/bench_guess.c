@@ -6,13 +6,15 @@
 #include "infer/drawn.h"
 #include "infer/speculate.h"
 
-enum { PROMPT = 64, DRAWN = 128, PAIRS = 9 };
+enum { PROMPT = 64, OPENING = 16, DRAWN = 128, PAIRS = 9, MOST_TEXTS = 64 };
 
 /* How sequences draw. */
 typedef struct way {
-    const char *speculate; /* who guesses */
-    int64_t sequences;
+    const char *speculate;    /* who guesses */
+    int64_t sequences, texts; /* at once; in all */
     double temperature, repetition_penalty;
+    int64_t prompt;
+    bool ends; /* a text is over where the model ends it; else after DRAWN tokens */
 } way;
 
 typedef struct collected {
@@ -49,7 +51,11 @@ static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
     return drawn_drain(x->e);
 }
 
-/* Tokens a second of sequences that draw DRAWN tokens. */
+static void count_drawn(void *user, const engine_event *event) {
+    *(int64_t *)user += event->id >= 0;
+}
+
+/* Tokens a second. */
 static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rate) {
     uint64_t id;
     engine_model draft;
@@ -61,24 +67,28 @@ static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rat
                                                  .forgets_prefixes = true,
                                                  .draft = by_draft ? &draft : NULL,
                                                  .speculate = guesses ? w->speculate : NULL}));
-    engine_request all[16];
-    int32_t prompts[16][PROMPT];
-    for (int64_t k = 0; k < w->sequences; k++) {
+    int64_t drawn = 0;
+    engine_request all[MOST_TEXTS];
+    int32_t prompts[MOST_TEXTS][PROMPT];
+    for (int64_t k = 0; k < w->texts; k++) {
         TRY(make_prompt(x, k, prompts[k]));
         all[k] = (engine_request){.prompt = prompts[k],
-                                  .n_prompt = PROMPT,
+                                  .n_prompt = w->prompt,
                                   .most_tokens = DRAWN,
                                   .sampling = SAMPLING_PLAIN,
-                                  .ignore_end = true};
+                                  .ignore_end = !w->ends,
+                                  .tell = count_drawn,
+                                  .user = &drawn};
         all[k].sampling.seed = (uint64_t)k;
         all[k].sampling.temperature = w->temperature;
         all[k].sampling.repetition_penalty = w->repetition_penalty;
     }
-    for (int64_t k = 0; k < w->sequences; k++) TRY(engine_submit(x->e, &all[k], &id));
-    TRY(engine_step(x->e)); /* the prompts */
+    for (int64_t k = 0; k < w->texts; k++) TRY(engine_submit(x->e, &all[k], &id));
+    TRY(engine_step(x->e)); /* the first prompts */
+    drawn = 0;
     double begin = time_seconds();
     TRY(drawn_drain(x->e));
-    *rate = (double)(w->sequences * DRAWN) / (time_seconds() - begin);
+    *rate = (double)drawn / (time_seconds() - begin);
     return STATUS_OK;
 }
 
@@ -94,7 +104,7 @@ static status gain(bench_model *x, way w, double *value) {
 }
 
 static status quotes(bench_model *x, int64_t sequences, double *value) {
-    return gain(x, (way){"ngram", sequences, 0, 0.05}, value);
+    return gain(x, (way){"ngram", sequences, sequences, 0, 0.05, PROMPT, false}, value);
 }
 status bench_guess_quotes_1(bench_model *x, double *value) {
     return quotes(x, 1, value);
@@ -104,7 +114,7 @@ status bench_guess_quotes_16(bench_model *x, double *value) {
 }
 
 static status new_text(bench_model *x, int64_t sequences, double *value) {
-    return gain(x, (way){"ngram", sequences, 1, 1}, value);
+    return gain(x, (way){"ngram", sequences, sequences, 1, 1, PROMPT, false}, value);
 }
 status bench_guess_new_1(bench_model *x, double *value) {
     return new_text(x, 1, value);
@@ -113,8 +123,9 @@ status bench_guess_new_16(bench_model *x, double *value) {
     return new_text(x, 16, value);
 }
 
+/* Texts from their openings to where the model ends them, one after the other where one is drawn at a time. */
 static status drafted(bench_model *x, int64_t sequences, double *value) {
-    return gain(x, (way){"draft", sequences, 0, 1}, value);
+    return gain(x, (way){"draft", sequences, 4 * sequences, 0, 1, OPENING, true}, value);
 }
 status bench_guess_draft_1(bench_model *x, double *value) {
     return drafted(x, 1, value);
