@@ -19,27 +19,27 @@ typedef struct way {
 
 typedef struct collected {
     int32_t *ids;
-    int64_t n;
+    int64_t n, most;
 } collected;
 
 static void collect(void *user, const engine_event *event) {
     collected *c = user;
-    if (event->id >= 0 && event->index >= 0 && c->n < PROMPT) c->ids[c->n++] = event->id;
+    if (event->id >= 0 && event->index >= 0 && c->n < c->most) c->ids[c->n++] = event->id;
 }
 
 /* Ids at random, or what a trained model says from the beginning of a text on, drawn as the text that its draft learnt
  * (tool/guessing). */
-static status make_prompt(bench_model *x, int64_t k, int32_t ids[PROMPT]) {
+static status make_prompt(bench_model *x, int64_t k, int64_t n, int32_t *ids) {
     rng r = rng_make(5, (uint64_t)k);
-    collected c = {.ids = ids};
-    for (int i = 0; i < PROMPT; i++)
+    collected c = {.ids = ids, .most = n};
+    for (int64_t i = 0; i < n; i++)
         ids[i] = (int32_t)rng_below(&r, (uint64_t)x->m->config.vocabulary);
     if (!x->trained) return STATUS_OK;
     const model_config *m = &x->m->config;
     if (m->end_token_count) ids[0] = m->end_tokens[0]; /* behind which the next text begins */
     engine_request q = {.prompt = ids,
                         .n_prompt = 1,
-                        .most_tokens = PROMPT,
+                        .most_tokens = n,
                         .sampling = SAMPLING_PLAIN,
                         .ignore_end = true,
                         .tell = collect,
@@ -71,7 +71,7 @@ static status drawn_rate(bench_model *x, const way *w, bool guesses, double *rat
     engine_request all[MOST_TEXTS];
     int32_t prompts[MOST_TEXTS][PROMPT];
     for (int64_t k = 0; k < w->texts; k++) {
-        TRY(make_prompt(x, k, prompts[k]));
+        TRY(make_prompt(x, k, w->prompt, prompts[k]));
         all[k] = (engine_request){.prompt = prompts[k],
                                   .n_prompt = w->prompt,
                                   .most_tokens = DRAWN,
@@ -125,7 +125,8 @@ status bench_guess_new_16(bench_model *x, double *value) {
 
 /* Texts from their openings to where the model ends them, one after the other where one is drawn at a time. */
 static status drafted(bench_model *x, int64_t sequences, double *value) {
-    return gain(x, (way){"draft", sequences, 4 * sequences, 0, 1, OPENING, true}, value);
+    int64_t texts = MIN_OF(12 * sequences, MOST_TEXTS);
+    return gain(x, (way){"draft", sequences, texts, 0, 1, OPENING, true}, value);
 }
 status bench_guess_draft_1(bench_model *x, double *value) {
     return drafted(x, 1, value);
