@@ -20,14 +20,16 @@ import subprocess
 import sys
 import time
 
+from claims import Claims
+
 SIZES = {"5m": "--layers 6 --width 256 --heads 8 --intermediate 768 --steps 320 --batch 16 --lr 3e-3",
          "25m": "--layers 7 --width 512 --heads 8 --intermediate 1408 --steps 200 --batch 16 --lr 1e-3"}
 
 
-class Bench:
+class Bench(Claims):
     def __init__(self, args):
+        super().__init__()
         self.args = args
-        self.failed = False
         self.results = []
         self.calib = self.calibration("32")
 
@@ -86,9 +88,8 @@ class Bench:
         return json.loads(told)["kl"]
 
     def claim(self, name, required, value, holds):
-        self.failed |= not holds
+        super().claim(name, required, value, holds)
         self.results.append({"claim": name, "required": required, "measured": value, "holds": bool(holds)})
-        print(f"{'ok  ' if holds else 'FAIL'} {name}: {value} (required {required})", flush=True)
 
 
 def outlier(b):

@@ -12,6 +12,8 @@ import re
 import subprocess
 import sys
 
+from claims import Claims
+
 ROUND, ODD, TRIES = "512x2048x2048", "509x2039x2053", 4
 BARS = [  # names; the least share
     (r"matmul\.(f32|bf16|int8)\.packed", 0.90),
@@ -44,27 +46,21 @@ def rows_of(hone, threads, names):
     return rows
 
 
-class Bench:
-    def __init__(self):
-        self.failed = False
-
-    def claim(self, row, what, holds):
-        self.failed |= not holds
-        print(f"{'ok  ' if holds else 'FAIL'} {row['name']} {row['case']}, threads {row['threads']}: {what}", flush=True)
-
+class Bench(Claims):
     def judge(self, row, rows):
+        what = f"{row['name']} {row['case']}, threads {row['threads']}"
         for names, least in BARS:
             if not re.fullmatch(names, row["name"]):
                 continue
             if row["case"] != ODD:
-                self.claim(row, f"{row['share']:.2f} of the roof (required >= {least})", row["share"] >= least)
+                self.claim(what, f">= {least}", f"{row['share']:.2f} of the roof", row["share"] >= least)
             elif (row["name"], ROUND) in rows:
                 part = row["value"] / rows[row["name"], ROUND]["value"]
-                self.claim(row, f"{part:.2f} of the rate of {ROUND} (required >= 0.85)", part >= 0.85)
+                self.claim(what, ">= 0.85", f"{part:.2f} of the rate of {ROUND}", part >= 0.85)
         for names, most in LIMITS:
             if re.fullmatch(names, row["name"]):
                 limit = most.get(row["threads"], most[2])
-                self.claim(row, f"{row['value']:.3g} us (required <= {limit})", row["value"] <= limit)
+                self.claim(what, f"<= {limit}", f"{row['value']:.3g} us", row["value"] <= limit)
 
 
 def main():

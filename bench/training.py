@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 
+from claims import Claims
 from peers import train as peer
 
 
-class Bench:
+class Bench(Claims):
     def __init__(self, args):
+        super().__init__()
         self.args = args
-        self.failed = False
 
     def hone(self, job, *words, precision="bf16", steps=8, seed=1):
         a = self.args
@@ -35,10 +36,6 @@ class Bench:
         o = argparse.Namespace(hone=a.hone, threads=a.threads, steps=a.steps or steps, precision=precision,
                                compile=compiled)
         return peer.torch_apart(job, a.text, o, seed)
-
-    def claim(self, name, required, value, holds):
-        self.failed |= not holds
-        print(f"{'ok  ' if holds else 'FAIL'} {name}: {value} (required {required})", flush=True)
 
     def least(self, name, least, value):
         """A share that the program would not tell, since its roof broke, does not hold."""

@@ -2,7 +2,7 @@
  * pieces not yet taken. Whoever takes pieces does so by compare-and-swap on the whole word, so that a
  * taken piece belongs to the run whose number was in it, and that run cannot end (and its description
  * not change) before the piece is counted in `done`. Thus a worker may come late, or not at all.
- *     publish: task, arg, ...; done = 0; cursor = (number + 1, static, pieces)
+ *     publish: task, arg, ...; done = 0; cursor = (number + 1, dealing, pieces)
  *     take:    n = max(1, pieces / (2 * threads)) from the front, or pieces / threads of a run that streams
  * A static run has no pieces to take, and does not end before each worker has seen it and done its range.
  * What a worker must read lies in the cursor's cache line: one transfer starts it, one more ends the run.

@@ -2,14 +2,14 @@
  * memory ran out needs no memory; what does not fit is cut at the inner end, where detail is least.
  */
 #include "base/status.h"
+#include "base/large_pages.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum { ERROR_BYTES = 4096, LARGE_PAGE = 2 << 20, FROM_PAGES = 2 };
+enum { ERROR_BYTES = 4096, FROM_PAGES = 2 };
 
 struct context {
     status code;
@@ -80,17 +80,13 @@ const char *status_name(status code) {
     return (unsigned)code < COUNT_OF(names) ? names[code] : "unknown";
 }
 
-/* Tensors lie in large pages where the system has them: walking over weights otherwise misses the TLB
- * with every few kilobytes. Only what is touched takes memory. */
+/* Tensors lie in large pages. Only what is touched takes memory. */
 static void *allocate(size_t size_bytes) {
     if (size_bytes < (size_t)FROM_PAGES * LARGE_PAGE)
         return aligned_alloc(CACHE_LINE, (size_t)round_up((int64_t)size_bytes, CACHE_LINE));
     void *memory; /* aligned_alloc would want whole pages */
     if (posix_memalign(&memory, LARGE_PAGE, size_bytes)) return NULL;
-#ifdef MADV_HUGEPAGE
-    /* A wish, but for the end, which would take a whole page for a part of one. */
-    (void)madvise(memory, size_bytes / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-#endif
+    large_pages_wish(memory, size_bytes);
     return memory;
 }
 

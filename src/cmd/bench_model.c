@@ -128,26 +128,26 @@ static status measure(measuring *k) {
     return STATUS_OK;
 }
 
+static bench_model model_in(const measuring *k, bench *b, const char *format, const char *act) {
+    const bench_model_options *o = k->call->options;
+    return (bench_model){.cx = k->call->cx,
+                         .b = b,
+                         .preset = o->preset,
+                         .format = format,
+                         .act = act,
+                         .profile = o->profile};
+}
+
 static status open_beside(measuring *k) {
     const bench_model_options *o = k->call->options;
-    k->beside = k->x;
-    k->beside.m = NULL;
-    k->beside.e = NULL;
-    k->beside.matrices = NULL;
-    k->beside.format = o->beside;
-    k->beside.act = run_acts[0];
+    k->beside = model_in(k, k->x.b, o->beside, run_acts[0]);
     TRY(bench_model_begin(&k->beside, k->call->memory, NULL));
     return bench_model_open(&k->beside);
 }
 
 static status run_on(measuring *k, bench *b) {
     const bench_model_options *o = k->call->options;
-    k->x = (bench_model){.cx = k->call->cx,
-                         .b = b,
-                         .preset = o->preset,
-                         .format = o->format,
-                         .act = run_acts[o->act],
-                         .profile = o->profile};
+    k->x = model_in(k, b, o->format, run_acts[o->act]);
     snprintf(k->text, sizeof k->text, "%s %s", o->preset, o->format);
     TRY(bench_model_begin(&k->x, k->call->memory, NULL));
     int64_t before = footprint_bytes();

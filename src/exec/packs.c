@@ -1,6 +1,7 @@
 /* Packs in memory or in a file (exec/packs.h). */
 #include "exec/packs.h"
 #include "base/hash.h"
+#include "base/large_pages.h"
 #include "base/log.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,16 +39,6 @@ static int64_t file_bytes(const plan *p) {
     return size_bytes;
 }
 
-/* Large pages, where the system has them for files: a step that walks over all weights otherwise misses the TLB with
- * a tenth of its time. */
-static void want_large_pages(char *map, int64_t size_bytes) {
-#ifdef MADV_HUGEPAGE
-    (void)madvise(map, (size_t)size_bytes, MADV_HUGEPAGE);
-#else
-    (void)map, (void)size_bytes;
-#endif
-}
-
 /* A file holds what stays as it is: every pack, or none of them. */
 static bool may_lie_in_file(const plan *p) {
     bool stays = p->options.pack_file && p->n_packs && p->packed_bytes >= LEAST_BYTES;
@@ -59,7 +50,7 @@ static bool map_file(plan *p, int fd, int64_t size_bytes, int protection) {
     void *map = mmap(NULL, (size_t)size_bytes, protection, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) return false;
     int64_t at = UNIT;
-    want_large_pages(map, size_bytes);
+    large_pages_wish(map, (size_t)size_bytes);
     p->pack_map = map;
     p->pack_map_bytes = size_bytes;
     for (int32_t i = 0; i < p->n_packs; i++) {

@@ -231,18 +231,21 @@ static status settle_draw(engine *e, row_job *j) {
     return STATUS_OK;
 }
 
-/* What was computed of known tokens; of guesses it is settled one by one. */
-static void advance(engine *e) {
+/* What was computed of known tokens; of guesses, whose number is returned, it is settled one by one. */
+static int64_t advance(engine *e) {
+    int64_t guesses = 0;
     for (int32_t i = 0; i < e->schedule.n_entries; i++) {
         const schedule_entry *x = &e->schedule.entries[i];
         const voice *v = x->s->owner;
         int64_t known = MIN_OF(x->tokens, x->s->n_tokens - x->s->n_cached);
         int64_t prompt = MIN_OF(x->s->n_cached + known, v->of->ask.n_prompt);
         e->stats.prompt_tokens += MAX_OF(prompt - x->s->n_cached, 0);
-        e->stats.guessed += x->s->n_guessed = x->tokens - known;
+        guesses += x->s->n_guessed = x->tokens - known;
         schedule_computed(&e->schedule, x->s, known);
         x->s->rows_from = MAX_OF(x->s->rows_from, x->s->n_cached);
     }
+    e->stats.guessed += guesses;
+    return guesses;
 }
 
 static status settle(engine *e) {
@@ -307,10 +310,8 @@ status engine_step(engine *e) {
     pool_run(e->workers, run_jobs, e, e->n_jobs);
     double seconds = time_seconds() - begin;
     if (e->options.stepped) e->options.stepped(e->options.stepped_user, e->p, seconds);
-    int64_t guesses = -e->stats.guessed;
-    advance(e);
-    guesses += e->stats.guessed;
-    pace_stepped(&e->pace, e->offsets[e->schedule.n_entries], guesses, seconds);
+    int64_t tokens = e->offsets[e->schedule.n_entries];
+    pace_stepped(&e->pace, tokens, advance(e), seconds);
     status st = settle(e);
     if (e->guessing.def) engine_count_guesses(e);
     engine_sweep(e);

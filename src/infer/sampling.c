@@ -231,9 +231,8 @@ int32_t sampling_judge(const sampling *p, const sampling_place *at, const float 
 }
 
 double sampling_log_sum(const float *logits, int32_t n) {
-    float largest = -INFINITY;
+    float largest = fmaxf(logits[first_largest(logits, n)], -INFINITY); /* all may be NaN */
     double sum = 0;
-    for (int32_t i = 0; i < n; i++) largest = logits[i] > largest ? logits[i] : largest;
     for (int32_t i = 0; i < n; i++)
         if (logits[i] == logits[i]) sum += (double)expf(logits[i] - largest);
     return (double)largest + log(sum);
