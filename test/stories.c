@@ -1,5 +1,6 @@
 /* Stories: the same for the same seed, other for another, never those that are asked about; every question can be
  * answered from its story, and not by guessing. */
+#include "kit/shell.h"
 #include "test.h"
 #include "text/stories.h"
 #include <stdlib.h>
@@ -109,5 +110,20 @@ static void every_question(test *t) {
     context_free(cx);
 }
 
+/* Nothing that is there is written over: not the file, not one of a folder's, and then neither. */
+static void keeps_files(test *t) {
+    static char text[SHELL_TEXT_BYTES];
+    int code = shell(text,
+                     "cd '%s' && rm -rf kept && mkdir kept && cd kept && export PATH='%s':$PATH && "
+                     "tell() { hone data synth stories --count 2 --seed $1 --out $2; } && "
+                     "tell 1 a.txt && tell 2 b.txt && ! cmp -s a.txt b.txt && tell 1 d && "
+                     "! tell 2 a.txt && rm d/stories.jsonl && ! tell 2 d && "
+                     "[ ! -e d/stories.jsonl ] && tell 1 c.txt && cmp a.txt c.txt",
+                     test_folder(t), shell_build_folder());
+    CHECK(t, code == 0 && strstr(text, "'a.txt' is there already: remove it"), "%d, %s", code, text);
+    CHECK(t, strstr(text, "'d/questions.jsonl' is there already"), "%s", text);
+}
+
 const test_case suite_stories[] = {
-    {"every_story", every_story}, {"every_question", every_question}, {0}};
+    {"every_story", every_story}, {"every_question", every_question},
+    {"keeps_files", keeps_files}, {0}};

@@ -179,6 +179,12 @@ bool file_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
 
+status file_check_new(context *cx, const char *path) {
+    if (file_exists(path))
+        FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already: remove it, or name another", path);
+    return STATUS_OK;
+}
+
 bool file_is_folder(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);

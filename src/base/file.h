@@ -53,6 +53,8 @@ void file_make_folders(const char *path);
 bool file_cache_path(const char *name, char *out, size_t size);
 
 bool file_exists(const char *path);
+/* Refuses a path where something is: what a verb makes takes the place of nothing. */
+status file_check_new(context *cx, const char *path) MUST_USE;
 bool file_is_folder(const char *path);
 
 #endif

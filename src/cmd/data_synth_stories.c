@@ -1,4 +1,5 @@
 /* `hone data synth stories`: text to learn from, and questions about other stories of the same kind. */
+#include "base/file.h"
 #include "base/json_write.h"
 #include "base/options.h"
 #include "store/token_set.h"
@@ -103,6 +104,8 @@ static status run(const verb_call *call) {
         if (!questions) questions = arena_printf(call->memory, "%s/questions.jsonl", o->out);
         if (!stories || !questions) return STATUS_NO_MEMORY;
     }
+    TRY(file_check_new(call->cx, stories));
+    if (questions) TRY(file_check_new(call->cx, questions));
     TRY(write_file(call->cx, o, stories, false));
     return questions ? write_file(call->cx, o, questions, true) : STATUS_OK;
 }

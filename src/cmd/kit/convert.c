@@ -29,9 +29,7 @@ static status check(const converting *w) {
     const conversion *c = w->how;
     const char *f = c->format;
     TRY(model_check_there(w->cx, c->in));
-    if (file_exists(c->out))
-        FAIL(w->cx, STATUS_BAD_ARGUMENT, "'%s' is there already: remove it, or name another",
-             c->out);
+    TRY(file_check_new(w->cx, c->out));
     if (f && !mixture_knows(f)) return mixture_unknown(w->cx, f);
     const num_format *format = f ? num_find(f) : NULL;
     if (format && is_gguf_name(c->out) && !gguf_dtype_of_name(f))

@@ -40,12 +40,6 @@ status chain_bind(arena *mem, const compress_options *o, chain *out) {
     return STATUS_OK;
 }
 
-static status check_paths(context *cx, const compress_options *o) {
-    if (file_exists(o->out))
-        FAIL(cx, STATUS_BAD_ARGUMENT, "'%s' is there already: remove it, or name another", o->out);
-    return STATUS_OK;
-}
-
 static status check_step(compress *c, const compress_method *m, const void *options) {
     if (c->facts & m->forbids & COMPRESS_CODED)
         FAIL(
@@ -141,7 +135,7 @@ status compress_run(context *cx, const compress_options *o, compress_result *out
         .cx = cx, .memory = &memory, .seed = (uint64_t)o->seed, .told = o->repeats_sources};
     compress_options decided = *o;
     *out = (compress_result){0};
-    status st = check_paths(cx, o);
+    status st = file_check_new(cx, o->out);
     if (st == STATUS_OK) st = work(&c, &decided, out);
     weights_close(&c);
     calibrate_close(&c);
