@@ -1,10 +1,8 @@
 /* One step: inputs from the schedule, one run of the plan, a draw for each row of logits, news to the callbacks. */
 #include "base/time.h"
+#include "infer/chunk.h"
 #include "infer/engine_parts.h"
 #include <math.h>
-
-enum { LEAST_CHUNK = 8 }; /* of a prompt beside decodes, whatever it takes */
-static const double PATIENCE = 25;
 
 /* Pages about to be written that others hold: their contents move to a page of the writer's own. */
 static void copy_pages(engine *e) {
@@ -267,40 +265,12 @@ static status settle(engine *e) {
     return STATUS_OK;
 }
 
-/* Seconds of a step beside decodes that take `plain` alone. Let it last s times that. A prompt that is read in T alone
- * then takes T s / (s - 1), and each answer waits s `plain` for a token: longer prompts want a longer s,
- * and the root of T / plain lies between those who wait and who asks. Up to PATIENCE steps' worth of prompt, s is the
- * stretch that was asked for; PATIENCE is chosen so that 4,000 tokens beside 8 answers of a model of 110 million
- * parameters are read within 1.25 of their time alone while no answer waits longer than a twentieth of it. */
-static double target_of(const engine *e, double plain, int64_t prompt) {
-    double alone = (double)prompt * pace_token_seconds(&e->pace);
-    double longer = alone > PATIENCE * plain ? sqrt(alone / (PATIENCE * plain)) : 1;
-    return e->options.step_stretch * longer * plain;
-}
-
-/* How many tokens a step may have: while somebody decodes, as many as keep it within the target. */
-static int64_t budget_of(const engine *e) {
-    const engine_options *o = &e->options;
-    int64_t decoding = 0, prompt = 0, tokens = o->tokens;
-    for (int32_t i = 0; i < e->schedule.n_running; i++) {
-        const sequence *s = e->schedule.running[i];
-        bool decodes = s->n_tokens - s->n_cached == 1;
-        decoding += decodes;
-        if (!decodes) prompt = MAX_OF(prompt, s->n_tokens);
-    }
-    double plain = pace_seconds(&e->pace, decoding);
-    double most = o->step_seconds > 0 ? o->step_seconds : target_of(e, plain, prompt);
-    if (!(most > 0) || !decoding) return tokens;
-    while (tokens > decoding + LEAST_CHUNK && pace_most_seconds(&e->pace, tokens) > most)
-        tokens -= MAX_OF(tokens / 8, 1);
-    return MAX_OF(tokens, MIN_OF(decoding + LEAST_CHUNK, o->tokens));
-}
-
 status engine_step(engine *e) {
     engine_sweep(e);
     if (e->guessing.def) TRY(engine_guess(e));
     double begin = time_seconds();
-    e->schedule.limits.tokens = budget_of(e);
+    chunk_limits limits = {e->options.tokens, e->options.step_seconds, e->options.step_stretch};
+    e->schedule.limits.tokens = chunk_budget(&limits, &e->schedule, &e->pace);
     schedule_step(&e->schedule);
     if (!e->schedule.n_entries) return STATUS_OK;
     copy_pages(e);

@@ -5,7 +5,6 @@
 
 #include "base/arena.h"
 #include <stdbool.h>
-#include <stdbool.h>
 
 typedef struct pages {
     int32_t *holders;          /* of each page */
