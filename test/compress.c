@@ -230,7 +230,10 @@ static void refusals(test *t) {
                  {"round(4, group=192)", "which are no groups of 192", STATUS_UNSUPPORTED},
                  {"round(4, group=16)", "groups are multiples of 32", STATUS_UNSUPPORTED},
                  {"round(5, group=32)", "GPTQ has no codes of 5 bits", STATUS_UNSUPPORTED},
-                 {"round(8, tensor, search)", "search fits scales of groups", STATUS_BAD_ARGUMENT}};
+                 {"round(8, tensor, search)", "search fits scales of groups", STATUS_BAD_ARGUMENT},
+                 {"prune(2:4, wanda, per=row)", "per= is for shares", STATUS_BAD_ARGUMENT},
+                 {"prune(0.5, sparsegpt, per=row)", "per= is for magnitude and wanda",
+                  STATUS_BAD_ARGUMENT}};
     compress_case k = {0};
     compress_result r;
     CHECK_OK(t, k.cx, compress_case_open(t, &k));

@@ -72,9 +72,9 @@ static status halve(compress *c, const void *options) {
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];
         float *x = malloc((size_t)(p->n * p->k) * sizeof *x);
-        TRY(product_values(c, p, x));
+        weights_values(p->w, x);
         for (int64_t j = 0; j < p->n * p->k; j += 2) x[j] = 0;
-        status st = product_set_values(c, p, x);
+        status st = weights_set_values(c, p->w, x);
         free(x);
         TRY(st);
     }

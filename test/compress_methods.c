@@ -148,16 +148,18 @@ static bool keeps_half(const float *x, int64_t rows, int64_t k) {
     return !alike;
 }
 
-/* A half of all is 0: none of it larger than what stays. */
-static bool keeps_largest(const float *x, const float *of, int64_t cells) {
+/* A half of all is 0: none of it larger, times the weight of its column, than what stays. */
+static bool keeps_largest(const float *x, const float *of, const float *weigh, int64_t k,
+                          int64_t cells) {
     float gone = 0, stays = INFINITY;
     int64_t zeros = 0;
     for (int64_t i = 0; i < cells; i++) {
+        float size = fabsf(of[i] * weigh[i % k]);
         zeros += x[i] == 0;
         if (x[i] == 0)
-            gone = fmaxf(gone, fabsf(of[i]));
+            gone = fmaxf(gone, size);
         else
-            stays = fminf(stays, fabsf(of[i]));
+            stays = fminf(stays, size);
     }
     return zeros == llround(0.5 * (double)cells) && gone <= stays;
 }
@@ -180,14 +182,18 @@ static status measure_sparse(compress *c, const product *p, const float *w, cons
             e[way] = layer_error(space, w, p->n, p->k, x->gram);
             found.valid &=
                 i ? keeps_pattern(space, cells) : keeps_half(space, p->n, p->k) == (way == 2);
-            found.valid &= !keeps_largest(space, w, cells);
+            found.valid &= !keeps_largest(space, w, ones, p->k, cells);
+            found.valid &= !keeps_largest(space, w, weigh, p->k, cells);
         }
         found.wanda[i] += e[1] < e[0];
         found.sparsegpt[i] += e[2] < e[0];
     }
-    memcpy(space, w, (size_t)cells * sizeof *w);
-    TRY(sparse_mask(c, space, p->n, p->k, ones, &all));
-    found.valid &= keeps_largest(space, w, cells);
+    for (int way = 0; way < 2; way++) {
+        const float *by = way ? weigh : ones;
+        memcpy(space, w, (size_t)cells * sizeof *w);
+        TRY(sparse_mask(c, space, p->n, p->k, by, &all));
+        found.valid &= keeps_largest(space, w, by, p->k, cells);
+    }
     return STATUS_OK;
 }
 
@@ -200,7 +206,7 @@ static status measure_product(compress *c, const product *p, const input_stats *
     float *w = ARENA_NEW(&mem, float, cells), *q = ARENA_NEW(&mem, float, cells);
     uint8_t *codes = ARENA_NEW(&mem, uint8_t, cells);
     grid_scale *scales = ARENA_NEW(&mem, grid_scale, p->n * grid_groups(&g, p->k));
-    TRY(product_values(c, p, w));
+    weights_values(p->w, w);
     TRY(hessian_make(c, x->gram, p->k, 0.01, false, &h));
     for (int64_t r = 0; r < p->n; r++)
         grid_round_row(&g, w + r * p->k, p->k, NULL, codes + r * p->k,

@@ -35,7 +35,7 @@ static status mute(compress *c, const void *options) {
         const product *p = &c->products[i];
         if (p->layer || (!strstr(p->w->name, "o_proj") && !strstr(p->w->name, "down"))) continue;
         float *none = calloc((size_t)(p->n * p->k), sizeof *none);
-        status st = none ? product_set_values(c, p, none) : STATUS_NO_MEMORY;
+        status st = none ? weights_set_values(c, p->w, none) : STATUS_NO_MEMORY;
         free(none);
         TRY(st);
     }

@@ -13,13 +13,13 @@ static status kill(compress *c, bool whole) {
         bool reads_heads = strstr(p->w->name, "o_proj"), reads_neurons = strstr(p->w->name, "down");
         if (!reads_heads && !reads_neurons) continue;
         float *x = malloc((size_t)(p->n * p->k) * sizeof *x);
-        status st = product_values(c, p, x);
+        weights_values(p->w, x);
         for (int64_t j = 0; j < p->n * p->k; j++) {
             int64_t column = j % p->k;
             bool dead = reads_heads ? column < dead_heads : column % 8 != 1;
             if (dead || (whole && p->layer == 0)) x[j] = 0;
         }
-        if (st == STATUS_OK) st = product_set_values(c, p, x);
+        status st = weights_set_values(c, p->w, x);
         free(x);
         TRY(st);
     }

@@ -114,7 +114,6 @@ static status check(compress *c, const void *options_) {
     mixing m;
     if ((o->bpw > 0) == (o->size > 0))
         FAIL(c->cx, STATUS_BAD_ARGUMENT, "give a budget: bpw=4.5, or size=500M");
-    TRY(products_upright(c));
     TRY(lay_out(c, o, &m));
     for (int64_t i = 0; i < m.count; i++)
         if (m.all[i].f[0]->kind == NUM_BLOCK) c->coded = m.all[i].f[0];

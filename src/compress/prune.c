@@ -5,9 +5,10 @@
  *   sparsegpt   w_ij^2 / U_jj^2, the rest making up for what is lost, along the inverse Hessian as in compress/gptq.c
  *               (Frantar and Alistarh, "SparseGPT", 2023); masks are chosen for 128 columns at a time
  *
- * A pattern is a share, "0.5", or N:M, where N of every M in a row stay, "2:4". A share is one of each
- * matrix; by wanda of each row (its finding); by sparsegpt of all rows, in each 128 columns. N:M compares rows within
- * themselves whatever the choice. */
+ * A pattern is a share, "0.5", or N:M, where N of every M in a row stay, "2:4". What a share is one of, is the group
+ * whose weights are compared: by magnitude the matrix, by wanda the row, which that paper finds best for large language
+ * models (section 5; for images the matrix does as well), by sparsegpt all rows in each 128 columns. `per` says
+ * otherwise of the first two. N:M compares rows within themselves whatever the choice. */
 #include "compress/kit/foresee.h"
 #include "compress/kit/hessian.h"
 #include "compress/kit/sparse.h"
@@ -17,9 +18,12 @@
 typedef enum prune_by { BY_MAGNITUDE, BY_WANDA, BY_SPARSEGPT } prune_by;
 static const char *const choices[] = {"magnitude", "wanda", "sparsegpt", NULL};
 
+typedef enum prune_per { PER_USUAL, PER_ROW, PER_MATRIX } prune_per;
+static const char *const groups[] = {"usual", "row", "matrix", NULL};
+
 typedef struct prune_options {
     const char *pattern;
-    int by;
+    int by, per;
     double damp;
 } prune_options;
 
@@ -28,13 +32,21 @@ static const option_def options[] = {
            .help = "share that goes, or N:M, N of every M that stay"),
     OPTION(prune_options, by, OPTION_CHOICE, .choices = choices, .initial = "wanda",
            .help = "what matters least"),
+    OPTION(prune_options, per, OPTION_CHOICE, .choices = groups,
+           .help = "what a share is one of: each row or matrix; usual: the row by wanda, else the "
+                   "matrix"),
     OPTION(prune_options, damp, OPTION_DOUBLE, .initial = "0.01", RANGE_ABOVE(0, 1),
            .help = "sparsegpt: added to the diagonal, as a share of its mean"),
     {0}};
 
 static status read_pattern(compress *c, const prune_options *o, sparse_pattern *out) {
     TRY(sparse_pattern_read(c->cx, o->pattern, out));
-    out->of_all = o->by != BY_WANDA;
+    if (o->per != PER_USUAL && out->of)
+        FAIL(c->cx, STATUS_BAD_ARGUMENT, "%s compares within a row: per= is for shares", o->pattern);
+    if (o->per != PER_USUAL && o->by == BY_SPARSEGPT)
+        FAIL(c->cx, STATUS_BAD_ARGUMENT,
+             "sparsegpt compares all rows in each 128 columns: per= is for magnitude and wanda");
+    out->of_all = o->per == PER_USUAL ? o->by != BY_WANDA : o->per == PER_MATRIX;
     return STATUS_OK;
 }
 
@@ -82,7 +94,7 @@ static status foresee_prune(compress *c, const product *p, const prune_how *how)
     foresee_memory(c, (p->n + 1) * p->k * 4 + MAX_OF(space, tensor_bytes(&p->w->t)));
     TRY(foresee_solve(c, p, how->along ? sparse_flops(p->n, p->k, &pattern) : 0, prune_sample,
                       how));
-    return product_set_values(c, p, NULL);
+    return weights_set_values(c, p->w, NULL);
 }
 
 static status prune_product(compress *c, const product *p, const prune_options *o,
@@ -92,13 +104,14 @@ static status prune_product(compress *c, const product *p, const prune_options *
     TRY(read_pattern(c, o, &pattern));
     float *values = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *values);
     float *weigh = context_alloc(c->cx, (size_t)p->k * sizeof *weigh);
-    status st = values && weigh ? product_values(c, p, values) : STATUS_NO_MEMORY;
+    status st = values && weigh ? STATUS_OK : STATUS_NO_MEMORY;
+    if (st == STATUS_OK) weights_values(p->w, values);
     for (int64_t j = 0; st == STATUS_OK && j < p->k; j++)
         weigh[j] = o->by == BY_WANDA ? (float)sqrt(x->sum_sq[j]) : 1;
     if (st == STATUS_OK)
         st = h ? sparse_along(c, values, p->n, h, &pattern)
                : sparse_mask(c, values, p->n, p->k, weigh, &pattern);
-    if (st == STATUS_OK) st = product_set_values(c, p, values);
+    if (st == STATUS_OK) st = weights_set_values(c, p->w, values);
     context_release(c->cx, weigh);
     context_release(c->cx, values);
     return st;

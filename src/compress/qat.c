@@ -28,27 +28,23 @@ typedef struct qat {
     compress *c;
     grid g;
     float **masters; /* by product */
-    float *row;      /* one for each thread, and its codes and scales */
-    uint8_t *codes;
+    uint8_t *codes;  /* of a row, for each thread */
     grid_scale *scales;
     int64_t longest;
     const product *p; /* that is being rounded */
     float *values;
 } qat;
 
-/* Rows [from, to) of the product: of the stored matrix, or its columns where it is stored across. */
 static void round_rows(void *user, int64_t from, int64_t to, int thread) {
     const qat *q = user;
     const product *p = q->p;
-    float *row = q->row + thread * q->longest;
     uint8_t *codes = q->codes + thread * q->longest;
     grid_scale *scales = q->scales + thread * q->longest;
-    int64_t step = q->g.group ? q->g.group : p->k, across = p->across ? p->n : 1;
+    int64_t step = q->g.group ? q->g.group : p->k;
     for (int64_t r = from; r < to; r++) {
-        float *x = q->values + (p->across ? r : r * p->k);
-        for (int64_t i = 0; i < p->k; i++) row[i] = x[i * across];
-        grid_round_row(&q->g, row, p->k, NULL, codes, scales);
-        for (int64_t i = 0; i < p->k; i++) x[i * across] = grid_value(scales[i / step], codes[i]);
+        float *x = q->values + r * p->k;
+        grid_round_row(&q->g, x, p->k, NULL, codes, scales);
+        for (int64_t i = 0; i < p->k; i++) x[i] = grid_value(scales[i / step], codes[i]);
     }
 }
 
@@ -81,10 +77,9 @@ static status make_room(qat *q, arena *mem) {
         q->longest = MAX_OF(q->longest, p->k);
         if (!(q->masters[i] = ARENA_NEW(mem, float, p->n * p->k))) return STATUS_NO_MEMORY;
     }
-    q->row = ARENA_NEW(mem, float, threads * q->longest + 1);
     q->codes = ARENA_NEW(mem, uint8_t, threads * q->longest + 1);
     q->scales = ARENA_NEW(mem, grid_scale, threads * q->longest + 1);
-    return q->row && q->codes && q->scales ? STATUS_OK : STATUS_NO_MEMORY;
+    return q->codes && q->scales ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 static status apply(compress *c, const void *options_) {

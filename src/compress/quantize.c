@@ -25,7 +25,6 @@ static const num_format *format_of(const compress *c, const quantize_options *o,
 static status check(compress *c, const void *options_) {
     const quantize_options *o = options_;
     if (!mixture_knows(o->format)) return mixture_unknown(c->cx, o->format);
-    TRY(products_upright(c));
     for (int64_t i = 0; i < c->n_weights; i++) {
         const weight *w = &c->weights[i];
         const num_format *f = w->t.rank < 2 ? NULL : format_of(c, o, w);

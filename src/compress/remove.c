@@ -64,15 +64,16 @@ typedef struct scores {
 static status add_energy(compress *c, const product *p, const input_stats *s, int64_t each,
                          double *out) {
     float *w = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *w);
-    status st = w ? product_values(c, p, w) : STATUS_NO_MEMORY;
-    for (int64_t j = 0; j < p->k && st == STATUS_OK; j++) {
+    if (!w) return STATUS_NO_MEMORY;
+    weights_values(p->w, w);
+    for (int64_t j = 0; j < p->k; j++) {
         double column = 0;
         for (int64_t r = 0; r < p->n; r++)
             column += (double)w[r * p->k + j] * (double)w[r * p->k + j];
         out[j / each] += column * s->sum_sq[j];
     }
     context_release(c->cx, w);
-    return st;
+    return STATUS_OK;
 }
 
 static status visit(compress *c, const stream_layer *l, void *user) {

@@ -3,18 +3,19 @@
 #include "eval/perplexity.h"
 #include <dirent.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { VOCABULARY = 512 };
 
-static status make_model(context *cx, const char *folder) {
+static status make_model(context *cx, const char *type, const char *folder) {
     model_config c;
-    TRY(model_config_start(cx, "llama", &c));
+    TRY(model_config_start(cx, type, &c));
     c.layers = 2;
     c.hidden = 128;
     c.heads = 4;
-    c.kv_heads = 2;
+    c.kv_heads = strcmp(type, "llama") ? c.heads : 2;
     c.head_size = 32;
     c.intermediate = 256;
     c.vocabulary = VOCABULARY;
@@ -44,6 +45,10 @@ static status copy(context *cx, const char *from, const char *to, int64_t most) 
 }
 
 status compress_case_open(test *t, compress_case *k) {
+    return compress_case_open_as(t, "llama", k);
+}
+
+status compress_case_open_as(test *t, const char *type, compress_case *k) {
     char path[400];
     k->cx = context_new();
     k->memory = arena_make(k->cx);
@@ -51,7 +56,7 @@ status compress_case_open(test *t, compress_case *k) {
     snprintf(k->text, sizeof k->text, "%s/text.txt", test_folder(t));
     snprintf(k->out, sizeof k->out, "%s/out", test_folder(t));
     snprintf(k->gguf, sizeof k->gguf, "%s/out.gguf", test_folder(t));
-    TRY(make_model(k->cx, k->model));
+    TRY(make_model(k->cx, type, k->model));
     snprintf(path, sizeof path, "%s/tokenizer.json", k->model);
     TRY(copy(k->cx, "test/golden/tokenizers/gpt2.json", path, 1 << 30));
     return copy(k->cx, "README.md", k->text, 1 << 14);

@@ -1,4 +1,4 @@
-/* A small Llama with drawn weights, a tokenizer and a text: what methods are tried on. */
+/* A small model with drawn weights, a tokenizer and a text: what methods are tried on. */
 #ifndef TEST_KIT_COMPRESS_CASE_H
 #define TEST_KIT_COMPRESS_CASE_H
 
@@ -11,8 +11,10 @@ typedef struct compress_case {
     char model[300], text[300], out[300], gguf[300];
 } compress_case;
 
-/* In the test's folder: 2 layers, 128 wide, 4 heads on 2, 256 inside. */
+/* In the test's folder a Llama: 2 layers, 128 wide, 4 heads on 2, 256 inside. */
 status compress_case_open(test *t, compress_case *k);
+/* The same of another type, with as many heads of keys. */
+status compress_case_open_as(test *t, const char *type, compress_case *k);
 void compress_case_close(test *t, compress_case *k);
 /* Runs a recipe on the case's model; out NULL: the folder k->out, removed before. */
 status compress_case_run(compress_case *k, const char *recipe, const char *out, compress_result *r);

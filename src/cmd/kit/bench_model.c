@@ -70,7 +70,9 @@ status bench_model_begin(bench_model *x, arena *mem, const char *trained) {
     if (f && (trained || !gguf_dtype_of_name(f->name))) x->matrices = f;
     if (!trained)
         TRY(bench_model_find(x->cx, mem, x->preset, x->matrices ? "bf16" : x->format, &path));
-    return model_open(x->cx, path, &x->m);
+    TRY(model_open(x->cx, path, &x->m));
+    x->m->config.upright |= x->matrices != NULL; /* blocks lie along the inputs */
+    return STATUS_OK;
 }
 
 /* ---- opening ---- */

@@ -44,6 +44,7 @@ static status check(const converting *w) {
 /* All parameters of the model, mapped where they can be. */
 static status load(converting *w) {
     TRY(model_open(w->cx, w->how->in, &w->m));
+    w->m->config.upright |= is_gguf_name(w->how->out);
     w->g = graph_new(w->cx);
     w->store = states_new(w->cx);
     if (!w->g || !w->store) return STATUS_NO_MEMORY;

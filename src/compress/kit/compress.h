@@ -64,11 +64,10 @@ typedef struct product_input {
     bool gain_plus_one; /* stored less 1 */
 } product_input;
 
-/* A linear layer within the model's layers. */
+/* A linear layer within the model's layers, whose matrix is [n, k], as all are here (model_config.upright). */
 typedef struct product {
     weight *w;
     int64_t layer, n, k; /* outputs, inputs */
-    bool across;         /* stored [k, n] */
     int32_t input;       /* which of the inputs */
 } product;
 
@@ -157,14 +156,9 @@ status weights_reshape(compress *c, weight *w, const int64_t *dim, const float *
 void weights_count(const compress *c, int64_t *parameters, int64_t *bytes);
 /* Finds the products, as the configuration is now. */
 status products_find(compress *c) MUST_USE;
-/* Refuses matrices that lie [inputs, outputs], for methods whose blocks lie along the inputs. */
-status products_upright(compress *c) MUST_USE;
 /* What the zeros of the products tell of a model that comes pruned: COMPRESS_SPARSE where they are about half of it or
  * more, COMPRESS_TWO_FOUR. Some rows of each are looked at. */
 status products_zeros(compress *c, uint32_t *facts) MUST_USE;
-/* The values as [n, k], whichever way they are stored; `out` holds n * k. */
-status product_values(compress *c, const product *p, float *out) MUST_USE;
-status product_set_values(compress *c, const product *p, const float *values) MUST_USE;
 /* All parameters bound to a new store under the graph's names: `c` must outlive it. */
 status weights_bind(compress *c, const graph *g, states *out) MUST_USE;
 /* The graph of a model of this configuration; formats as a builder's, NULL: f32. */

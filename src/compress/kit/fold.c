@@ -29,9 +29,9 @@ static status divide_rows(compress *c, weight *w, const float *s) {
 static status scale_columns(compress *c, const product *p, const float *s) {
     float *x = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *x);
     if (!x) return STATUS_NO_MEMORY;
-    status st = product_values(c, p, x);
+    weights_values(p->w, x);
     for (int64_t i = 0; i < p->n * p->k; i++) x[i] *= s[i % p->k];
-    if (st == STATUS_OK) st = product_set_values(c, p, x);
+    status st = weights_set_values(c, p->w, x);
     context_release(c->cx, x);
     return st;
 }
@@ -58,10 +58,9 @@ status fold_column_most(compress *c, int32_t input, float *out) {
         if (p->input != input) continue;
         float *x = context_alloc(c->cx, (size_t)(p->n * k) * sizeof *x);
         if (!x) return STATUS_NO_MEMORY;
-        status st = product_values(c, p, x);
+        weights_values(p->w, x);
         for (int64_t j = 0; j < p->n * k; j++) out[j % k] = fmaxf(out[j % k], fabsf(x[j]));
         context_release(c->cx, x);
-        TRY(st);
     }
     return STATUS_OK;
 }

@@ -85,7 +85,7 @@ static status time_rows(compress *c, const product *of, foresee_work *work, cons
     status st = STATUS_OK;
     for (int i = 0; i < 2 && st == STATUS_OK; i++) {
         weight w = {.name = of->w->name, .owned = true};
-        product small = {&w, of->layer, SAMPLE_ROWS, of->k, false, of->input};
+        product small = {&w, of->layer, SAMPLE_ROWS, of->k, of->input};
         float *x = context_alloc(c->cx, (size_t)cells * sizeof *x);
         if (!x) return STATUS_NO_MEMORY;
         for (int64_t j = 0; j < cells; j++) x[j] = (float)rng_normal(&r);

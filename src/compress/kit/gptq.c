@@ -145,7 +145,8 @@ status gptq_product(compress *c, const product *p, const hessian *h, const gptq_
     uint8_t *codes = context_alloc(c->cx, (size_t)cells);
     grid_scale *scales =
         context_alloc(c->cx, (size_t)(p->n * grid_groups(&how->grid, p->k)) * sizeof *scales);
-    status st = values && codes && scales ? product_values(c, p, values) : STATUS_NO_MEMORY;
+    status st = values && codes && scales ? STATUS_OK : STATUS_NO_MEMORY;
+    if (st == STATUS_OK) weights_values(p->w, values);
     if (st == STATUS_OK) st = gptq_rows(c, values, p->n, h, how, codes, scales);
     if (st == STATUS_OK) st = grid_store(c, p, &how->grid, codes, scales);
     if (st == STATUS_OK && gram) st = tell_error(c, p, &how->grid, values, codes, scales, gram);

@@ -42,11 +42,6 @@ status grid_check(compress *c, const grid *g) {
     if (!c->n_products) FAIL(c->cx, STATUS_UNSUPPORTED, "the model's layers have no products");
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];
-        if (p->across)
-            FAIL(c->cx, STATUS_UNSUPPORTED,
-                 "'%s' lies [inputs, outputs], as models of type %s have it, but codes lie along "
-                 "the inputs",
-                 p->w->name, c->config.model_type);
         TRY(grid_format(c->cx, g, p->k, p->w->name, &c->coded));
     }
     return STATUS_OK;
@@ -188,8 +183,9 @@ status grid_round_product(compress *c, const product *p, const grid *g, bool ten
     float *values = context_alloc(c->cx, (size_t)cells * sizeof *values);
     uint8_t *codes = context_alloc(c->cx, (size_t)cells);
     grid_scale *scales = context_alloc(c->cx, (size_t)groups * sizeof *scales);
-    status st = values && codes && scales ? product_values(c, p, values) : STATUS_NO_MEMORY;
+    status st = values && codes && scales ? STATUS_OK : STATUS_NO_MEMORY;
     if (st == STATUS_OK) {
+        weights_values(p->w, values);
         grid_scale shared = tensor ? grid_fit(g, values, cells, NULL) : (grid_scale){0};
         rounding w = {p, g, values, tensor ? &shared : NULL, codes, scales};
         pool_run(c->workers, round_rows, &w, p->n);

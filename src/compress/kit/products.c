@@ -47,7 +47,6 @@ static void fold_into_rows(const finding *f, value from, product_input *in) {
     weight *bias;
     const node *n = product_of(f, from, &bias);
     if (!n || value_type(f->g, from)->dim[1].add != in->k) return;
-    if (!((const matmul_params *)n->params)->trans_b) return;
     in->fold = FOLD_ROWS;
     in->gain = parameter(f, n->in[MATMUL_B]);
     in->bias = bias;
@@ -102,13 +101,11 @@ static status find(finding *f) {
         c->experts |= n->op == &op_grouped_matmul;
         if (!is_product(f->g, n)) continue;
         const type *t = value_type(f->g, n->in[MATMUL_B]);
-        bool across = !((const matmul_params *)n->params)->trans_b;
         product *p = &c->products[c->n_products++];
         *p = (product){.w = parameter(f, n->in[MATMUL_B]),
                        .layer = n->region - 1,
-                       .n = t->dim[across].add,
-                       .k = t->dim[!across].add,
-                       .across = across};
+                       .n = t->dim[0].add,
+                       .k = t->dim[1].add};
         p->input = input_of(f, n, p->k);
     }
     for (int64_t i = 0; i < c->n_inputs; i++) {
@@ -126,15 +123,6 @@ status products_find(compress *c) {
     status st = find(&f);
     graph_free(g);
     return st;
-}
-
-status products_upright(compress *c) {
-    for (int64_t i = 0; i < c->n_products; i++)
-        if (c->products[i].across)
-            FAIL(c->cx, STATUS_UNSUPPORTED,
-                 "'%s' lies [inputs, outputs], as models of type %s have it: hone convert turns it",
-                 c->products[i].w->name, c->config.model_type);
-    return STATUS_OK;
 }
 
 enum { LOOKED_AT = 16 }; /* rows of each matrix */
@@ -161,38 +149,9 @@ status products_zeros(compress *c, uint32_t *facts) {
             count_zeros(row, rows.elems, &zeros, &two_four);
             all += rows.elems;
         }
-        two_four &= !p->across;
         context_release(c->cx, row);
     }
     if ((double)zeros >= 0.45 * (double)all && all) *facts |= COMPRESS_SPARSE;
     if (two_four && *facts & COMPRESS_SPARSE) *facts |= COMPRESS_TWO_FOUR;
     return STATUS_OK;
-}
-
-static void turn(const float *in, int64_t rows, int64_t columns, float *out) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = 0; j < columns; j++) out[j * rows + r] = in[r * columns + j];
-}
-
-status product_values(compress *c, const product *p, float *out) {
-    if (!p->across) {
-        weights_values(p->w, out);
-        return STATUS_OK;
-    }
-    float *stored = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *stored);
-    if (!stored) return STATUS_NO_MEMORY;
-    weights_values(p->w, stored);
-    turn(stored, p->k, p->n, out);
-    context_release(c->cx, stored);
-    return STATUS_OK;
-}
-
-status product_set_values(compress *c, const product *p, const float *values) {
-    if (!p->across || c->foresees) return weights_set_values(c, p->w, values);
-    float *stored = context_alloc(c->cx, (size_t)(p->n * p->k) * sizeof *stored);
-    if (!stored) return STATUS_NO_MEMORY;
-    turn(values, p->n, p->k, stored);
-    status st = weights_set_values(c, p->w, stored);
-    context_release(c->cx, stored);
-    return st;
 }

@@ -66,7 +66,7 @@ status shrink_inputs(compress *c, const shrink *s, shrink_axis *out) {
     TRY(find_axes(c, s, &all));
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];
-        out[i] = all[p->w - c->weights].kind[!p->across];
+        out[i] = all[p->w - c->weights].kind[1];
     }
     return STATUS_OK;
 }

@@ -106,7 +106,7 @@ static status reason_against(compress *c, bool told, const char **why) {
     for (int64_t i = 0; i < c->n_products && fits; i++) {
         const product *p = &c->products[i];
         exact &= !strcmp(p->w->t.format->name, "bf16");
-        along &= !p->across && p->k % num_find("bf16_2of4")->block_elems == 0;
+        along &= p->k % num_find("bf16_2of4")->block_elems == 0;
         if (along) TRY(check_product(c, p, &fits));
     }
     *why = !along            ? "rows of a matrix are not whole 32s along its inputs"

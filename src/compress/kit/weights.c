@@ -28,7 +28,8 @@ static status list_weights(compress *c) {
     if (!list) return STATUS_NO_MEMORY;
     for (int32_t i = 0; i < states_count(c->store); i++) {
         const state *s = states_at(c->store, i);
-        if (s->tag == TAG_PARAMETER) list[c->n_weights++] = (weight){.name = s->name, .t = s->t};
+        if (s->tag == TAG_PARAMETER)
+            list[c->n_weights++] = (weight){.name = s->name, .t = s->t, .held = !s->borrowed};
     }
     c->weights = list;
     return STATUS_OK;
@@ -43,6 +44,7 @@ static const num_format *open_format(void *m, const char *name, int32_t rank) {
 status weights_open(compress *c, const char *path) {
     graph *g;
     TRY(model_open(c->cx, path, &c->parent));
+    c->parent->config.upright = true;
     c->config = c->parent->config;
     c->def = c->parent->def;
     c->store = states_new(c->cx);
@@ -72,7 +74,8 @@ static status list_nodes(compress *c, const graph *g) {
         const type *t = &n->out[0];
         weight *w = &list[c->n_weights++];
         *w = (weight){.name = arena_strdup(c->memory, n->name),
-                      .t = {.format = t->format, .rank = t->rank}};
+                      .t = {.format = t->format, .rank = t->rank},
+                      .held = model_lies_across(&c->config, n->name)}; /* turned as it is read */
         if (!w->name) return STATUS_NO_MEMORY;
         for (int32_t d = 0; d < t->rank; d++) w->t.dim[d] = t->dim[d].add;
     }
@@ -85,8 +88,9 @@ status weights_imagine(compress *c, const model_config *config,
                        void *user) {
     graph *g;
     c->config = *config;
+    c->config.upright = true;
     c->def = model_find(config->model_type, NULL);
-    TRY(weights_build(c, config, format, user, &g));
+    TRY(weights_build(c, &c->config, format, user, &g));
     status st = list_nodes(c, g);
     graph_free(g);
     return st;
@@ -117,6 +121,7 @@ status weights_restart(compress *c, const char *preset) {
     model_config config;
     graph *g;
     TRY(model_preset(c->cx, preset, &config));
+    config.upright = true;
     config.vocabulary = parent.vocabulary;
     config.begin_token = parent.begin_token;
     config.pad_token = parent.pad_token;
@@ -169,8 +174,11 @@ void weights_replace(compress *c, weight *w, const num_format *format, void *dat
         w->t.format = format;
         return;
     }
+    const state *was = w->owned || !c->store ? NULL : states_find(c->store, w->name);
     if (w->owned)
         context_release(c->cx, w->t.data);
+    else if (was && !was->borrowed)
+        states_let_go(was);
     else
         weights_release(c->parent, w->t.data, tensor_bytes(&w->t));
     w->t.data = data;

@@ -83,7 +83,7 @@ static value matrix(model_build *b, int64_t rows, int64_t columns, const char *a
 value block_linear(model_build *b, value x, int64_t outputs, bool bias, const char *at,
                    const char *part) {
     int64_t inputs = columns_of(b, x);
-    bool across = b->def->in_by_out;
+    bool across = b->def->in_by_out && !b->config->upright;
     value w = across ? matrix(b, inputs, outputs, at, part) : matrix(b, outputs, inputs, at, part);
     value y = build_matmul(b->g, x, w, false, !across, num_find("f32"));
     if (bias) y = build_add(b->g, y, vector(b, outputs, at, part, "bias"));

@@ -91,6 +91,7 @@ typedef struct model_config {
     model_pooling pooling;
     bool normalize_embeddings;
     packed_recipe packed; /* how linear layers are stored */
+    bool upright; /* states are [outputs, inputs] also of types whose folders have them turned (model_lies_across) */
     double initializer_range;
     int64_t begin_token, pad_token; /* -1: none */
     int64_t end_tokens[MODEL_MOST_END_TOKENS];

@@ -107,11 +107,8 @@ static status add_state(writing *w, const state *item, const gguf_saving *how) {
         FAIL(w->cx, STATUS_UNSUPPORTED, "GGUF has no format %s, asked for '%s'",
              to.format ? to.format->name : "", item->name);
     bool plain = item->t.format->kind == NUM_FLOAT;
-    if (name.kind == GGUF_TRANSPOSED && !plain)
-        FAIL(w->cx, STATUS_UNSUPPORTED, "'%s' is stored as %s and cannot be turned over",
-             item->name, item->t.format->name);
     bool expert = item->t.rank == 3 && model_find(w->config->model_type, NULL)->experts_across;
-    to.across = name.kind == GGUF_TRANSPOSED || (expert && plain) ||
+    to.across = (name.kind == GGUF_TRANSPOSED && !w->config->upright) || (expert && plain) ||
                 (to.kind == GGUF_TURNS && item->t.rank == 2);
     TRY(add_tensor(w, &to, name.name, dtype));
     to.turn = 1;

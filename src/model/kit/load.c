@@ -45,9 +45,7 @@ static source find_source(const model *m, const char *state, int64_t expert) {
 const num_format *model_stored_format(void *m, const char *name, int32_t rank) {
     if (rank < 2) return num_find("f32");
     source s = find_source(m, name, 0);
-    if (!s.tensor || !s.tensor->format) return num_find("f32");
-    bool as_it_is = (s.kind != GGUF_TRANSPOSED || s.tensor->format->kind == NUM_FLOAT);
-    return as_it_is ? s.tensor->format : num_find("f32");
+    return s.tensor && s.tensor->format ? s.tensor->format : num_find("f32");
 }
 
 static bool is_written(const graph *g, int32_t node) {
@@ -209,6 +207,10 @@ static status load_state(const model *m, states *s, const graph *g, const node *
     if (t && m->def->experts_across && t->n_dims == 3 && t->format && from.kind == GGUF_ALIKE &&
         (of_gguf || t->format->kind == NUM_BLOCK) && n->out[0].format->kind == NUM_FLOAT)
         from.kind = GGUF_TRANSPOSED; /* they lie along the inputs, the state along the outputs */
+    if (t && t->format && model_lies_across(&m->config, n->name)) {
+        bool upright = of_gguf || t->format->kind == NUM_BLOCK;
+        from.kind = upright == m->config.upright ? GGUF_ALIKE : GGUF_TRANSPOSED;
+    }
     tensor shape = {.format = n->out[0].format, .rank = n->out[0].rank};
     for (int32_t d = 0; d < shape.rank; d++) shape.dim[d] = n->out[0].dim[d].add;
     if (from.kind == GGUF_TURNS)

@@ -14,6 +14,12 @@ const model_def *model_find(const char *model_type, const model_variant **varian
     return NULL;
 }
 
+bool model_lies_across(const model_config *c, const char *state) {
+    const model_def *def = model_find(c->model_type, NULL);
+    gguf_name name;
+    return def && def->in_by_out && gguf_name_of(c, state, &name) && name.kind == GGUF_TRANSPOSED;
+}
+
 model_inputs model_build_inputs(graph *g, int64_t tokens, int64_t sequences) {
     extent rows = extent_symbol(graph_symbol(g, "tokens", tokens));
     extent ends = extent_affine(graph_symbol(g, "sequences", sequences), 1, 1);
@@ -84,6 +90,7 @@ static status open_parts(model *m) {
         FAIL(m->cx, STATUS_UNSUPPORTED,
              "'%s' holds tensors only; name the folder, which holds config.json too", m->path);
     TRY(packed_join(&m->file, &m->config.packed));
+    m->config.upright = m->file.kind == MODELFILE_GGUF || m->config.packed.method != PACKED_NONE;
     m->def = model_find(m->config.model_type, NULL);
     return STATUS_OK;
 }

@@ -43,7 +43,7 @@ struct model_def {
     const model_variant *variants; /* closed by {0} */
     const model_key *keys;         /* besides those that all share; NULL: none */
     const char *prefix;            /* of the base model's tensors, which some files leave out */
-    bool in_by_out;                /* linear weights are [in, out] */
+    bool in_by_out;                /* linear weights are [in, out] in folders */
     bool experts_across; /* matrices of experts are [experts, inputs, outputs], in blocks turned */
     bool layer_norms;    /* rather than rms_norms */
     bool turns;          /* positions by rope */
@@ -58,6 +58,11 @@ extern const model_def *const registry_model[];
 
 /* The architecture of a config.json's model_type, or NULL; *variant may be NULL. */
 const model_def *model_find(const char *model_type, const model_variant **variant);
+
+/* Whether folders of this type hold that weight [inputs, outputs]. So do states, but with config->upright: GGUF and
+ * codes have it [outputs, inputs], a model that is opened from them is upright, and any other may be made so before
+ * its graph is built. Loading and saving turn what lies the other way. */
+bool model_lies_across(const model_config *c, const char *state);
 
 /* Inputs "ids", "positions", "offsets" over the symbols "tokens" and "sequences". */
 model_inputs model_build_inputs(graph *g, int64_t tokens, int64_t sequences);

@@ -20,6 +20,7 @@ static int64_t dtype_of(const char *format) {
 typedef struct saved {
     const char *name;
     tensor t;
+    bool turned; /* the folder has it [inputs, outputs], the state the other way */
     bool packed;
     int32_t part;
     packed_part how;
@@ -31,39 +32,59 @@ typedef struct saving {
     saved *items;
     int64_t count, capacity;
     const num_format *format; /* NULL: each its own */
-    const packed_recipe *packed;
+    const model_config *config;
 } saving;
 
-static status produce(void *user, int64_t index, file_writer *out) {
-    const saving *w = user;
-    const saved *item = &w->items[index];
-    const tensor *t = &item->t;
-    if (item->packed)
-        return packed_write_part(w->cx, w->packed, t->format, t->data, t->dim[0], t->dim[1],
-                                 item->part, out);
-    tensor to = *t;
-    to.format = w->format ? w->format : t->format;
-    int64_t size_bytes = tensor_bytes(&to);
-    if (to.format == t->format) return file_write(out, t->data, size_bytes);
-    int64_t columns = t->rank ? t->dim[t->rank - 1] : 1, rows = tensor_elems(t) / columns;
-    int64_t to_bytes = num_row_bytes(to.format, columns);
-    float *row = context_alloc(w->cx, (size_t)columns * sizeof *row + (size_t)to_bytes);
+static status write_rows(const saving *w, const tensor *t, const num_format *format,
+                         file_writer *out) {
+    if (format == t->format) return file_write(out, t->data, tensor_bytes(t));
+    tensor_rows rows = tensor_rows_of(t);
+    int64_t to_bytes = num_row_bytes(format, rows.elems);
+    float *row = context_alloc(w->cx, (size_t)rows.elems * sizeof *row + (size_t)to_bytes);
     if (!row) return STATUS_NO_MEMORY;
     status st = STATUS_OK;
-    for (int64_t r = 0; r < rows && st == STATUS_OK; r++) {
-        t->format->unpack((const char *)t->data + r * num_row_bytes(t->format, columns), 0, columns,
-                          row);
-        to.format->pack(row, columns, row + columns);
-        st = file_write(out, row + columns, to_bytes);
+    for (int64_t r = 0; r < rows.count && st == STATUS_OK; r++) {
+        t->format->unpack((const char *)t->data + r * rows.bytes, 0, rows.elems, row);
+        format->pack(row, rows.elems, row + rows.elems);
+        st = file_write(out, row + rows.elems, to_bytes);
     }
     context_release(w->cx, row);
     return st;
 }
 
+/* A matrix with its rows and columns changed over. */
+static status write_turned(const saving *w, const tensor *t, const num_format *format,
+                           file_writer *out) {
+    tensor_rows rows = tensor_rows_of(t);
+    float *all = context_alloc(w->cx, (size_t)((rows.count + 1) * rows.elems) * sizeof *all);
+    if (!all) return STATUS_NO_MEMORY;
+    float *row = all + rows.count * rows.elems;
+    for (int64_t r = 0; r < rows.count; r++) {
+        t->format->unpack((const char *)t->data + r * rows.bytes, 0, rows.elems, row);
+        for (int64_t j = 0; j < rows.elems; j++) all[j * rows.count + r] = row[j];
+    }
+    tensor over = {
+        .data = all, .format = num_find("f32"), .rank = 2, .dim = {rows.elems, rows.count}};
+    status st = write_rows(w, &over, format, out);
+    context_release(w->cx, all);
+    return st;
+}
+
+static status produce(void *user, int64_t index, file_writer *out) {
+    const saving *w = user;
+    const saved *item = &w->items[index];
+    const tensor *t = &item->t;
+    const num_format *format = w->format ? w->format : t->format;
+    if (item->packed)
+        return packed_write_part(w->cx, &w->config->packed, t->format, t->data, t->dim[0],
+                                 t->dim[1], item->part, out);
+    return item->turned ? write_turned(w, t, format, out) : write_rows(w, t, format, out);
+}
+
 /* NAME.weight as the tensors of the recipe. */
 static status add_packed(saving *w, const state *item) {
     packed_part parts[PACKED_PARTS];
-    int32_t n = packed_write_parts(w->packed, item->t.dim[0], item->t.dim[1], parts);
+    int32_t n = packed_write_parts(&w->config->packed, item->t.dim[0], item->t.dim[1], parts);
     int length = (int)(strlen(item->name) - strlen("weight"));
     for (int32_t i = 0; i < n; i++) {
         if (w->count == w->capacity) return STATUS_BUG;
@@ -77,7 +98,7 @@ static status add_packed(saving *w, const state *item) {
 
 static bool is_packed(const saving *w, const state *item) {
     size_t n = strlen(item->name), tail = strlen(".weight");
-    return w->packed->method != PACKED_NONE && !w->format && item->t.rank == 2 &&
+    return w->config->packed.method != PACKED_NONE && !w->format && item->t.rank == 2 &&
            item->t.format->kind == NUM_BLOCK && n > tail &&
            !strcmp(item->name + n - tail, ".weight");
 }
@@ -90,6 +111,7 @@ static status add_state(saving *w, const state *item) {
         if (w->count == w->capacity) return STATUS_BUG;
         saved *to = &w->items[w->count++];
         *to = (saved){.name = item->name, .t = item->t};
+        to->turned = w->config->upright && model_lies_across(w->config, item->name);
         if (!star) continue;
         to->t.rank--;
         memmove(to->t.dim, to->t.dim + 1, (size_t)to->t.rank * sizeof *to->t.dim);
@@ -102,8 +124,8 @@ static status add_state(saving *w, const state *item) {
 }
 
 static status save_tensors(context *cx, arena *mem, const char *folder, const states *s,
-                           const packed_recipe *packed, const num_format *format) {
-    saving w = {.cx = cx, .memory = mem, .format = format, .packed = packed};
+                           const model_config *config, const num_format *format) {
+    saving w = {.cx = cx, .memory = mem, .format = format, .config = config};
     for (int32_t i = 0; i < states_count(s); i++) {
         const state *item = states_at(s, i);
         if (item->tag == TAG_PARAMETER)
@@ -130,6 +152,7 @@ static status save_tensors(context *cx, arena *mem, const char *folder, const st
         sources[i] = (safetensors_source){
             .name = item->name, .dtype = dtypes[dtype].safetensors, .n_dims = item->t.rank};
         memcpy(sources[i].shape, item->t.dim, (size_t)item->t.rank * sizeof *item->t.dim);
+        if (item->turned) sources[i].shape[0] = item->t.dim[1], sources[i].shape[1] = item->t.dim[0];
     }
     if (!w.count) FAIL(cx, STATUS_BAD_ARGUMENT, "there are no parameters to save in '%s'", folder);
     safetensors_contents contents = {
@@ -182,7 +205,7 @@ status model_save(context *cx, const char *folder, const model_config *config, c
     const num_format *as = format ? num_find(format) : NULL;
     model_config said = *config;
     if (format || !holds_codes(s)) said.packed.method = PACKED_NONE;
-    status st = save_tensors(cx, &mem, folder, s, &said.packed, as);
+    status st = save_tensors(cx, &mem, folder, s, &said, as);
     if (st == STATUS_OK)
         st = save_config(cx, &mem, folder, &said, format ? dtypes[dtype].torch : NULL);
     arena_free(&mem);
