@@ -134,7 +134,9 @@ status estimate_serve(context *cx, const model_config *c, const serve_setting *s
         if (!num_find(i ? s->kv : s->weights))
             FAIL(cx, STATUS_BAD_ARGUMENT, "there is no number format '%s'", i ? s->kv : s->weights);
     int64_t context = s->prompt + s->answer, step = MAX_OF(STEP, s->users);
-    engine_model model = {.config = c, .format = stored_format, .user = (void *)s};
+    model_config stored = *c;
+    stored.upright |= num_find(s->weights)->kind == NUM_BLOCK; /* which lie along the inputs */
+    engine_model model = {.config = &stored, .format = stored_format, .user = (void *)s};
     engine_options o = {.context = context,
                         .tokens = step,
                         .sequences = s->users,
