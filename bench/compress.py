@@ -111,8 +111,8 @@ def outlier(b):
 
 def pruning(b, plain=True):
     """Of models as they are, whose activations are even, and with the outliers of large ones, which Wanda is for; over
-    128 stretches of text, as in the papers. A share is one of a matrix by magnitude and by Wanda, which on models of
-    other seeds, judged by the text that settings are chosen by, loses no more so than row by row."""
+    128 stretches of text, as in the papers. A share is one of a matrix by magnitude and by Wanda, which on a model of
+    another seed, judged by the text that settings are chosen by, loses no more so than row by row."""
     for pattern, group in (("0.5", ", per=matrix"), ("2:4", "")):
         ways = {"magnitude": "magnitude", "wanda": "wanda" + group, "sparsegpt": "sparsegpt"}
         wins = {"wanda": 0, "sparsegpt": 0}
