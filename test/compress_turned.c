@@ -1,6 +1,7 @@
 /* Models whose folders hold linear weights [inputs, outputs], as GPT-2's do: what methods make of them is what they
  * make of the same model in GGUF, which holds them [outputs, inputs]; codes are stored along the inputs, floats as
  * the folder has them, and the engine reads both. */
+#include "base/file.h"
 #include "cmd/kit/convert.h"
 #include "kit/compress_case.h"
 #include "model/kit/model.h"
@@ -76,7 +77,6 @@ static bool values_of(context *cx, const char *path, const char *name, float *ou
 /* Codes lie along the inputs, floats as before; the engine makes the same of both. */
 static void containers(test *t) {
     static float codes[128 * 128], floats[128 * 128], before[128 * 128];
-    static const compress_container kinds[] = {CONTAINER_GPTQ, CONTAINER_COMPRESSED};
     compress_case k = {0};
     char values[320], recipe[] = "round(4, group=32)";
     double coded, plain, whole;
@@ -91,23 +91,23 @@ static void containers(test *t) {
     CHECK(t, values_of(k.cx, k.model, square, before));
     CHECK_OK(t, k.cx, compress_case_nats(&k, values, NULL, &plain));
     CHECK_OK(t, k.cx, compress_case_nats(&k, k.model, NULL, &whole));
-    for (int64_t i = 0; i < COUNT_OF(kinds); i++) {
-        o = compress_case_options(&k, recipe, k.out);
-        o.container = kinds[i];
-        compress_case_remove(k.out);
-        CHECK_OK(t, k.cx, compress_run(k.cx, &o, &r));
-        CHECK(t, values_of(k.cx, k.out, square, codes));
-        int64_t wrong = 0;
-        double moved = 0;
-        for (int j = 0; j < 128 * 128; j++) {
-            wrong += codes[j % 128 * 128 + j / 128] != floats[j];
-            moved = fmax(moved, fabs((double)(floats[j] - before[j])));
-        }
-        CHECK(t, wrong == 0 && moved > 1e-3 && moved < 0.1, "%d, %g", (int)wrong, moved);
-        CHECK_OK(t, k.cx, compress_case_nats(&k, k.out, NULL, &coded));
-        CHECK(t, fabs(coded - plain) < 0.1 * fabs(plain - whole), "%g, %g of %g", coded, plain,
-              whole);
+    CHECK_OK(t, k.cx, compress_case_run(&k, recipe, k.out, &r));
+    CHECK(t, values_of(k.cx, k.out, square, codes));
+    int64_t wrong = 0;
+    double moved = 0;
+    for (int j = 0; j < 128 * 128; j++) {
+        wrong += codes[j % 128 * 128 + j / 128] != floats[j];
+        moved = fmax(moved, fabs((double)(floats[j] - before[j])));
     }
+    CHECK(t, wrong == 0 && moved > 1e-3 && moved < 0.1, "%d, %g", (int)wrong, moved);
+    CHECK_OK(t, k.cx, compress_case_nats(&k, k.out, NULL, &coded));
+    CHECK(t, fabs(coded - plain) < 0.1 * fabs(plain - whole), "%g, %g of %g", coded, plain, whole);
+    /* Which readers look for linear layers alone. */
+    compress_case_remove(k.out);
+    o = compress_case_options(&k, recipe, k.out);
+    o.container = CONTAINER_COMPRESSED;
+    CHECK_FAILS(t, k.cx, compress_run(k.cx, &o, &r), STATUS_UNSUPPORTED, "leave out the layers");
+    CHECK(t, !file_exists(k.out));
     /* As a folder again, from blocks in GGUF. */
     CHECK_OK(t, k.cx, compress_case_run(&k, recipe, k.gguf, &r));
     compress_case_remove(k.out);

@@ -154,6 +154,11 @@ static status recipe_of(compress *c, const compress_options *o, packed_recipe *o
              "the layers hold codes of several formats, which no folder has: name OUT *.gguf, or "
              "--container values writes the floats that they stand for");
     if (!format) return STATUS_OK;
+    if (c->def->in_by_out && method_of(o->container) != PACKED_GPTQ)
+        FAIL(c->cx, STATUS_UNSUPPORTED,
+             "readers of this container leave out the layers of a %s, whose weights folders hold "
+             "[inputs, outputs]: --container gptq or values, or OUT *.gguf",
+             c->config.model_type);
     packed_recipe first = {0};
     for (int64_t i = 0; i < c->n_products; i++) {
         const product *p = &c->products[i];

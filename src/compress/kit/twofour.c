@@ -109,7 +109,8 @@ static status reason_against(compress *c, bool told, const char **why) {
         along &= p->k % num_find("bf16_2of4")->block_elems == 0;
         if (along) TRY(check_product(c, p, &fits));
     }
-    *why = !along            ? "rows of a matrix are not whole 32s along its inputs"
+    *why = c->def->in_by_out ? "readers of sparse-24 leave out layers as this type has them"
+           : !along          ? "rows of a matrix are not whole 32s along its inputs"
            : !fits           ? "what came after the pruning filled zeros again"
            : !exact && !told ? "its values are not bf16, to which --container sparse-24 rounds"
                              : NULL;
