@@ -200,14 +200,13 @@ void quants_prepare(const quants_kind *kind, const call *c, int64_t from, int64_
 
 /* ---- the walk ---- */
 
-int64_t quants_units(const quants_kind *kind, const call *c) {
-    quants_plan x = plan_of(kind, c);
-    return x.chunks * x.blocks;
-}
-
 /* Few rows read the weights once. */
 static bool is_few(const quants_plan *x) {
     return x->m <= (x->bf16 ? QUANTS_FEW_BF16 : QUANTS_FEW) && x->f->few[x->m - 1];
+}
+int64_t quants_units(const quants_kind *kind, const call *c) {
+    quants_plan x = plan_of(kind, c);
+    return is_few(&x) ? x.panels : x.chunks * x.blocks;
 }
 bool quants_streams(const quants_kind *kind, const call *c) {
     quants_plan x = plan_of(kind, c);
@@ -321,23 +320,25 @@ void quants_run_units(const quants_kind *kind, const call *c, int64_t from, int6
     quants_plan x = plan_of(kind, c);
     const char *a = c->scratch;
     const char *b = x.pack_b ? a + x.m * x.a_stride : c->in[MATMUL_B].data;
-    for (int64_t u = from; u < to; u++) {
-        int64_t row = u % x.blocks * x.block, panel = u / x.blocks * CHUNK;
+    bool few = is_few(&x);
+    for (int64_t u = from; u < to; u += few ? CHUNK : 1) {
+        int64_t row = few ? 0 : u % x.blocks * x.block, panel = few ? u : u / x.blocks * CHUNK;
         walk w = {.x = &x,
                   .a = a + row * x.a_stride,
                   .b = b + panel * x.panel_bytes,
                   .end = b + x.b_bytes,
                   .sums = scratch,
                   .ready = (char *)scratch + sums_bytes(),
-                  .rows = MIN_OF(x.block, x.m - row),
-                  .panels = MIN_OF(CHUNK, x.panels - panel)};
-        if (is_few(&x))
+                  .rows = few ? x.m : MIN_OF(x.block, x.m - row),
+                  .panels = MIN_OF(CHUNK, (few ? to : x.panels) - panel)};
+        if (few)
             run_few(&w);
         else if (x.m <= QUANTS_SOME && x.f->pair[0])
             run_some(&w);
         else
             run_many(&w);
         matmul_epilogue e = matmul_epilogue_at(c, x.n, row, panel * QUANTS_LANES);
-        matmul_finish(&e, w.sums, w.rows, MIN_OF(x.n - panel * QUANTS_LANES, PANEL));
+        matmul_finish(&e, w.sums, w.rows,
+                      MIN_OF(x.n - panel * QUANTS_LANES, w.panels * QUANTS_LANES));
     }
 }
