@@ -100,6 +100,8 @@ ALWAYS_INLINE void join_fifth_16(const uint8_t *codes, int shift, uint32_t fifth
 #endif
 }
 #define PREFETCH(p) __builtin_prefetch((p), 0, 3)
+/* Of what is read once: it leaves the outer caches to what is read again. */
+#define PREFETCH_ONCE(p) __builtin_prefetch((p), 0, 0)
 
 #define COUNT_OF(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))
 #define MIN_OF(a, b) ((a) < (b) ? (a) : (b))

@@ -14,7 +14,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { QUANTS_WIDTH = 8, QUANTS_AT_ONCE = 1, QUANTS_FETCH = 12 * 1024 };
+enum { QUANTS_WIDTH = 8, QUANTS_AT_ONCE = 1 };
 typedef __m256 qf;
 typedef __m256i qi;
 
@@ -189,7 +189,7 @@ ALWAYS_INLINE void quants_dots(const quants_scheme *s, bool bf16, const quants_t
             quants_dot_int8(s, rows, t, block[0], a, g, MIN_OF(once, to - g), sum);
     }
     for (int g = from; g < to && stream; g++)
-        if (g * s->bits % 8 < s->bits) PREFETCH(block[0] + QUANTS_FETCH + 64 * (g * s->bits / 8));
+        if (g * s->bits % 8 < s->bits) PREFETCH_ONCE(block[0] + QUANTS_FETCH + 64 * (g * s->bits / 8));
 }
 
 #endif

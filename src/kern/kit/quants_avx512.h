@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { QUANTS_WIDTH = 16, QUANTS_AT_ONCE = 2, QUANTS_FETCH = 12 * 1024 };
+enum { QUANTS_WIDTH = 16, QUANTS_AT_ONCE = 2 };
 typedef __m512 qf;
 typedef __m512i qi;
 
@@ -184,7 +184,7 @@ ALWAYS_INLINE void quants_dots(const quants_scheme *s, bool bf16, const quants_t
     for (int g = from; g < to; g++) {
         quants_dot(s, bf16, x, rows, columns, t, block, a, g, sum);
         if (stream && g * s->bits % 8 < s->bits)
-            PREFETCH(block[0] + QUANTS_FETCH + 64 * (g * s->bits / 8));
+            PREFETCH_ONCE(block[0] + QUANTS_FETCH + 64 * (g * s->bits / 8));
     }
 }
 

@@ -5,6 +5,10 @@
 #define KERN_KIT_QUANTS_TILE_H
 
 #include "kern/kit/quants.h"
+
+/* Bytes ahead at which weights that stream by are asked for. */
+enum { QUANTS_FETCH = 5 * 1024 };
+
 #ifdef __AVX512F__
 #include "kern/kit/quants_avx512.h"
 #else
@@ -145,7 +149,7 @@ ALWAYS_INLINE void quants_run(const quants_scheme *s, bool bf16, bool affine, in
             block[p] = at + panel + scale_bytes + 4 * lane;
         }
         if (stream)
-            for (int64_t i = 0; i < scale_bytes; i += 64) PREFETCH(at + QUANTS_FETCH + i);
+            for (int64_t i = 0; i < scale_bytes; i += 64) PREFETCH_ONCE(at + QUANTS_FETCH + i);
         for (int b = 0; b < s->blocks; b++) {
             for (int p = 0; p < columns; p += once) {
                 quants_add(s, bf16, affine, &x, rows, p, once, stream && !p, t, block, a, info, 0,
