@@ -1,9 +1,9 @@
 /* The geometry of products with quantised weights and the walk over panels; plain C.
  *
- * A unit is CHUNK panels times a block of rows. Few rows: each panel streams by once, unpacked in registers. Some: each
- * strip of them unpacks two panels in registers, which the next strip finds in a cache. Many: PART_BLOCKS of two panels
- * at a time go to scratch, and strips of rows run against them while the next two panels are fetched; sums wait in f32
- * meanwhile. */
+ * A unit is CHUNK panels times a block of rows. Few rows: it is one panel, so that threads end close together, and
+ * streams by once, unpacked in registers. Some: each strip of them unpacks two panels in registers, which the next
+ * strip finds in a cache. Many: PART_BLOCKS of two panels at a time go to scratch, and strips of rows run against
+ * them while the next two panels are fetched; sums wait in f32 meanwhile. */
 #include "kern/kit/quants_kernel.h"
 #include "kern/kit/matmul.h"
 #include "num/kit/half.h"
@@ -322,14 +322,14 @@ void quants_run_units(const quants_kind *kind, const call *c, int64_t from, int6
     const char *b = x.pack_b ? a + x.m * x.a_stride : c->in[MATMUL_B].data;
     bool few = is_few(&x);
     for (int64_t u = from; u < to; u += few ? CHUNK : 1) {
-        int64_t row = few ? 0 : u % x.blocks * x.block, panel = few ? u : u / x.blocks * CHUNK;
+        int64_t row = u % x.blocks * x.block, panel = u / x.blocks * (few ? 1 : CHUNK);
         walk w = {.x = &x,
                   .a = a + row * x.a_stride,
                   .b = b + panel * x.panel_bytes,
                   .end = b + x.b_bytes,
                   .sums = scratch,
                   .ready = (char *)scratch + sums_bytes(),
-                  .rows = few ? x.m : MIN_OF(x.block, x.m - row),
+                  .rows = MIN_OF(x.block, x.m - row),
                   .panels = MIN_OF(CHUNK, (few ? to : x.panels) - panel)};
         if (few)
             run_few(&w);
