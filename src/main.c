@@ -49,7 +49,7 @@ static int run_verb(arena *memory, const verb_def *verb, int64_t n_words,
                     const char *const *words) {
     verb_call call;
     status st = options_read(memory, verb, n_words, words, &call);
-    if (st == STATUS_OK) st = cpu_check_environment(memory->cx);
+    if (st == STATUS_OK) st = cpu_take_environment(memory->cx);
     if (st == STATUS_OK && call.common.isa) st = cpu_limit_isa(memory->cx, call.common.isa);
     if (st != STATUS_OK) return say_failure(memory->cx, verb, st);
     log_set_level((log_level)call.common.log);

@@ -12,11 +12,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { ARCH_REQ_XCOMP_PERM_ = 0x1023, XFEATURE_TILE_DATA = 18, PATH_BYTES = 1024, NO_LIMIT = -1 };
+enum { ARCH_REQ_XCOMP_PERM_ = 0x1023, XFEATURE_TILE_DATA = 18, PATH_BYTES = 1024 };
 
 static cpu_facts facts;
 static pthread_once_t facts_once = PTHREAD_ONCE_INIT;
-static atomic_int isa_limit = NO_LIMIT;
+static atomic_int isa_limit = ISA_AMX;
 
 static const char *const isa_names[ISA_COUNT] = {"scalar", "avx2", "avx512", "amx"};
 
@@ -192,6 +192,9 @@ static void read_facts(void) {
 #endif
     f->memory_bytes = positive(sysconf(_SC_PHYS_PAGES)) * positive(sysconf(_SC_PAGESIZE));
     lower_to(&f->memory_bytes, limits.memory_bytes);
+    cpu_isa wanted;
+    const char *environment = getenv("HONE_ISA");
+    if (environment && cpu_isa_find(environment, &wanted)) atomic_store(&isa_limit, (int)wanted);
 }
 
 const cpu_facts *cpu_get(void) {
@@ -200,12 +203,8 @@ const cpu_facts *cpu_get(void) {
 }
 
 cpu_isa cpu_isa_best(void) {
-    cpu_isa there = cpu_get()->isa, wanted;
-    int limit = atomic_load(&isa_limit);
-    if (limit != NO_LIMIT) return MIN_OF(there, (cpu_isa)limit);
-    const char *environment = getenv("HONE_ISA");
-    if (environment && cpu_isa_find(environment, &wanted)) return MIN_OF(there, wanted);
-    return there;
+    cpu_isa there = cpu_get()->isa;
+    return MIN_OF(there, (cpu_isa)atomic_load_explicit(&isa_limit, memory_order_relaxed));
 }
 
 bool cpu_isa_allowed(const char *name) {
@@ -225,15 +224,14 @@ static status check_isa(context *cx, const char *name, cpu_isa *isa) {
 
 status cpu_limit_isa(context *cx, const char *name) {
     cpu_isa isa = ISA_AMX;
+    cpu_get(); /* reads the environment, over which this goes */
     if (name) TRY(check_isa(cx, name, &isa));
     atomic_store(&isa_limit, (int)isa);
     return STATUS_OK;
 }
 
-status cpu_check_environment(context *cx) {
+status cpu_take_environment(context *cx) {
     const char *name = getenv("HONE_ISA");
-    cpu_isa isa;
-    if (!name || !*name) return STATUS_OK;
-    TRY_NOTE(cx, check_isa(cx, name, &isa), "environment variable HONE_ISA");
+    TRY_NOTE(cx, cpu_limit_isa(cx, name && *name ? name : NULL), "environment variable HONE_ISA");
     return STATUS_OK;
 }

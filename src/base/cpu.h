@@ -29,16 +29,16 @@ const cpu_facts *cpu_get(void);
 const char *cpu_isa_name(cpu_isa isa);
 /* True and *out set when `name` is an instruction set. */
 bool cpu_isa_find(const char *name, cpu_isa *out);
-/* The best instruction set to use now: what there is, limited by cpu_limit_isa or, until that was
- * called, by the environment's HONE_ISA. */
+/* The best instruction set to use now: what there is, limited by the last of the two functions below or, until one was
+ * called, by the environment's HONE_ISA as it was at first. */
 cpu_isa cpu_isa_best(void);
 /* Whether kernels of the folder `name` may run now. */
 bool cpu_isa_allowed(const char *name);
 /* Uses nothing above `name`; refuses a name that is unknown or that this CPU lacks. NULL: no limit.
  * Call it before plans are made, from one thread. */
 status cpu_limit_isa(context *cx, const char *name);
-/* Refuses an environment whose HONE_ISA cannot be honoured (cpu_isa_best then ignores it). */
-status cpu_check_environment(context *cx);
+/* The same with what the environment's HONE_ISA names now. */
+status cpu_take_environment(context *cx);
 
 /* The limits of the cgroups named in `membership` (the form of /proc/self/cgroup) below `mount`; 0:
  * none. */
