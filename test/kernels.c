@@ -4,6 +4,7 @@
 #include "exec/plan.h"
 #include "ops/attention.h"
 #include "ops/gather.h"
+#include "ops/norm.h"
 #include "test.h"
 #include <math.h>
 #include <stdio.h>
@@ -467,8 +468,67 @@ static void split_control(test *t) {
     }
 }
 
-const test_case suite_kernels[] = {{"against_reference", against_reference},
-                                   {"not_finite", not_finite},
-                                   {"control", control},
-                                   {"split_control", split_control},
-                                   {0}};
+/* ---- norms of more rows than the caches hold, which store past them ---- */
+enum { FAR_COLUMNS = 2048, FAR_ROWS = 64 };
+
+/* A norm or its backward over `rows` rows from x and dy on, into y, which may be x. */
+static void run_norm(const kernel_def *k, float *x, float *dy, float *w, float *y, int64_t rows) {
+    const num_format *f32 = num_find("f32");
+    const norm_params params = {.eps = 1e-5};
+    const tensor wide = {.format = f32, .rank = 2, .dim = {rows, FAR_COLUMNS}};
+    const tensor line = {.data = w, .format = f32, .rank = 1, .dim = {FAR_COLUMNS}};
+    call c = {.params = &params, .n_in = 3, .n_out = 1, .in = {wide, line, line}, .out = {wide}};
+    c.in[0].data = x;
+    c.out[0].data = y;
+    if (k->merge) {
+        c.in[NORM_BWD_DY] = wide;
+        c.in[NORM_BWD_DY].data = dy;
+        c.n_out = k->op == &op_layer_norm_bwd ? 3 : 2;
+        c.out[1].format = c.out[2].format = f32;
+    }
+    k->run(&c, 0, k->units(&c), NULL);
+}
+
+/* The last rows of many have the bits that they have alone, where they stay in the caches; also over x. */
+static void beyond_caches(test *t) {
+    const int64_t row = FAR_COLUMNS * sizeof(float);
+    const int64_t rows = round_up(CPU_FAR_BYTES / row + 1, FAR_ROWS),
+                  last = (rows - FAR_ROWS) * FAR_COLUMNS;
+    float *x = aligned_alloc(CACHE_LINE, (size_t)(rows * row)), w[FAR_COLUMNS];
+    float *dy = aligned_alloc(CACHE_LINE, (size_t)(rows * row));
+    float *y = aligned_alloc(CACHE_LINE, (size_t)(rows * row));
+    float *alone = aligned_alloc(CACHE_LINE, (size_t)(FAR_ROWS * row));
+    sample r = {.state = 7};
+    for (int i = 0; i < FAR_COLUMNS; i++) w[i] = (float)sample_real(&r, -1, 1);
+    for (int64_t i = 0; i < FAR_COLUMNS; i++) x[i] = (float)sample_real(&r, -1, 1);
+    for (int64_t i = FAR_COLUMNS; i < rows * FAR_COLUMNS; i++)
+        x[i] = x[i - FAR_COLUMNS] * 0.875f + w[i % 1021];
+    for (int64_t i = 0; i < rows * FAR_COLUMNS; i++) dy[i] = x[(i * 17) % FAR_COLUMNS];
+    for (int32_t f = 0; registry_kernel[f]; f++)
+        for (const kernel_def *const *k = registry_kernel[f]; *k; k++) {
+            cpu_isa isa = ISA_SCALAR;
+            const op_def *op = (*k)->op;
+            if (op != &op_rms_norm && op != &op_layer_norm && op != &op_rms_norm_bwd &&
+                op != &op_layer_norm_bwd)
+                continue;
+            if (!cpu_isa_find((*k)->isa, &isa) || isa > cpu_isa_best()) continue;
+            run_norm(*k, x + last, dy + last, w, alone, FAR_ROWS);
+            run_norm(*k, x, dy, w, y, rows);
+            CHECK(t, !memcmp(y + last, alone, (size_t)(FAR_ROWS * row)), "%s: other bits",
+                  (*k)->name);
+            memcpy(y, x, (size_t)(rows * row));
+            run_norm(*k, y, dy, w, y, rows);
+            CHECK(t, !memcmp(y + last, alone, (size_t)(FAR_ROWS * row)), "%s: other bits over x",
+                  (*k)->name);
+            w[5] += 1;
+            run_norm(*k, x + last, dy + last, w, alone, FAR_ROWS);
+            CHECK(t, memcmp(y + last, alone, (size_t)(FAR_ROWS * row)), "%s: other w, equal bits",
+                  (*k)->name);
+        }
+    free(x), free(dy), free(y), free(alone);
+}
+
+const test_case suite_kernels[] = {
+    {"against_reference", against_reference}, {"not_finite", not_finite},
+    {"beyond_caches", beyond_caches},         {"control", control},
+    {"split_control", split_control},         {0}};

@@ -12,6 +12,7 @@ static status put_json(context *cx, FILE *out, const bench_row *r, int threads, 
     json_write_string_field(&w, "unit", r->unit);
     json_write_number_field(&w, "roof", r->result.roof);
     json_write_number_field(&w, "share", r->result.share);
+    if (r->result.most > 0) json_write_number_field(&w, "most", r->result.most);
     if (peers && r->result.ratio > 0) {
         json_write_string_field(&w, "peer", r->result.peer);
         json_write_number_field(&w, "peer_value", r->result.peer_value);

@@ -100,13 +100,17 @@ static double work_of(const plan *p, bool bytes) {
     return total;
 }
 
-/* Bytes on the bus for a byte counted: lines that are stored and not read by the op are read nevertheless. */
+/* Bytes on the bus for a byte counted: lines that are stored and not read by the op are read nevertheless, unless the
+ * kernel stores past the caches. */
 static double bus_ratio(const plan *p, double counted) {
     double stored = 0;
-    for (int32_t k = p->n_load; k < p->n_steps; k++)
-        for (int32_t o = 0; o < p->steps[k].c.n_out; o++)
+    for (int32_t k = p->n_load; k < p->n_steps; k++) {
+        const kernel_def *kernel = p->steps[k].chosen.kernel;
+        bool past = kernel && kernel->past && kernel->past(&p->steps[k].c);
+        for (int32_t o = past; o < p->steps[k].c.n_out; o++)
             if (!p->steps[k].node->op->writes[o] && p->steps[k].c.out[o].data)
                 stored += (double)tensor_bytes(&p->steps[k].c.out[o]);
+    }
     return 1 + stored / counted;
 }
 

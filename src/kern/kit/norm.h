@@ -1,6 +1,6 @@
 /* Norms of rows. A row's sums run over 64 lanes, joined by one tree, so that they depend on its length alone. So that
- * memory is not idle while a row is counted: the lines of y are asked for while squares are added, those of the next
- * row while y is written. */
+ * memory is not idle while a row is counted: the lines of y are asked for while squares are added, unless they go past
+ * the caches, those of the next row while y is written. */
 #ifndef KERN_KIT_NORM_H
 #define KERN_KIT_NORM_H
 
@@ -12,14 +12,14 @@ typedef struct norm_job {
     const void *x, *w, *b; /* x at the row; w and b: may be NULL */
     const char *y, *next;  /* what is asked for ahead */
     vec mean, factor, *sum;
-    bool square;
+    bool square, past; /* y is stored past the caches */
 } norm_job;
 
 ALWAYS_INLINE void norm_sum_step(const void *context, int k, int64_t i, vec_part part) {
     const norm_job *j = context;
     vec v = vec_load_some(j->f, j->x, i, part);
     if (j->square) {
-        PREFETCH(j->y + i * vec_bytes(j->fy));
+        if (!j->past) PREFETCH(j->y + i * vec_bytes(j->fy));
         v = vec_kept(part, vec_sub(v, j->mean), vec_zero());
         j->sum[k] = vec_fma(v, v, j->sum[k]);
     } else {
@@ -55,10 +55,14 @@ ALWAYS_INLINE void norm_row(norm_job j, void *y, int64_t n, double eps, bool lay
     j.factor = vec_set((float)(1 / sqrt((double)square + eps)));
     if (j.fw == VEC_F32 && j.fb == VEC_F32) {
         j.fw = j.fb = VEC_F32;
-        vec_map(j.fy, y, 0, n, &j, norm_write_step);
+        vec_map_to(j.fy, y, 0, n, &j, norm_write_step, j.past);
     } else {
-        vec_map(j.fy, y, 0, n, &j, norm_write_step);
+        vec_map_to(j.fy, y, 0, n, &j, norm_write_step, j.past);
     }
+}
+
+static bool norm_past(const call *c) {
+    return rows_past(&c->out[0]);
 }
 
 ALWAYS_INLINE void norm_rows(vec_format f, vec_format fy, const call *c, int64_t from, int64_t to,
@@ -70,7 +74,8 @@ ALWAYS_INLINE void norm_rows(vec_format f, vec_format fy, const call *c, int64_t
                   .fw = w->data ? vec_format_of(w->format) : VEC_F32,
                   .fb = b->data ? vec_format_of(b->format) : VEC_F32,
                   .w = w->data,
-                  .b = layer ? b->data : NULL};
+                  .b = layer ? b->data : NULL,
+                  .past = norm_past(c)};
     int64_t n = rows_columns(&c->out[0]);
     rows_range(&c->out[0], &from, &to);
     for (int64_t r = from; r < to; r++) {
@@ -79,6 +84,7 @@ ALWAYS_INLINE void norm_rows(vec_format f, vec_format fy, const call *c, int64_t
         j.y = (const char *)c->out[0].data + r * n * vec_bytes(fy);
         norm_row(j, (char *)c->out[0].data + r * n * vec_bytes(fy), n, p->eps, layer);
     }
+    if (j.past) vec_past_end();
 }
 
 ALWAYS_INLINE void norm_run(const call *c, int64_t from, int64_t to, bool layer) {
@@ -96,9 +102,9 @@ ALWAYS_INLINE void norm_run(const call *c, int64_t from, int64_t to, bool layer)
         (void)scratch;                                                                             \
         norm_run(c, from, to, layer);                                                              \
     }                                                                                              \
-    static const kernel_def kernel_##id = {VEC_KERNEL(id), .supports = flat_supports,              \
+    static const kernel_def kernel_##id = {VEC_KERNEL(id),      .supports = flat_supports,         \
                                            .units = rows_units, .run = run_##id,                   \
-                                           .tolerance = 0x1p-18};
+                                           .past = norm_past,   .tolerance = 0x1p-18};
 
 NORM(rms_norm, false)
 NORM(layer_norm, true)

@@ -1,5 +1,7 @@
 /* Backward of the norms of rows (ops/norm.h). A row is read twice, thrice where it is centred: for its sums over 64
- * lanes, joined by one tree, and, a few rows together, for dx. Rows fall into blocks whose size depends on the row's
+ * lanes, joined by one tree, and, a few rows together, for dx. Where the caches cannot hold dx, rows go one by one and
+ * the next row is asked for meanwhile: then a row that is read again lies in the first cache; dx is stored past the
+ * caches, unless it lies over what was read. Rows fall into blocks whose size depends on the row's
  * length alone; a block adds up its dw and db in row order into its own line of the shared scratch, and the merge joins
  * the lines in order, so that the bits do not depend on who ran which block. */
 #ifndef KERN_KIT_NORM_BWD_H
@@ -8,7 +10,13 @@
 #include "kern/kit/rows.h"
 #include "ops/norm.h"
 
-enum { BLOCK_ROWS = 32, NORM_TOGETHER = 4, BLOCK_ELEMS = 4 * FLAT_UNIT, MERGE_COLUMNS = 64 };
+enum {
+    BLOCK_ROWS = 32,
+    NORM_TOGETHER = 4,
+    BLOCK_ELEMS = 4 * FLAT_UNIT,
+    MERGE_COLUMNS = 64,
+    MERGE_AHEAD = 16
+};
 
 typedef struct norm_source {
     vec_format fx, fdy, fw;
@@ -33,6 +41,14 @@ static int64_t line_floats(const call *c) {
 }
 static int64_t shared_bytes(const call *c) {
     return units(c) * line_floats(c) * (c->n_out - 1) * (int64_t)sizeof(float);
+}
+
+static bool far_away(const call *c) {
+    return c->out[0].data && rows_past(&c->out[0]);
+}
+static bool past(const call *c) {
+    const void *dx = c->out[0].data;
+    return far_away(c) && dx != c->in[NORM_BWD_X].data && dx != c->in[NORM_BWD_DY].data;
 }
 
 typedef struct norm_gather {
@@ -84,41 +100,67 @@ typedef struct norm_write {
     int64_t at;
     void *dx;
     float *dw, *db;
-    bool layer;
+    bool layer, far, past; /* far: the next row is asked for; past: dx is stored past the caches */
 } norm_write;
 
-/* dx of some rows, and onto the block's dw and db; each of the three may be NULL. */
-ALWAYS_INLINE void norm_write_step(const void *context, int64_t i, vec_part part) {
-    const norm_write *j = context;
+/* Columns i.. of dx of some rows, one vector or two, and onto the block's dw and db; each of the three may be NULL. */
+ALWAYS_INLINE void norm_write_step(const norm_write *j, int64_t i, int vectors, vec_part part) {
     const norm_source *s = j->s;
-    vec w = s->w ? vec_load_some(s->fw, s->w, i, part) : vec_set(1);
-    vec dw = j->dw ? vec_load(VEC_F32, j->dw, i) : vec_zero();
-    vec db = j->db ? vec_load(VEC_F32, j->db, i) : vec_zero();
+    vec w[2], dw[2], db[2], dx[2];
+    for (int k = 0; k < vectors; k++) {
+        w[k] = s->w ? vec_load_some(s->fw, s->w, i + VEC * k, part) : vec_set(1);
+        dw[k] = j->dw ? vec_load(VEC_F32, j->dw, i + VEC * k) : vec_zero();
+        db[k] = j->db ? vec_load(VEC_F32, j->db, i + VEC * k) : vec_zero();
+    }
     for (int r = 0; r < j->rows; r++) {
         const int64_t at = j->at + r * s->n + i;
         const vec times = vec_set(j->m[r].factor);
-        vec x = vec_load_some(s->fx, s->x, at, part), dy = vec_load_some(s->fdy, s->dy, at, part);
-        if (j->layer) x = vec_sub(x, vec_set(j->m[r].mean));
-        vec y = vec_mul(x, times), q = vec_mul(dy, w);
-        dw = vec_fma(dy, y, dw);
-        if (j->layer) {
-            db = vec_add(dy, db);
-            q = vec_sub(q, vec_set(j->m[r].q));
+        if (j->far) {
+            vec_ask(s->fx, s->x, at + s->n, vectors);
+            vec_ask(s->fdy, s->dy, at + s->n, vectors);
         }
-        q = vec_fnma(y, vec_set(j->m[r].qy), q);
-        if (j->dx) vec_store_some(s->fx, j->dx, at, part, vec_mul(q, times));
+        for (int k = 0; k < vectors; k++) {
+            const int64_t here = at + VEC * k;
+            vec x = vec_load_some(s->fx, s->x, here, part);
+            vec dy = vec_load_some(s->fdy, s->dy, here, part);
+            if (j->layer) x = vec_sub(x, vec_set(j->m[r].mean));
+            vec y = vec_mul(x, times), q = vec_mul(dy, w[k]);
+            dw[k] = vec_fma(dy, y, dw[k]);
+            if (j->layer) {
+                db[k] = vec_add(dy, db[k]);
+                q = vec_sub(q, vec_set(j->m[r].q));
+            }
+            q = vec_fnma(y, vec_set(j->m[r].qy), q);
+            dx[k] = vec_mul(q, times);
+        }
+        if (j->dx && vectors == 2)
+            vec_store_two_to(s->fx, j->dx, at, dx[0], dx[1], j->past);
+        else if (j->dx)
+            vec_store_some(s->fx, j->dx, at, part, dx[0]);
     }
-    if (j->dw) vec_store(VEC_F32, j->dw, i, dw);
-    if (j->db) vec_store(VEC_F32, j->db, i, db);
+    for (int k = 0; k < vectors; k++) {
+        if (j->dw) vec_store(VEC_F32, j->dw, i + VEC * k, dw[k]);
+        if (j->db) vec_store(VEC_F32, j->db, i + VEC * k, db[k]);
+    }
 }
 
 ALWAYS_INLINE void norm_rows(const norm_source *s, int rows, int64_t at, double eps, bool layer,
-                             void *dx, float *dw, float *db) {
+                             void *dx, float *dw, float *db, bool far, bool past) {
     measure m[NORM_TOGETHER];
     for (int r = 0; r < rows; r++) m[r] = row_measure(s, at + r * s->n, eps, layer);
-    const norm_write j = {
-        .s = s, .m = m, .rows = rows, .at = at, .dx = dx, .dw = dw, .db = db, .layer = layer};
-    vec_each(0, s->n, &j, norm_write_step);
+    const norm_write j = {.s = s,
+                          .m = m,
+                          .rows = rows,
+                          .at = at,
+                          .dx = dx,
+                          .dw = dw,
+                          .db = db,
+                          .layer = layer,
+                          .far = far,
+                          .past = past};
+    int64_t i = 0;
+    for (; i + 2 * VEC <= s->n; i += 2 * VEC) norm_write_step(&j, i, 2, VEC_ALL);
+    for (; i < s->n; i += VEC) norm_write_step(&j, i, 1, vec_first(s->n - i));
 }
 
 static float *line_of(const call *c, int64_t block, int32_t o) {
@@ -129,6 +171,8 @@ ALWAYS_INLINE void run_blocks(vec_format fx, vec_format fdy, const call *c, int6
                               int64_t to, bool layer) {
     const norm_params *p = c->params;
     const tensor *w = &c->in[NORM_BWD_W];
+    void *dx = c->out[0].data;
+    const bool far = far_away(c), stream = past(c);
     const int64_t rows = rows_count(&c->in[0]), step = block_rows(rows_columns(&c->in[0]));
     const norm_source s = {.fx = fx,
                            .fdy = fdy,
@@ -145,10 +189,13 @@ ALWAYS_INLINE void run_blocks(vec_format fx, vec_format fdy, const call *c, int6
             if (db) vec_store(VEC_F32, db, i, vec_zero());
         }
         int64_t r = b * step, end = MIN_OF((b + 1) * step, rows);
+        for (; far && r < end; r++)
+            norm_rows(&s, 1, r * s.n, p->eps, layer, dx, dw, db, true, stream);
         for (; r + NORM_TOGETHER <= end; r += NORM_TOGETHER)
-            norm_rows(&s, NORM_TOGETHER, r * s.n, p->eps, layer, c->out[0].data, dw, db);
-        for (; r < end; r++) norm_rows(&s, 1, r * s.n, p->eps, layer, c->out[0].data, dw, db);
+            norm_rows(&s, NORM_TOGETHER, r * s.n, p->eps, layer, dx, dw, db, false, false);
+        for (; r < end; r++) norm_rows(&s, 1, r * s.n, p->eps, layer, dx, dw, db, false, false);
     }
+    if (stream) vec_past_end();
 }
 
 ALWAYS_INLINE void run_formats(const call *c, int64_t from, int64_t to, bool layer) {
@@ -178,9 +225,11 @@ static void merge(const call *c, int64_t from, int64_t to, void *scratch) {
         for (int64_t i = from * MERGE_COLUMNS; i < to * MERGE_COLUMNS; i += MERGE_COLUMNS) {
             vec sum[4];
             for (int k = 0; k < 4; k++) sum[k] = vec_zero();
-            for (int64_t b = 0; b < blocks; b++)
+            for (int64_t b = 0; b < blocks; b++) {
+                vec_ask(VEC_F32, line_of(c, MIN_OF(b + MERGE_AHEAD, blocks - 1), o), i, 4);
                 for (int k = 0; k < 4; k++)
                     sum[k] = vec_add(sum[k], vec_load(VEC_F32, line_of(c, b, o), i + 16 * k));
+            }
             for (int k = 0; k < 4 && i + 16 * k < n; k++)
                 vec_store_some(f, c->out[o].data, i + 16 * k, vec_first(n - i - 16 * k), sum[k]);
         }
@@ -199,9 +248,9 @@ static bool supports(const kernel_query *q, reason *why) {
         run_formats(c, from, to, layer);                                                           \
     }                                                                                              \
     static const kernel_def kernel_##id = {                                                        \
-        VEC_KERNEL(id), .supports = supports, .shared_bytes = shared_bytes,                        \
-        .units = units, .run = run_##id,      .merge_units = merge_units,                          \
-        .merge = merge, .tolerance = 0x1p-17};
+        VEC_KERNEL(id),      .supports = supports, .shared_bytes = shared_bytes, .units = units,   \
+        .run = run_##id,     .past = past,         .merge_units = merge_units,   .merge = merge,   \
+        .tolerance = 0x1p-17};
 
 NORM_BWD(rms_norm_bwd, false)
 NORM_BWD(layer_norm_bwd, true)

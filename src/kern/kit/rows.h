@@ -2,6 +2,7 @@
 #ifndef KERN_KIT_ROWS_H
 #define KERN_KIT_ROWS_H
 
+#include "base/cpu.h"
 #include "kern/kit/flat.h"
 
 static inline int64_t rows_columns(const tensor *t) {
@@ -21,6 +22,14 @@ static inline void rows_range(const tensor *t, int64_t *from, int64_t *to) {
     int64_t step = rows_in_unit(rows_columns(t));
     *from *= step;
     *to = MIN_OF(*to * step, rows_count(t));
+}
+
+/* Whether the rows of y are to be stored past the caches: all of them are more than stays there until they are read,
+ * and their lines need not be fetched only to be written over. */
+static inline bool rows_past(const tensor *t) {
+    const int64_t bytes = rows_columns(t) * vec_bytes(vec_format_of(t->format));
+    return rows_count(t) * bytes > CPU_FAR_BYTES && bytes % CACHE_LINE == 0 &&
+           (uintptr_t)t->data % CACHE_LINE == 0;
 }
 
 /* The kernel of an op of that name, through the file's run_rows(format, call, from, to, option), which gets a

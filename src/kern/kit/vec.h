@@ -38,6 +38,11 @@ ALWAYS_INLINE vec vec_load_some(vec_format f, const void *data, int64_t i, vec_p
 ALWAYS_INLINE vec vec_load(vec_format f, const void *data, int64_t i) {
     return vec_load_some(f, data, i, VEC_ALL);
 }
+/* Asks for the lines of some vectors from element i on, which need not exist. */
+ALWAYS_INLINE void vec_ask(vec_format f, const void *data, int64_t i, int vectors) {
+    for (int64_t b = 0; b < vectors * VEC * vec_bytes(f); b += CACHE_LINE)
+        PREFETCH((const char *)data + i * vec_bytes(f) + b);
+}
 /* Elements i .. i + 63, those of a pair of vectors in any order. */
 ALWAYS_INLINE void vec_load_four(vec_format f, const void *data, int64_t i, vec x[4]) {
     for (int k = 0; k < 4; k += 2)
@@ -67,6 +72,20 @@ ALWAYS_INLINE void vec_store_two(vec_format f, void *data, int64_t i, vec a, vec
         vec_store(f, data, i + VEC, b);
     }
 }
+/* The same, past the caches where `past`: onto whole cache lines then, and vec_past_end before anyone reads. */
+ALWAYS_INLINE void vec_store_two_to(vec_format f, void *data, int64_t i, vec a, vec b, bool past) {
+    if (past) {
+        char two[2 * VEC * sizeof(float)];
+        vec_store_two(f, two, 0, a, b);
+        for (int64_t at = 0; at < 2 * VEC * vec_bytes(f); at += CACHE_LINE)
+            vec_store_line_past((char *)data + i * vec_bytes(f) + at, two + at);
+    } else {
+        vec_store_two(f, data, i, a, b);
+    }
+}
+ALWAYS_INLINE void vec_past_end(void) {
+    _mm_sfence();
+}
 static inline float vec_number(vec_format f, const void *data, int64_t i) {
     if (f == VEC_F32) return ((const float *)data)[i];
     uint16_t h = ((const uint16_t *)data)[i];
@@ -89,19 +108,24 @@ ALWAYS_INLINE void vec_each(int64_t from, int64_t to, const void *context, vec_b
     }
     for (; i < to; i += VEC) body(context, i, vec_first(to - i));
 }
-/* y[i] = what the body gives for i, in format f; two vectors are there before both are stored. */
+/* y[i] = what the body gives for i, in format f; two vectors are there before both are stored, past the caches where
+ * `past` (vec_store_two_to). */
 typedef vec vec_map_body(const void *context, int64_t i, vec_part part);
-ALWAYS_INLINE void vec_map(vec_format f, void *y, int64_t from, int64_t to, const void *context,
-                           vec_map_body *body) {
+ALWAYS_INLINE void vec_map_to(vec_format f, void *y, int64_t from, int64_t to, const void *context,
+                              vec_map_body *body, bool past) {
     int64_t i = from;
     for (; i + 2 * VEC <= to; i += 2 * VEC) {
         vec a = body(context, i, VEC_ALL), b = body(context, i + VEC, VEC_ALL);
-        vec_store_two(f, y, i, a, b);
+        vec_store_two_to(f, y, i, a, b, past);
     }
     for (; i < to; i += VEC) {
         vec_part part = vec_first(to - i);
         vec_store_some(f, y, i, part, body(context, i, part));
     }
+}
+ALWAYS_INLINE void vec_map(vec_format f, void *y, int64_t from, int64_t to, const void *context,
+                           vec_map_body *body) {
+    vec_map_to(f, y, from, to, context, body, false);
 }
 /* The same for what gathers: k in 0..3 tells accumulators apart, so that one addition need not wait for the last. */
 typedef void vec_gather_body(const void *context, int k, int64_t i, vec_part part);

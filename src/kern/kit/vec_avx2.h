@@ -245,6 +245,11 @@ ALWAYS_INLINE void vec_store_two_bf16(uint16_t *p, vec a, vec b) {
     vec_store_halves(p, VEC_ALL, vec_to_bf16(a));
     vec_store_halves(p + 16, VEC_ALL, vec_to_bf16(b));
 }
+/* One cache line, past the caches. */
+ALWAYS_INLINE void vec_store_line_past(void *to, const void *from) {
+    for (int k = 0; k < 2; k++)
+        _mm256_stream_si256((__m256i *)to + k, _mm256_loadu_si256((const __m256i *)from + k));
+}
 ALWAYS_INLINE vec_ints vec_ints_of_halves(vec_halves x) {
     return (vec_ints){_mm256_cvtepu16_epi32(_mm256_castsi256_si128(x)),
                       _mm256_cvtepu16_epi32(_mm256_extracti128_si256(x, 1))};

@@ -224,6 +224,10 @@ ALWAYS_INLINE void vec_store_two_bf16(uint16_t *p, vec a, vec b) {
         memcpy(p, &both, sizeof both);
     }
 }
+/* One cache line, past the caches. */
+ALWAYS_INLINE void vec_store_line_past(void *to, const void *from) {
+    _mm512_stream_si512(to, _mm512_loadu_si512(from));
+}
 ALWAYS_INLINE vec_ints vec_ints_of_halves(vec_halves x) {
     return _mm512_cvtepu16_epi32(x);
 }
