@@ -4,7 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-enum { FETCH_BYTES = 12 * 1024, VECTORS = SPARSE24_COLUMNS / 16 };
+enum { FETCH_BYTES = 3 * 1024 };
 
 /* For each mask of four the bytes of its two values; masks of other than two bits do not come. */
 static const uint32_t choices[16] = {[3] = 0x03020100, [5] = 0x05040100,  [6] = 0x05040302,
@@ -28,13 +28,22 @@ static const uint32_t choices[16] = {[3] = 0x03020100, [5] = 0x05040100,  [6] = 
         __m512i two = _mm512_shuffle_epi8(x##r, choice);                                           \
         c##r##v = _mm512_dpbf16_ps(c##r##v, (__m512bh)two, (__m512bh)pair);                        \
     }
+/* A strip of less than four rows reads its panel alone, or last; after one of four another may follow. */
+#define FETCH(at)                                                                                  \
+    {                                                                                              \
+        if (rows < 4)                                                                              \
+            PREFETCH_ONCE((at) + FETCH_BYTES);                                                     \
+        else if (rows == 4)                                                                        \
+            PREFETCH((at) + FETCH_BYTES);                                                          \
+    }
 #define COLUMN(v)                                                                                  \
     {                                                                                              \
         __m512i masks = _mm512_loadu_si512(block + 64 * v);                                        \
         __m512i choice = _mm512_permutexvar_epi32(_mm512_srli_epi32(masks, 4 * g), table);         \
         __m512i pair = _mm512_loadu_si512(block + SPARSE24_MASK_BYTES * (1 + g) + 64 * v);         \
         COLUMN_OF(DOT, v)                                                                          \
-        if (rows <= 4) PREFETCH(block + SPARSE24_MASK_BYTES * (1 + g) + 64 * v + FETCH_BYTES);     \
+        if (g == 0) FETCH(block + 64 * v)                                                          \
+        FETCH(block + SPARSE24_MASK_BYTES * (1 + g) + 64 * v)                                      \
     }
 
 ALWAYS_INLINE void tile(int rows, const char *a, int64_t a_stride, const char *block,
