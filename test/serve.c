@@ -272,6 +272,8 @@ static void refusals_in(test *t, shop *s) {
          "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}], \"response_format\": "
          "{\"type\": \"json_schema\"}}",
          400, "response_format"},
+        {"POST /v1/completions", "{\"prompt\": [72, 256]}", 400, "\"param\":\"prompt\""},
+        {"POST /v1/completions", "{\"prompt\": [[72], [256]]}", 400, "token 256"},
         {"POST /v1/embeddings", "{\"input\": \"a\"}", 400, "encoder"},
         {"POST /detokenize", "{\"tokens\": [99999]}", 400, "vocabulary"},
         {"GET /v1/models/other", "", 404, "no such model"},

@@ -61,17 +61,24 @@ bool job_encode(arena *mem, const job_encoders *encoders, const api_request *q, 
                memory ? "not enough memory for this request" : context_error(encoders->cx));
 }
 
+/* Prompts may be given as ids. */
+static bool check_ids(job *j, const job_prompt *p, const char *param, int64_t vocabulary,
+                      api_problem *problem) {
+    char text[256];
+    for (int64_t i = 0; i < p->n_ids; i++) {
+        if (p->ids[i] >= 0 && p->ids[i] < vocabulary) continue;
+        snprintf(text, sizeof text, "token %d: the vocabulary is 0 .. %lld", p->ids[i],
+                 (long long)vocabulary - 1);
+        return bad(&j->mem, problem, 400, param, text);
+    }
+    return true;
+}
+
 /* A text that becomes a vector. */
 static bool check_text(job *j, const job_prompt *p, api_problem *problem) {
     char text[256];
-    int64_t vocabulary = tokenizer_size(j->world->tokens);
     if (!p->n_ids) return bad(&j->mem, problem, 400, "input", "the input is empty");
-    for (int64_t i = 0; i < p->n_ids; i++) {
-        if (p->ids[i] < vocabulary) continue;
-        snprintf(text, sizeof text, "token %d: the vocabulary is 0 .. %lld", p->ids[i],
-                 (long long)vocabulary - 1);
-        return bad(&j->mem, problem, 400, "input", text);
-    }
+    if (!check_ids(j, p, "input", tokenizer_size(j->world->tokens), problem)) return false;
     if (p->n_ids <= j->world->most_context) return true;
     snprintf(text, sizeof text, "an input has %lld tokens; this model takes %lld",
              (long long)p->n_ids, (long long)j->world->most_context);
@@ -86,6 +93,7 @@ static bool check_length(job *j, const job_prompt *p, api_problem *problem) {
     if (!p->n_ids)
         return bad(&j->mem, problem, 400, param,
                    "the prompt is empty: there is nothing to continue");
+    if (!check_ids(j, p, param, j->world->vocabulary, problem)) return false;
     if (room > 0 && j->q.most_tokens <= room) return true;
     if (room <= 0)
         snprintf(text, sizeof text,

@@ -19,7 +19,7 @@ typedef struct job_world {
     const tokenizer *tokens;
     const answer_dialect *dialect;
     metrics *metrics;
-    int64_t most_context;
+    int64_t most_context, vocabulary;
     bool asks_for_keys;
     int64_t width;      /* of the vectors it makes; 0: it writes text */
     context *engine_cx; /* where the engine says what went wrong; on its thread only */

@@ -312,6 +312,7 @@ static status set_up(server *s) {
                            .asks_for_keys = s->keys != NULL,
                            .most_context = s->model.engine ? engine_context(s->model.engine)
                                                            : embedder_longest(s->model.embedder),
+                           .vocabulary = c->vocabulary,
                            .width = s->model.engine ? 0 : embedder_width(s->model.embedder),
                            .engine_cx = s->model.engine_cx};
     s->options.http.handlers = (http_handlers){on_request, on_gone, on_poke, s};
