@@ -159,12 +159,15 @@ def main():
     parser.add_argument("hone")
     parser.add_argument("--preset", default="llama-110m")
     parser.add_argument("--formats", default="q8_0,q4_0,q4_k_m")
-    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--rows", default=",".join(ROWS), help="of %(default)s")
     parser.add_argument("--ik", metavar="LLAMA_BENCH", help="llama-bench of ik_llama.cpp")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    unknown = set(args.rows.split(",")) - set(ROWS)
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}: must be of {','.join(ROWS)}")
     for form in args.formats.split(","):
         compare(args, args.preset, form)
 
