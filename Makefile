@@ -29,7 +29,7 @@ slow: test sanitize tsan fuzz ## test, all sanitizers, fuzzing
 	HONE_MALFORMED=100000 build-sanitize/hone_test serve_rough.malformed
 	HONE_KILLS=50 $(B)/hone_test train_run.kills
 	HONE_PAGES=all $(B)/hone_test doc.runs
-	for isa in scalar avx2; do HONE_ISA=$$isa $(B)/hone_test matmul grouped kernels engine || exit 1; done
+	for isa in scalar avx2; do HONE_ISA=$$isa $(B)/hone_test matmul kernels engine || exit 1; done
 	$(MAKE) --no-print-directory soak
 
 soak: build ## a server at full load for SOAK_SECONDS (3600), with clients that leave

@@ -242,14 +242,13 @@ static bool same_rows(const product *p, int64_t row, const product *q, int64_t o
                    (size_t)(rows * bytes));
 }
 
-/* The k-th kernel for matmul that this CPU can run, NULL behind the last; counts those it cannot. */
+/* The k-th kernel for matmul that may run here, NULL behind the last; counts those that may not. */
 static const kernel_def *kernel_at(int k, int *skipped) {
     *skipped = 0;
     for (int f = 0; registry_kernel[f]; f++)
         for (const kernel_def *const *at = registry_kernel[f]; *at; at++) {
             if ((*at)->op != &op_matmul || !strncmp((*at)->isa, "scalar", 6)) continue;
-            cpu_isa isa;
-            if (!cpu_isa_find((*at)->isa, &isa) || isa > cpu_get()->isa)
+            if (!cpu_isa_allowed((*at)->isa))
                 ++*skipped;
             else if (k-- == 0)
                 return *at;
