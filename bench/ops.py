@@ -3,9 +3,9 @@
 
     bench/ops.py build/hone [--only RE] [--threads 1 2]
 
-Every row of `hone bench ops` that has a bar is one line: what is required, what was measured. Where the machine
-changed under a row so much that its roof broke, it is measured again. Nothing else should be running. The exit status
-is 1 where a claim does not hold."""
+Every row of `hone bench ops` that has a bar is one line: what is required, what was measured. A row that stays above its
+roof, however often the program measures it, tells nothing and does not hold. Nothing else should be running. The exit
+status is 1 where a claim does not hold."""
 import argparse
 import json
 import math
@@ -15,7 +15,7 @@ import sys
 
 from claims import Claims
 
-ROUND, ODD, TRIES = "512x2048x2048", "509x2039x2053", 4
+ROUND, ODD = "512x2048x2048", "509x2039x2053"
 BARS = [  # names; the least share
     (r"matmul\.(f32|bf16|int8)\.packed", 0.90),
     (r"matmul\.(f32|bf16|int8)\.(forward|dx|dw)", 0.82),
@@ -32,24 +32,20 @@ LIMITS = [(r"chain\.500", {1: 1, 2: 2}), (r"rebind\.1000", {1: 20, 2: 20}), (r"p
 
 
 def rows_of(hone, threads, names):
-    """Rows by name and case; those that break off are asked for again."""
-    rows = {}
-    for _ in range(TRIES):
-        done = subprocess.run([hone, "bench", "ops", "--threads", str(threads), "--json", "--filter", names],
-                              check=False, capture_output=True, text=True)
-        for row in map(json.loads, done.stdout.splitlines()):
-            if row["share"] <= 1.03 * row.get("most", math.inf):
-                rows.setdefault((row["name"], row["case"]), row)
-        if done.returncode == 0:
-            return rows
-        if "roof" not in done.stderr:
-            raise SystemExit(done.stderr)
-    return rows
+    """Rows by name and case, those above their roofs too."""
+    done = subprocess.run([hone, "bench", "ops", "--threads", str(threads), "--json", "--filter", names],
+                          check=False, capture_output=True, text=True)
+    if done.returncode and "roof" not in done.stderr:
+        raise SystemExit(done.stderr)
+    return {(row["name"], row["case"]): row for row in map(json.loads, done.stdout.splitlines())}
 
 
 class Bench(Claims):
     def judge(self, row, rows):
         what = f"{row['name']} {row['case']}, threads {row['threads']}"
+        if row["share"] > 1.03 * row.get("most", math.inf):
+            self.claim(what, "<= 1.03 of what its roof allows", f"{row['share']:.2f} of the roof", False)
+            return
         for names, least in BARS:
             if not re.fullmatch(names, row["name"]):
                 continue

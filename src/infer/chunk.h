@@ -7,11 +7,11 @@
  * The more there is to read the longer an s the prompts want, and the root lies between those who wait and who asks.
  * T is what a prompt waits for on average, when those that wait for nothing but their turn are read one after another:
  * one alone for all of itself, each of many for half of them all. So what many streams ask for at once is read in long
- * stretches, and then all of them answer together. (Were s the same whatever
- * waits, a load that asks for just that share of the time would settle nowhere: any number of prompts may wait for
- * ever.) Up to PATIENCE steps' worth of prompts, s is the stretch that was asked for; PATIENCE is chosen so that 4,000
- * tokens beside 8 answers of a model of 110 million parameters are read within 1.25 of their time alone while no answer
- * waits longer than a twentieth of it. */
+ * stretches, and then all of them answer together. (Were s the same whatever waits, a load that asks for just that
+ * share of the time would settle nowhere: any number of prompts may wait for ever.) Up to PATIENCE steps' worth of
+ * prompts, s is the stretch that was asked for; PATIENCE is chosen for 4,000 tokens beside 8 answers of a model of 110
+ * million parameters: no answer waits longer than a twentieth of the time in which they are read alone, and beside the
+ * answers they are read in 1.25 to 1.3 of it. */
 #ifndef INFER_CHUNK_H
 #define INFER_CHUNK_H
 
