@@ -1,4 +1,4 @@
-/* Facts of the machine: plausible here, and right for made-up cgroup trees of both versions. */
+/* Facts of the machine: plausible here, and right for made-up cgroup trees of both versions and made-up caches. */
 #include "test.h"
 #include "base/cpu.h"
 #include <stdio.h>
@@ -88,8 +88,31 @@ static void cgroup_v1(test *t) {
     CHECK(t, l.cpus == 3 && l.memory_bytes == 4096, "%f %lld", l.cpus, (long long)l.memory_bytes);
 }
 
-const test_case suite_cpu[] = {{"facts", facts},
-                               {"isa_limit", isa_limit},
-                               {"cgroup_v2", cgroup_v2},
-                               {"cgroup_v1", cgroup_v1},
-                               {0}};
+static void put_l3(test *t, int cpu, const char *size, const char *list) {
+    char name[64];
+    const char *const files[][2] = {
+        {"index0/level", "1\n"}, {"index0/size", "48K\n"},         {"index1/level", "3\n"},
+        {"index1/size", size},   {"index1/shared_cpu_list", list},
+    };
+    for (int i = 0; i < COUNT_OF(files); i++) {
+        snprintf(name, sizeof name, "cpu%d/cache/%s", cpu, files[i][0]);
+        put(t, name, files[i][1]);
+    }
+}
+
+/* Two caches of 32 MiB and one of 16; a CPU without any. */
+static void caches(test *t) {
+    put_l3(t, 0, "32768K\n", "0-1,8-9\n");
+    put_l3(t, 1, "32768K\n", "0-1,8-9\n");
+    put_l3(t, 2, "32768K\n", "2\n");
+    put_l3(t, 3, "16384K\n", "3\n");
+    put(t, "cpu4/cache/index0/level", "1\n");
+    const char *folder = test_folder(t);
+    CHECK(t, cpu_read_l3(folder, (int32_t[]){0, 1}, 2) == 32 << 20, "shared: counted once");
+    CHECK(t, cpu_read_l3(folder, (int32_t[]){1, 2, 3, 4}, 4) == 80 << 20);
+    CHECK(t, cpu_read_l3(folder, (int32_t[]){4, 5}, 2) == 0);
+}
+
+const test_case suite_cpu[] = {{"facts", facts},         {"isa_limit", isa_limit},
+                               {"cgroup_v2", cgroup_v2}, {"cgroup_v1", cgroup_v1},
+                               {"caches", caches},       {0}};

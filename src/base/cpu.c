@@ -1,5 +1,5 @@
 /* Facts come from CPUID (with XGETBV, because a register file that the system does not save is not
- * there), from sched_getaffinity, sysconf and the cgroup files. An instruction set counts as present only
+ * there), from sched_getaffinity, sysconf, sysfs and the cgroup files. An instruction set counts as present only
  * when every extension is there that its folder is compiled with. AMX state must be asked for from Linux
  * once per process (arch_prctl, ARCH_REQ_XCOMP_PERM), before a thread first touches a tile. */
 #include "base/cpu.h"
@@ -177,6 +177,41 @@ static int64_t positive(long n) {
     return n > 0 ? n : 0;
 }
 
+/* Adds the CPUs of a list such as 0-3,8. */
+static void read_list(const char *list, cpu_set_t *out) {
+    for (const char *at = list; *at >= '0' && *at <= '9';) {
+        char *end;
+        long first = strtol(at, &end, 10);
+        long last = *end == '-' ? strtol(end + 1, &end, 10) : first;
+        for (long i = first; i <= last && i < CPU_SETSIZE; i++) CPU_SET((size_t)i, out);
+        at = *end == ',' ? end + 1 : end;
+    }
+}
+
+/* The third-level cache of one CPU; those who share it are added to `seen`. */
+static int64_t read_l3_of(const char *folder, int cpu, cpu_set_t *seen) {
+    char cache[PATH_BYTES], path[PATH_BYTES + 32], line[PATH_BYTES];
+    for (int index = 0;; index++) {
+        snprintf(cache, sizeof cache, "%s/cpu%d/cache/index%d", folder, cpu, index);
+        snprintf(path, sizeof path, "%s/level", cache);
+        if (!read_line(path, line, sizeof line)) return 0;
+        if (strtol(line, NULL, 10) != 3) continue;
+        snprintf(path, sizeof path, "%s/shared_cpu_list", cache);
+        if (read_line(path, line, sizeof line)) read_list(line, seen);
+        snprintf(path, sizeof path, "%s/size", cache);
+        return read_line(path, line, sizeof line) ? positive(strtol(line, NULL, 10)) << 10 : 0;
+    }
+}
+
+int64_t cpu_read_l3(const char *folder, const int32_t *cpu_id, int32_t cpus) {
+    cpu_set_t seen;
+    int64_t bytes = 0;
+    CPU_ZERO(&seen);
+    for (int32_t i = 0; i < cpus; i++)
+        if (!CPU_ISSET((size_t)cpu_id[i], &seen)) bytes += read_l3_of(folder, cpu_id[i], &seen);
+    return bytes;
+}
+
 static void read_facts(void) {
     cpu_facts *f = &facts;
     f->isa = detect_isa();
@@ -185,10 +220,9 @@ static void read_facts(void) {
     cpu_read_limits("/proc/self/cgroup", "/sys/fs/cgroup", &limits);
     f->quota = limits.cpus;
     read_cpus(f);
-#ifdef _SC_LEVEL1_DCACHE_SIZE
-    f->l1d_bytes = positive(sysconf(_SC_LEVEL1_DCACHE_SIZE));
-    f->l2_bytes = positive(sysconf(_SC_LEVEL2_CACHE_SIZE));
-    f->l3_bytes = positive(sysconf(_SC_LEVEL3_CACHE_SIZE));
+    f->l3_bytes = cpu_read_l3("/sys/devices/system/cpu", f->cpu_id, f->cpus);
+#ifdef _SC_LEVEL3_CACHE_SIZE /* in a virtual machine, often of the whole socket that it has a part of */
+    if (!f->l3_bytes) f->l3_bytes = positive(sysconf(_SC_LEVEL3_CACHE_SIZE));
 #endif
     f->memory_bytes = positive(sysconf(_SC_PHYS_PAGES)) * positive(sysconf(_SC_PAGESIZE));
     lower_to(&f->memory_bytes, limits.memory_bytes);

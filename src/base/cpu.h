@@ -20,8 +20,8 @@ typedef struct cpu_facts {
     int32_t cpu_id[CPU_MAX]; /* their numbers, ascending */
     double quota;            /* CPUs' worth of time by cgroup; 0: no limit */
     int32_t usable;          /* threads that can run at once: cpus, or the quota rounded up */
-    int64_t l1d_bytes, l2_bytes, l3_bytes; /* of one core's view; 0: not known */
-    int64_t memory_bytes;                  /* RAM, or the cgroup's limit where that is less */
+    int64_t l3_bytes;        /* of all third-level caches that these CPUs reach; 0: not known */
+    int64_t memory_bytes;    /* RAM, or the cgroup's limit where that is less */
 } cpu_facts;
 
 /* Of that much in one piece, little is still in a cache that one core reaches when it is read next. */
@@ -50,5 +50,9 @@ typedef struct cpu_limits {
     int64_t memory_bytes;
 } cpu_limits;
 void cpu_read_limits(const char *membership, const char *mount, cpu_limits *out);
+
+/* The bytes of the third-level caches that these CPUs reach, each counted once, below `folder` (the form of
+ * /sys/devices/system/cpu); 0: not known. */
+int64_t cpu_read_l3(const char *folder, const int32_t *cpu_id, int32_t cpus);
 
 #endif
