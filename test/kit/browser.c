@@ -243,11 +243,8 @@ const char *browser_eval(browser *b, const char *expression) {
 }
 
 bool browser_until(browser *b, const char *expression) {
-    double until = time_seconds() + 30;
-    while (time_seconds() < until) {
+    for (int left = 1500; left > 0; left--, time_sleep_ns(20000000))
         if (!strcmp(browser_eval(b, expression), "true")) return true;
-        time_sleep_ns(20000000);
-    }
     return false;
 }
 

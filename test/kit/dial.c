@@ -1,6 +1,7 @@
 #include "kit/dial.h"
 #include "base/time.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ bool hear(int fd, const char *words, char *out, size_t size) {
     size_t n = 0;
     while (n + 1 < size) {
         ssize_t got = recv(fd, out + n, size - 1 - n, 0);
+        if (got < 0 && errno == EINTR) continue; /* stopped and gone on: SO_RCVTIMEO ends recv */
         if (got <= 0) break;
         out[n += (size_t)got] = 0;
         if (strstr(out, words)) return true;
@@ -35,7 +37,7 @@ bool hear(int fd, const char *words, char *out, size_t size) {
     return false;
 }
 bool soon(atomic_int *count, int wanted, double seconds) {
-    for (double until = time_seconds() + seconds; time_seconds() < until; time_sleep_ns(1000000))
+    for (int left = (int)(1e3 * seconds); left > 0; left--, time_sleep_ns(1000000))
         if (atomic_load(count) >= wanted) return true;
     return false;
 }

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Connected to this machine's port, or -1. Reading waits a minute at most, so that a busy machine is no failure. */
+/* Connected to this machine's port, or -1. Reading waits a minute at most, so that a busy machine is no failure; while
+ * the process is stopped no time passes. */
 int dial(int port);
 bool say(int fd, const char *text, size_t length);
 /* Reads until `words` have come; false at the connection's end. */
@@ -15,7 +16,7 @@ bool hear(int fd, const char *words, char *out, size_t size);
 int ask_begin(int port, const char *what, const char *headers, const char *body);
 /* Asks and reads to the end of the connection; the HTTP status, 0 where none came. `out` holds head and body. */
 int ask(int port, const char *what, const char *headers, const char *body, char *out, size_t size);
-/* Whether the count reaches `wanted` within some seconds. */
+/* Whether the count reaches `wanted` within some seconds, less those in which the process was stopped. */
 bool soon(atomic_int *count, int wanted, double seconds);
 
 #endif
