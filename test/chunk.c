@@ -3,6 +3,7 @@
 #include "infer/chunk.h"
 #include "base/sort.h"
 #include "test.h"
+#include <math.h>
 #include <stdlib.h>
 
 enum { STREAMS = 32, ROUNDS = 4, PROMPT = 128, ANSWER = 64, PAGE = 16, TABLE = 12, TOKENS = 512 };
@@ -11,6 +12,7 @@ static const double FIXED = 0.002, EACH = 0.002;
 typedef struct shop {
     schedule x;
     pace p;
+    reading r;
     sequence all[STREAMS];
     int32_t memory[STREAMS][TABLE];
     double now, asked[STREAMS], first[STREAMS * ROUNDS], longest;
@@ -46,13 +48,14 @@ static int64_t decoding(const schedule *x) {
 static void one_step(shop *k, bool steady) {
     double plain = pace_seconds(&k->p, decoding(&k->x));
     chunk_limits l = {.tokens = TOKENS, .stretch = 3, .seconds = steady ? 3 * plain : 0};
-    k->x.limits.tokens = chunk_budget(&l, &k->x, &k->p);
+    k->x.limits.tokens = chunk_budget(&l, &k->x, &k->p, &k->r);
     int64_t answers = decoding(&k->x), tokens = 0;
     schedule_step(&k->x);
     for (int32_t i = 0; i < k->x.n_entries; i++) tokens += k->x.entries[i].tokens;
     double took = FIXED + EACH * (double)tokens;
     k->now += took;
     if (answers) k->longest = MAX_OF(k->longest, took);
+    chunk_saw(&k->x, &k->p, took, &k->r);
     pace_stepped(&k->p, tokens, 0, took);
     for (int32_t i = 0; i < k->x.n_entries; i++) settle(k, &k->x.entries[i]);
 }
@@ -67,6 +70,7 @@ static status open_shop(shop *k, arena *mem, int64_t seats) {
     memset(k, 0, sizeof *k);
     pace_begin(&k->p);
     for (int64_t n = 1; n <= TOKENS; n *= 2) pace_stepped(&k->p, n, 0, FIXED + EACH * (double)n);
+    reading_saw(&k->r, TOKENS, 0, EACH * TOKENS);
     return schedule_make(mem, &limits, policy_find("first_come"), STREAMS * TABLE, &k->x);
 }
 
@@ -123,7 +127,7 @@ static int64_t budget_among(int64_t seats, int others) {
         k->x.limits.tokens = 4;
         schedule_step(&k->x); /* the prompt has begun */
         for (int i = 0; i < others; i++) add(k, 2 + i, PROMPT);
-        budget = chunk_budget(&l, &k->x, &k->p);
+        budget = chunk_budget(&l, &k->x, &k->p, &k->r);
     }
     free(k);
     arena_free(&mem);
@@ -138,4 +142,23 @@ static void seats(test *t) {
     CHECK(t, none == full, "%d tokens; %d where others wait for a seat", (int)none, (int)full);
 }
 
-const test_case suite_chunk[] = {{"many_wait", many_wait}, {"seats", seats}, {0}};
+/* A prompt read in pieces, each token of which takes A seconds and as much again for every DEPTH tokens before it. */
+static void depth(test *t) {
+    enum { PIECE = 150, DEPTH = 2000, ALL = 4000, SEEN = 1200 };
+    reading r = {0};
+    double a = 0.0002, all = a * ALL * (1 + ALL / 2.0 / DEPTH), flat;
+    reading_saw(&r, PIECE, 0, a * PIECE);
+    flat = reading_seconds(&r, 0, ALL);
+    for (int64_t at = 0; at < SEEN; at += PIECE) {
+        double pairs = reading_pairs(at, PIECE);
+        reading_saw(&r, PIECE, pairs, a * (PIECE + pairs / DEPTH));
+    }
+    double now = reading_seconds(&r, 0, ALL), next = 0.05;
+    CHECK(t, fabs(now / all - 1) < 0.15, "%.3f s, of %.3f", now, all);
+    CHECK(t, flat < 0.6 * all, "%.3f s before depths were seen, of %.3f", flat, all);
+    int64_t fits = reading_fits(&r, SEEN, ALL, next);
+    double takes = reading_seconds(&r, SEEN, fits), more = reading_seconds(&r, SEEN, fits + 1);
+    CHECK(t, takes <= next && next < more, "%lld tokens take %.4f s", (long long)fits, takes);
+}
+
+const test_case suite_chunk[] = {{"many_wait", many_wait}, {"seats", seats}, {"depth", depth}, {0}};

@@ -3,37 +3,69 @@
 #include <math.h>
 
 enum { LEAST = 8 }; /* tokens of prompts beside decodes, whatever they take */
-static const double PATIENCE = 25;
+static const double PATIENCE = 35, LONG = 84;
 
-/* Who decodes, and for how many tokens a prompt waits on average, when prompts are read one after another. Those that
- * wait for a seat among the running do not wait for other prompts. */
-static void count(const schedule *x, int64_t *decoding, int64_t *waits) {
-    int64_t seats = MIN_OF(x->n_waiting, x->limits.sequences - x->n_running), prompts = 0, n = 0;
-    *decoding = 0;
-    for (int32_t i = 0; i < x->n_running; i++) {
-        const sequence *s = x->running[i];
-        if (s->n_tokens - s->n_cached == 1)
-            ++*decoding;
-        else
-            prompts += s->n_tokens, n++;
+static bool decodes(const sequence *s) {
+    return s->n_tokens - s->n_cached == 1;
+}
+
+/* The i-th of those that run or have a seat waiting for them; NULL: there are no more. */
+static const sequence *seated(const schedule *x, int32_t i) {
+    if (i < x->n_running) return x->running[i];
+    return i < x->limits.sequences && i - x->n_running < x->n_waiting ? x->waiting[i - x->n_running]
+                                                                      : NULL;
+}
+
+/* Seconds that a prompt waits on average, when those with a seat are read one after another. */
+static double wait_of(const schedule *x, const reading *r) {
+    double all = 0, n = 0;
+    const sequence *s;
+    for (int32_t i = 0; (s = seated(x, i)); i++)
+        if (!decodes(s)) all += reading_seconds(r, 0, s->n_tokens), n++;
+    return n > 0 ? all * (n + 1) / (2 * n) : 0;
+}
+
+static double target(const chunk_limits *l, const schedule *x, const reading *r, double plain) {
+    if (l->seconds > 0 || !(l->stretch > 0) || !(plain > 0)) return l->seconds;
+    double wait = wait_of(x, r) / plain, longer = fmax(sqrt(wait / PATIENCE), wait / LONG);
+    return l->stretch * fmax(longer, 1) * plain;
+}
+
+/* Tokens of prompts, in the order in which they will be taken, that can be read within `seconds`. What few tokens took
+ * says little of many: they may ride for nothing while the weights are fetched. So there are at most twice as many as
+ * were seen of late. */
+static int64_t fitting(const schedule *x, const reading *r, double seconds) {
+    int64_t tokens = 0;
+    const sequence *s;
+    for (int32_t i = 0; (s = seated(x, i)) && seconds > 0; i++) {
+        if (decodes(s)) continue;
+        int64_t left = s->n_tokens - s->n_cached;
+        tokens += reading_fits(r, s->n_cached, left, seconds);
+        seconds -= reading_seconds(r, s->n_cached, left);
     }
-    for (int32_t i = 0; i < seats; i++) prompts += x->waiting[i]->n_tokens, n++;
-    *waits = n ? prompts * (n + 1) / (2 * n) : 0;
+    return MIN_OF(tokens, (int64_t)(2 * r->most));
 }
 
-static double target(const chunk_limits *l, const pace *p, double plain, int64_t waits) {
-    if (l->seconds > 0) return l->seconds;
-    double alone = (double)waits * pace_token_seconds(p);
-    double longer = alone > PATIENCE * plain ? sqrt(alone / (PATIENCE * plain)) : 1;
-    return l->stretch * longer * plain;
+int64_t chunk_budget(const chunk_limits *l, const schedule *x, const pace *p, const reading *r) {
+    int64_t decoding = 0;
+    for (int32_t i = 0; i < x->n_running; i++) decoding += decodes(x->running[i]);
+    double plain = pace_seconds(p, decoding), most = target(l, x, r, plain);
+    bool reads = decoding < x->n_running || x->n_waiting;
+    if (!(most > 0) || !decoding || !reads || !(r->most > 0)) return l->tokens;
+    return MIN_OF(decoding + MAX_OF(fitting(x, r, most - plain), LEAST), l->tokens);
 }
 
-int64_t chunk_budget(const chunk_limits *l, const schedule *x, const pace *p) {
-    int64_t decoding, waits, tokens = l->tokens;
-    count(x, &decoding, &waits);
-    double most = target(l, p, pace_seconds(p, decoding), waits);
-    if (!(most > 0) || !decoding) return tokens;
-    while (tokens > decoding + LEAST && pace_most_seconds(p, tokens) > most)
-        tokens -= MAX_OF(tokens / 8, 1);
-    return MAX_OF(tokens, MIN_OF(decoding + LEAST, l->tokens));
+void chunk_saw(const schedule *x, const pace *p, double seconds, reading *r) {
+    int64_t beside = 0, tokens = 0;
+    double pairs = 0;
+    for (int32_t i = 0; i < x->n_entries; i++) {
+        const schedule_entry *e = &x->entries[i];
+        if (decodes(e->s)) {
+            beside += e->tokens;
+        } else {
+            tokens += e->tokens;
+            pairs += reading_pairs(e->s->n_cached, e->tokens);
+        }
+    }
+    reading_saw(r, tokens, pairs, seconds - (beside ? pace_seconds(p, beside) : 0));
 }

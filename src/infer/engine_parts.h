@@ -5,6 +5,7 @@
 #include "exec/plan.h"
 #include "infer/engine.h"
 #include "infer/pace.h"
+#include "infer/reading.h"
 #include "infer/speculate.h"
 
 typedef struct request request;
@@ -76,6 +77,7 @@ struct engine {
     schedule schedule;
     guessing guessing;
     pace pace;
+    reading reading;
     int32_t *ids, *positions, *offsets, *slots, *k_offsets, *table, *rows; /* inputs of the plan */
     value logits;
     kv_state *kv;

@@ -270,7 +270,7 @@ status engine_step(engine *e) {
     if (e->guessing.def) TRY(engine_guess(e));
     double begin = time_seconds();
     chunk_limits limits = {e->options.tokens, e->options.step_seconds, e->options.step_stretch};
-    e->schedule.limits.tokens = chunk_budget(&limits, &e->schedule, &e->pace);
+    e->schedule.limits.tokens = chunk_budget(&limits, &e->schedule, &e->pace, &e->reading);
     schedule_step(&e->schedule);
     if (!e->schedule.n_entries) return STATUS_OK;
     copy_pages(e);
@@ -281,6 +281,7 @@ status engine_step(engine *e) {
     double seconds = time_seconds() - begin;
     if (e->options.stepped) e->options.stepped(e->options.stepped_user, e->p, seconds);
     int64_t tokens = e->offsets[e->schedule.n_entries];
+    chunk_saw(&e->schedule, &e->pace, seconds, &e->reading);
     pace_stepped(&e->pace, tokens, advance(e), seconds);
     status st = settle(e);
     if (e->guessing.def) engine_count_guesses(e);

@@ -46,22 +46,6 @@ double pace_seconds(const pace *p, int64_t tokens) {
     return p->seconds[below] + share * (p->seconds[above] - p->seconds[below]);
 }
 
-static int32_t largest_seen(const pace *p) {
-    int32_t at = PACE_SIZES - 1;
-    while (at > 0 && !(p->seconds[at] > 0)) at--;
-    return at;
-}
-
-double pace_token_seconds(const pace *p) {
-    int32_t at = largest_seen(p);
-    return p->seconds[at] / (double)size_of(at);
-}
-
-double pace_most_seconds(const pace *p, int64_t tokens) {
-    return fmax(pace_seconds(p, tokens),
-                tokens > size_of(largest_seen(p)) ? (double)tokens * pace_token_seconds(p) : 0);
-}
-
 static void see_size(pace *p, int32_t at, double seconds) {
     double *own = &p->seconds[at];
     if (p->seen[at] < SURE) {

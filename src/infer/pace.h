@@ -47,9 +47,5 @@ void pace_stepped(pace *p, int64_t tokens, int64_t guesses, double seconds);
 void pace_guessed(pace *p, int64_t guesses, double seconds);
 /* What a step of so many tokens is thought to take; 0: nothing is known. */
 double pace_seconds(const pace *p, int64_t tokens);
-/* The same for who must not take longer: sizes beyond those that were seen count in proportion. */
-double pace_most_seconds(const pace *p, int64_t tokens);
-/* Of a token among many: in the largest step that was seen. */
-double pace_token_seconds(const pace *p);
 
 #endif
