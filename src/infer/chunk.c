@@ -3,7 +3,7 @@
 #include <math.h>
 
 enum { LEAST = 8 }; /* tokens of prompts beside decodes, whatever they take */
-static const double PATIENCE = 26, LONG = 66;
+static const double PATIENCE = 25, LONG = 64;
 
 static bool decodes(const sequence *s) {
     return s->n_tokens - s->n_cached == 1;

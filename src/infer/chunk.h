@@ -7,8 +7,8 @@
  * The more there is to read the longer an s the prompts want, and the root lies between those who wait and who asks.
  * Where a prompt takes very long beside a step, the last term leads: an answer waits for stretch / LONG of the time for
  * which it would wait if the prompt were read at once, however long that is. Up to PATIENCE steps' worth of prompts, s
- * is the stretch that was asked for. Both constants were chosen on prompts of 3,000 and 5,500 tokens beside 8 answers of
- * a model of 110 million parameters: no answer waits longer than a twentieth of the time in which the prompt is read
+ * is the stretch that was asked for. Both constants were chosen on prompts of 3,000 and 5,500 tokens beside 8 answers
+ * of a model of 110 million parameters: no answer waits longer than a twentieth of the time in which the prompt is read
  * alone, and beside the answers it is read in less than 1.25 of it.
  *
  * T (infer/reading.h) is what a prompt waits for on average, when those that wait for nothing but their turn are read
