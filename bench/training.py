@@ -129,10 +129,13 @@ def shakespeare(b):
     b.most("Shakespeare's characters: median loss held out", 1.89, statistics.median(losses))
     if not b.has_torch("shakespeare, seconds"):
         return
+    peers = []
     for seed in range(1, 1 + b.args.pairs):
         ours = b.hone("shakespeare", precision="f32", steps=2000, seed=seed)
         theirs = b.torch("shakespeare", precision="f32", steps=2000, seed=seed)
         ratios.append(ours["seconds"] / theirs["seconds"])
+        peers.append(theirs["val_loss"])
+    print("     the same recipe in PyTorch:", *(f"{loss:.4f}" for loss in peers), flush=True)
     b.most("Shakespeare's characters: seconds, of PyTorch's", 0.5, statistics.median(ratios))
 
 

@@ -197,13 +197,3 @@ void file_make_folders(const char *path) {
         (void)mkdir(part, 0777); /* what matters is whether the file can be opened */
     }
 }
-
-bool file_cache_path(const char *name, char *out, size_t size) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    bool own = cache && *cache;
-    if (!own && !(home && *home)) return false;
-    int n = snprintf(out, size, "%s%s/hone/%s", own ? cache : home, own ? "" : "/.cache", name);
-    if (n < 0 || (size_t)n >= size) return false;
-    file_make_folders(out);
-    return true;
-}

@@ -48,10 +48,6 @@ status file_copy(context *cx, const char *from, const char *to) MUST_USE;
 /* Makes the folders above a path's last slash where they are missing. What cannot be made shows when the file is
  * opened. */
 void file_make_folders(const char *path);
-/* A file among those that can be made again: XDG_CACHE_HOME/hone/NAME, else ~/.cache/hone/NAME, its folders made;
- * false where there is no such place or the path is longer than `size`. */
-bool file_cache_path(const char *name, char *out, size_t size);
-
 bool file_exists(const char *path);
 /* Refuses a path where something is: what a verb makes takes the place of nothing. */
 status file_check_new(context *cx, const char *path) MUST_USE;

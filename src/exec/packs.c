@@ -1,5 +1,6 @@
 /* Packs in memory or in a file (exec/packs.h). */
 #include "exec/packs.h"
+#include "base/cache.h"
 #include "base/hash.h"
 #include "base/large_pages.h"
 #include "base/log.h"
@@ -112,6 +113,7 @@ status packs_place(plan *p) {
     if (!may_lie_in_file(p)) return take_memory(p);
     uint64_t identity = identity_of(p);
     int64_t size_bytes = file_bytes(p);
+    cache_use(p->options.pack_file, size_bytes);
     p->packs_ready = open_file(p, identity, size_bytes);
     if (p->packs_ready || begin_file(p, identity, size_bytes)) return STATUS_OK;
     log_debug("'%s' cannot be written: packed weights lie in memory", p->options.pack_file);

@@ -7,7 +7,7 @@
  *
  * The identity hashes plan_options.pack_key (what the contents follow from) and what each pack is made of and how.
  * A file of another identity is replaced. It is written aside, synced and renamed; where that cannot be done,
- * packs lie in memory. */
+ * packs lie in memory. Files in the same folder that were not used for long go before it (base/cache.h). */
 #ifndef EXEC_PACKS_H
 #define EXEC_PACKS_H
 

@@ -1,5 +1,6 @@
 /* Keys of packed weights, and releasing mapped files (infer/weights.h). */
 #include "infer/weights.h"
+#include "base/cache.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include <stdio.h>
@@ -40,7 +41,7 @@ status weights_pack_file(arena *mem, uint64_t key, const char **path, uint64_t *
     *path = NULL;
     hash_xxh64_begin(&s, key);
     snprintf(name, sizeof name, "packs/%016llx.pack", (unsigned long long)key);
-    if (!add_file(&s, "/proc/self/exe") || !file_cache_path(name, file, sizeof file))
+    if (!add_file(&s, "/proc/self/exe") || !cache_path(name, file, sizeof file))
         return STATUS_OK;
     *pack_key = hash_xxh64_value(&s);
     *path = arena_strdup(mem, file);

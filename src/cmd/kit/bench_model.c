@@ -1,5 +1,6 @@
 /* Random weights in the cache, and timing an engine's steps (cmd/kit/bench_model.h). */
 #include "cmd/kit/bench_model.h"
+#include "base/cache.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -43,7 +44,7 @@ static status make_weights(context *cx, const char *folder, const char *preset) 
 static status find_folder(context *cx, arena *mem, const char *preset, const char **out) {
     char name[128], path[4096];
     snprintf(name, sizeof name, "models/%s/config.json", preset);
-    if (!file_cache_path(name, path, sizeof path))
+    if (!cache_path(name, path, sizeof path))
         FAIL(cx, STATUS_BAD_ARGUMENT,
              "there is no place for random weights: XDG_CACHE_HOME and HOME are not set");
     bool ready = file_exists(path);
