@@ -1,5 +1,5 @@
 /* `hone bench model`: a whole model with random weights, prefill and decode beside this machine's roofs, and beside the
- * same model in another format. */
+ * same model in another format or without fusion. */
 #include "base/footprint.h"
 #include "base/log.h"
 #include "base/options.h"
@@ -15,7 +15,7 @@ typedef struct bench_model_options {
     const char *preset, *format, *beside, *filter;
     int64_t threads, tokens;
     int act;
-    bool profile, json;
+    bool unfused, profile, json;
 } bench_model_options;
 
 static const option_def options[] = {
@@ -29,6 +29,9 @@ static const option_def options[] = {
     OPTION(bench_model_options, beside, OPTION_STRING, .value = "FORMAT",
            .help = "measure the model in this format, too, by turns, with --act auto, and say how "
                    "many times as fast the first is"),
+    OPTION(bench_model_options, unfused, OPTION_BOOL,
+           .help = "measure the same model without fusion, too, by turns, and say how many times "
+                   "as fast the first is"),
     OPTION(bench_model_options, tokens, OPTION_INT, .initial = "128", RANGE(64, 256),
            .help = "tokens that each sequence decodes"),
     OPTION(bench_model_options, filter, OPTION_STRING, .value = "RE",
@@ -75,7 +78,11 @@ static status measure_one(bench_model *x, int64_t sequences, int64_t tokens, ben
                      : bench_model_prefill(x, tokens, out);
 }
 
-/* Both formats by turns: of each the medians, and the median of the turns' ratios. */
+static const char *peer_name(const measuring *k) {
+    return k->beside.unfused ? "unfused" : k->beside.format;
+}
+
+/* Both models by turns: of each the medians, and the median of the turns' ratios. */
 static status measure_turns(measuring *k, int64_t sequences, int64_t tokens, bench_result *out) {
     enum { TURNS = 5 };
     double value[TURNS], roof[TURNS], share[TURNS], other[TURNS], ratio[TURNS];
@@ -93,7 +100,7 @@ static status measure_turns(measuring *k, int64_t sequences, int64_t tokens, ben
                           .roof = sort_median(roof, TURNS),
                           .share = sort_median(share, TURNS),
                           .most = 1,
-                          .peer = k->beside.format,
+                          .peer = peer_name(k),
                           .peer_value = sort_median(other, TURNS),
                           .ratio = sort_median(ratio, TURNS)};
     return STATUS_OK;
@@ -116,7 +123,7 @@ static status measure(measuring *k) {
     if (k->beside.m)
         TRY(put(k, "model.bytes", "MB",
                 (bench_result){.value = bytes / 1e6,
-                               .peer = k->beside.format,
+                               .peer = peer_name(k),
                                .peer_value = other / 1e6,
                                .ratio = bytes / other}));
     snprintf(name, sizeof name, "model.prefill.%lld", (long long)prompt);
@@ -140,7 +147,9 @@ static bench_model model_in(const measuring *k, bench *b, const char *format, co
 
 static status open_beside(measuring *k) {
     const bench_model_options *o = k->call->options;
-    k->beside = model_in(k, k->x.b, o->beside, run_acts[0]);
+    k->beside = o->unfused ? model_in(k, k->x.b, o->format, run_acts[o->act])
+                           : model_in(k, k->x.b, o->beside, run_acts[0]);
+    k->beside.unfused = o->unfused;
     TRY(bench_model_begin(&k->beside, k->call->memory, NULL));
     return bench_model_open(&k->beside);
 }
@@ -152,7 +161,7 @@ static status run_on(measuring *k, bench *b) {
     TRY(bench_model_begin(&k->x, k->call->memory, NULL));
     int64_t before = footprint_bytes();
     TRY(bench_model_open(&k->x));
-    if (!o->beside) {
+    if (!o->beside && !o->unfused) {
         TRY(measure(k));
         return measure_opening(k, before);
     }
@@ -165,6 +174,9 @@ static status run(const verb_call *call) {
     regex_t filter;
     bench b;
     measuring k = {.call = call};
+    if (o->beside && o->unfused)
+        FAIL(call->cx, STATUS_BAD_ARGUMENT,
+             "--beside and --unfused: one thing at a time can be measured beside the model");
     if (o->filter && regcomp(&filter, o->filter, REG_EXTENDED | REG_NOSUB))
         FAIL(call->cx, STATUS_BAD_ARGUMENT, "--filter '%s' is not a regular expression", o->filter);
     k.filter = o->filter ? &filter : NULL;

@@ -68,6 +68,7 @@ typedef struct engine_options {
     /* Sees each step after it ran, as it is bound, and its seconds; NULL: nobody. */
     void (*stepped)(void *user, const struct plan *p, double seconds);
     void *stepped_user;
+    bool unfused; /* to measure what fusion is worth */
     bool dry_run; /* plans only (engine_plan): no memory is taken, nothing can run */
 } engine_options;
 

@@ -207,7 +207,7 @@ status engine_build(engine *e) {
              o->act);
     if (o->act && !strcmp(o->act, "int8_row")) TRY(rewrite_by_name("w8a8", NULL, &facts, &e->g));
     if (!o->act || strcmp(o->act, "bf16")) TRY(rewrite_by_name("act_int8", NULL, &facts, &e->g));
-    TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
+    if (!o->unfused) TRY(rewrite_by_name("fuse", NULL, &facts, &e->g));
     TRY(rewrite_by_name("paged", &paged, &facts, &e->g));
     plan_options how = {.isa_limit = ISA_COUNT - 1,
                         .dry_run = o->dry_run,

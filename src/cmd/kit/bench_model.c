@@ -113,7 +113,8 @@ status bench_model_open(bench_model *x) {
     engine_options o = {.context = positions > 0 ? MIN_OF(positions, 1024) : 1024,
                         .kv_tokens = 32 * 512,
                         .forgets_prefixes = true,
-                        .act = x->act};
+                        .act = x->act,
+                        .unfused = x->unfused};
     return bench_model_open_as(x, &o);
 }
 

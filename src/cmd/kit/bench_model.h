@@ -19,7 +19,7 @@ typedef struct bench_model {
     double opened_seconds; /* what opening took */
     int64_t weight_bytes;  /* of the matrices, as stored */
     roof_kind arithmetic;  /* of the largest of them */
-    bool profile;
+    bool profile, unfused;
 } bench_model;
 
 /* The preset's random weights in a format or mixture that files hold: a folder of bf16, or beside it a GGUF file; made
