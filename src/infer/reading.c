@@ -3,6 +3,7 @@
 #include "base/compiler.h"
 #include <math.h>
 
+/* Of the sums and of the largest step, from one to the next; and tokens of depth within which b is doubted. */
 static const double KEPT = 0.9, FADES = 0.98, DOUBT = 150;
 
 double reading_pairs(int64_t from, int64_t tokens) {
