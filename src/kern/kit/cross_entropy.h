@@ -1,7 +1,7 @@
-/* Cross-entropy over a row of logits, which is read once: a block's exponentials are summed over 64 lanes, joined by
- * one tree, while its largest is found; should that be far above the shift, the sum so far shrinks and the block, which
- * is still in the first cache, is summed again. The backward writes a row in one pass. A unit is one row or several
- * short ones. */
+/* Cross-entropy over a row of logits, which is read once: the shift is the largest of the row's beginning, and
+ * exponentials are summed over 64 lanes, joined by one tree. Should a block make a lane's sum so large that a logit may
+ * lie far above the shift, then the block, which is still in an inner cache, is looked at again, the sum so far shrinks
+ * and the block is summed anew. The backward writes a row in one pass. A unit is one row or several short ones. */
 #ifndef KERN_KIT_CROSS_ENTROPY_H
 #define KERN_KIT_CROSS_ENTROPY_H
 
@@ -9,24 +9,34 @@
 #include "ops/cross_entropy.h"
 #include <string.h>
 
-enum { ENTROPY_FIRST = 1024, ENTROPY_BLOCK = 8192, ENTROPY_ABOVE = 8 };
+enum { ENTROPY_FIRST = 1024, ENTROPY_BLOCK = 32768, ENTROPY_ABOVE = 8, ENTROPY_LANE = 1 << 14 };
+
+/* The largest of the first stretch in which there is any; 0 if there is none. */
+ALWAYS_INLINE float first_shift(vec_format f, const void *x, int64_t at, int64_t n) {
+    float most = -INFINITY;
+    for (int64_t i = 0; i < n && most == -INFINITY; i += ENTROPY_FIRST)
+        most = exponentials_largest(f, x, at + i, at + MIN_OF(n, i + ENTROPY_FIRST));
+    return most == -INFINITY ? 0 : most;
+}
 
 ALWAYS_INLINE float row_lse(vec_format f, const void *x, int64_t at, int64_t n) {
-    float most = exponentials_largest(f, x, at, at + MIN_OF(n, ENTROPY_FIRST));
-    float shift = most == -INFINITY ? 0 : most;
+    float shift = first_shift(f, x, at, n);
     vec sum[4], before[4];
     for (int k = 0; k < 4; k++) sum[k] = vec_zero();
     for (int64_t i = 0; i < n; i += ENTROPY_BLOCK) {
         int64_t end = MIN_OF(n, i + ENTROPY_BLOCK);
         for (int k = 0; k < 4; k++) before[k] = sum[k];
-        float top = exponentials_add(f, x, at + i, at + end, shift, sum);
-        most = MAX_OF(most, top);
+        exponentials_add(f, x, at + i, at + end, shift, sum);
+        vec lane = vec_max(vec_max(sum[0], sum[1]), vec_max(sum[2], sum[3]));
+        if (!vec_any(vec_less(vec_set(ENTROPY_LANE), lane))) continue;
+        float top = exponentials_largest(f, x, at + i, at + end);
         if (top <= shift + ENTROPY_ABOVE) continue;
-        for (int k = 0; k < 4; k++) sum[k] = vec_mul(before[k], vec_set(expf(shift - top)));
+        float shrink = exp2f(exponentials_lift(top) - exponentials_lift(shift));
+        for (int k = 0; k < 4; k++) sum[k] = vec_mul(before[k], vec_set(shrink));
         shift = top;
         exponentials_add(f, x, at + i, at + end, shift, sum);
     }
-    return (most == -INFINITY ? most : shift) + logf(vec_sum4(sum));
+    return shift + logf(exponentials_total(f, shift, sum));
 }
 
 static void put(const tensor *t, int64_t i, float x) {

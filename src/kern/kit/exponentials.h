@@ -9,7 +9,7 @@ typedef struct exponentials {
     vec_format f;
     int degree;
     const void *x;
-    vec shift, times, floor, *sum, *top;
+    vec shift, times, floor, scale, lift, *sum, *top;
 } exponentials;
 
 ALWAYS_INLINE void exponentials_top_step(const void *context, int k, int64_t i, vec_part part) {
@@ -26,45 +26,78 @@ ALWAYS_INLINE float exponentials_largest(vec_format f, const void *x, int64_t fr
     return vec_largest(vec_max(vec_max(top[0], top[1]), vec_max(top[2], top[3])));
 }
 
-/* Four vectors, of which the parts are there. Far below the shift the power errs by more, but is small; 87 below it
- * stays what it is there. */
-ALWAYS_INLINE void exponentials_add_four(const exponentials *j, const vec *x,
-                                         const vec_part *part) {
-    vec y[4];
-    vec_power e[4];
-    for (int k = 0; k < 4; k++)
-        j->top[k] = vec_max(vec_kept(part[k], x[k], vec_set(-INFINITY)), j->top[k]);
-    for (int k = 0; k < 4; k++) y[k] = vec_stage(vec_sub(x[k], j->shift));
-    for (int k = 0; k < 4; k++) y[k] = vec_stage(vec_max(vec_set(-87), y[k]));
-    for (int k = 0; k < 4; k += VEC_TOGETHER)
-        vec_powers(VEC_TOGETHER, y + k, VEC_LOG2_E, j->degree, e + k);
-    for (int k = 0; k < 4; k++)
-        j->sum[k] = vec_fma(e[k].p, vec_kept(part[k], e[k].two, vec_zero()), j->sum[k]);
+/* Sums are of 2^(x scale + lift - 1/2), which is e^(x - shift) but for the rounding of lift: one addition less. The
+ * scale is log2 e; of numbers so large that this could overflow, which are equal or far apart, any does. */
+static inline float exponentials_scale(float shift) {
+    return fabsf(shift) < 0x1p100f ? VEC_LOG2_E : 0x1p-60f;
 }
-/* Adds to `sum`, and returns the largest x, as above. */
-ALWAYS_INLINE float exponentials_add(vec_format f, const void *x, int64_t from, int64_t to,
-                                     float shift, vec *sum) {
-    enum { AHEAD_BYTES = 4096 };
-    vec top[4], at[4];
-    vec_part part[4] = {VEC_ALL, VEC_ALL, VEC_ALL, VEC_ALL};
-    for (int k = 0; k < 4; k++) top[k] = vec_set(-INFINITY);
-    const exponentials j = {
-        .degree = f == VEC_BF16 ? 4 : 6, .shift = vec_set(shift), .sum = sum, .top = top};
+static inline float exponentials_lift(float shift) {
+    return 0.5f - shift * exponentials_scale(shift);
+}
+ALWAYS_INLINE int exponentials_degree(vec_format f) {
+    return f == VEC_BF16 ? 4 : 6;
+}
+/* The sum of e^(x - shift): in units of what the same arithmetic makes of the shift, so that it is 1 of a row that is
+ * nothing else. */
+ALWAYS_INLINE float exponentials_total(vec_format f, float shift, const vec *sum) {
+    vec scale = vec_set(exponentials_scale(shift)), lift = vec_set(exponentials_lift(shift));
+    vec y = vec_fma(vec_set(shift), scale, lift);
+    vec fraction = vec_fraction(y), one;
+    vec_exp2s(1, &fraction, exponentials_degree(f), &one);
+    return vec_sum4(sum) / vec_largest(vec_scaled(one, y));
+}
+
+/* Four vectors on their way: the powers that they are, and the fractions of those. */
+typedef struct exponentials_four {
+    vec y[4], fraction[4];
+} exponentials_four;
+
+/* Adds x; where there are registers for it, those that are held, and holds x: then neither waits for its own chain. */
+ALWAYS_INLINE void exponentials_turn(const exponentials *j, exponentials_four *held, const vec *x) {
+    const bool holds = VEC_TOGETHER == 4;
+    exponentials_four now;
+    vec z[4];
+    for (int k = 0; k < 4; k++) {
+        now.y[k] = vec_stage(vec_fma(x[k], j->scale, j->lift));
+        if (!holds) {
+            now.fraction[k] = vec_fraction(now.y[k]);
+            vec_exp2s(1, &now.fraction[k], j->degree, &z[k]);
+            j->sum[k] = vec_add(j->sum[k], vec_scaled(z[k], now.y[k]));
+        }
+    }
+    if (!holds) return;
+    vec_exp2s(4, held->fraction, j->degree, z);
+    for (int k = 0; k < 4; k++) now.fraction[k] = vec_stage(vec_fraction(now.y[k]));
+    for (int k = 0; k < 4; k++) j->sum[k] = vec_add(j->sum[k], vec_scaled(z[k], held->y[k]));
+    *held = now;
+}
+/* Adds to `sum`, by a shift that is not infinite. What is 16 above the shift errs by 2^-20 and more. */
+ALWAYS_INLINE void exponentials_add(vec_format f, const void *x, int64_t from, int64_t to,
+                                    float shift, vec *sum) {
+    enum { AHEAD_BYTES = 8192 };
+    const exponentials j = {.degree = exponentials_degree(f),
+                            .sum = sum,
+                            .scale = vec_set(exponentials_scale(shift)),
+                            .lift = vec_set(exponentials_lift(shift))};
+    vec at[4], nothing[4];
+    exponentials_four held;
+    for (int k = 0; k < 4; k++) {
+        nothing[k] = held.y[k] = vec_set(-INFINITY);
+        held.fraction[k] = vec_zero();
+    }
     int64_t i = from;
     for (; i + 4 * VEC <= to; i += 4 * VEC) {
         for (int b = 0; b < 4 * VEC * vec_bytes(f); b += CACHE_LINE)
             PREFETCH((const char *)x + i * vec_bytes(f) + AHEAD_BYTES + b);
         vec_load_four(f, x, i, at);
-        exponentials_add_four(&j, at, part);
+        exponentials_turn(&j, &held, at);
     }
-    if (i < to) {
-        for (int k = 0; k < 4; k++) {
-            part[k] = vec_first(to - i - VEC * k);
-            at[k] = vec_load_some(f, x, i + VEC * k, part[k]);
-        }
-        exponentials_add_four(&j, at, part);
+    for (int k = 0; k < 4; k++) {
+        vec_part part = vec_first(to - i - VEC * k);
+        at[k] = vec_kept(part, vec_load_some(f, x, i + VEC * k, part), nothing[k]);
     }
-    return vec_largest(vec_max(vec_max(top[0], top[1]), vec_max(top[2], top[3])));
+    exponentials_turn(&j, &held, at);
+    exponentials_turn(&j, &held, nothing);
 }
 
 /* At -87 and below 0, which the floor's power comes down to; from 88.4 on infinity, which 2^128 is. */

@@ -21,7 +21,7 @@ ALWAYS_INLINE void run_rows(vec_format f, const call *c, int64_t from, int64_t t
         for (int k = 0; k < 4; k++) sum[k] = vec_zero();
         float shift = exponentials_largest(f, x, r, r + n);
         exponentials_add(f, x, r, r + n, shift, sum);
-        float total = vec_sum4(sum);
+        float total = exponentials_total(f, shift, sum);
         if (logarithm) {
             const exponentials j = {
                 .f = f, .x = x, .shift = vec_set(shift), .times = vec_set(logf(total))};

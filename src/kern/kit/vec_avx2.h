@@ -109,6 +109,21 @@ ALWAYS_INLINE vec vec_recip_coarse(vec x) {
     vec r = {_mm256_rcp_ps(x.low), _mm256_rcp_ps(x.high)};
     return vec_fma(r, vec_fnma(x, r, vec_set(1)), r);
 }
+VEC_ONE(vec_floor, vec, vec, _mm256_floor_ps)
+/* Where 2 to the whole number is neither 0 nor infinity, and one step further. */
+ALWAYS_INLINE vec vec_bounded(vec x) {
+    return vec_min(vec_set(128), vec_max(vec_set(-127), x));
+}
+/* How far x is above the next whole number below; 0 of infinities. */
+ALWAYS_INLINE vec vec_fraction(vec x) {
+    x = vec_bounded(x);
+    return vec_sub(x, vec_floor(x));
+}
+/* p times 2 to that whole number, for 1/2 <= p < 2: infinity from 2^128 on, 0 or a denormal below 2^-126. */
+ALWAYS_INLINE vec vec_scaled(vec p, vec x) {
+    vec n = vec_add(vec_floor(vec_bounded(x)), vec_set(0x1.8p23f + 127));
+    return vec_mul(p, vec_of_bits(vec_ints_left(vec_bits(n), 23)));
+}
 
 #define VEC_COMPARE(name, how)                                                                     \
     ALWAYS_INLINE vec_is name(vec a, vec b) {                                                      \

@@ -107,6 +107,14 @@ ALWAYS_INLINE vec vec_sign(vec m, vec x) {
 ALWAYS_INLINE vec vec_recip_coarse(vec x) {
     return _mm512_rcp14_ps(x);
 }
+/* How far x is above the next whole number below; 0 of infinities. */
+ALWAYS_INLINE vec vec_fraction(vec x) {
+    return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+/* p times 2 to that whole number, for 1/2 <= p < 2: infinity from 2^128 on, 0 or a denormal below 2^-126. */
+ALWAYS_INLINE vec vec_scaled(vec p, vec x) {
+    return _mm512_scalef_ps(p, x);
+}
 
 ALWAYS_INLINE vec_is vec_less(vec a, vec b) {
     return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
