@@ -4,6 +4,7 @@
 #include "kit/dial.h"
 #include "serve/http.h"
 #include "test.h"
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -200,10 +201,41 @@ static void bad_places(test *t) {
     o.port = 0;
     o.certificate = o.key = "/nowhere.pem";
     CHECK_FAILS(t, cx, http_open(cx, &o, &s), STATUS_IO, "/nowhere.pem");
+    o.certificate = o.key = NULL;
+    o.host = "no.such.host.invalid";
+    CHECK_FAILS(t, cx, http_open(cx, &o, &s), STATUS_BAD_ARGUMENT, "no address of this machine");
+    o.host = "192.0.2.1"; /* of documentation: nobody's */
+    CHECK_FAILS(t, cx, http_open(cx, &o, &s), STATUS_BAD_ARGUMENT, "192.0.2.1");
     place_close(&p);
     context_free(cx);
 }
 
-const test_case suite_http[] = {{"answers", answers},       {"refusals", refusals},
-                                {"leaving", leaving, true}, {"nonsense", nonsense, true},
-                                {"bad_places", bad_places}, {0}};
+/* A server on `host` is reached, or not, at another address of this machine. */
+static void reached_beside(test *t, const char *host, bool wanted) {
+    context *cx = context_new();
+    http_server *s = NULL;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_OK(t, cx, http_open(cx, &(http_options){.host = host, .most_connections = 4}, &s));
+    to.sin_port = htons((uint16_t)http_port(s));
+    bool reached = !connect(fd, (struct sockaddr *)&to, sizeof to);
+    CHECK(t, reached == wanted, "on %s: %d", host ? host : "all", reached);
+    close(fd);
+    http_close(s);
+    context_free(cx);
+}
+
+static void listens_there_only(test *t) {
+    reached_beside(t, "127.0.0.1", false);
+    reached_beside(t, "localhost", false);
+    reached_beside(t, "0.0.0.0", true); /* control */
+    reached_beside(t, NULL, true);
+}
+
+const test_case suite_http[] = {{"answers", answers},
+                                {"refusals", refusals},
+                                {"leaving", leaving, true},
+                                {"nonsense", nonsense, true},
+                                {"bad_places", bad_places},
+                                {"listens_there_only", listens_there_only},
+                                {0}};

@@ -121,6 +121,12 @@ static void reloads_with(test *t, const char *folder, const char *model, process
     kill(p->id, SIGHUP);
     time_sleep_ns(200000000);
     CHECK(t, sees(out, p->port, "CN = second", "two", "HTTP/1.1 200"), "%s", out);
+    kill(p->id, SIGTERM);
+    size_t n = fread(out, 1, TEXT - 1, p->err);
+    out[n] = 0;
+    const char *good = strstr(out, "certificate: read again"),
+               *bad = strstr(out, "certificate: as before");
+    CHECK(t, good && bad && good < bad && !strstr(bad, "certificate: read again"), "%s", out);
 }
 
 static void reloads(test *t) {
@@ -196,6 +202,7 @@ static void bad_starts(test *t) {
         {{"hone", "serve", model, "--policy", "chance"}, "chance"},
         {{"hone", "serve", model, "--speculate", "draft"}, "--draft"},
         {{"hone", "serve", model, "--port", "70000"}, "70000"},
+        {{"hone", "serve", model, "--host", "no.such.host.invalid"}, "no.such.host.invalid"},
     };
     for (int64_t i = 0; open && i < COUNT_OF(cases); i++) {
         bool ready = start(&other, cases[i].words);

@@ -254,8 +254,9 @@ static status open_server(serving *s) {
     if (pthread_create(&s->signals, NULL, watch_signals, s))
         FAIL(call->cx, STATUS_IO, "cannot start a thread for signals");
     s->has_signals = true;
-    fprintf(stderr, "ready %s://%s:%d\n", o->certificate ? "https" : "http",
-            strcmp(o->host, "0.0.0.0") ? o->host : "127.0.0.1", server_port(s->server));
+    const char *host = !strcmp(o->host, "0.0.0.0") ? "127.0.0.1" : o->host;
+    fprintf(stderr, strchr(host, ':') ? "ready %s://[%s]:%d\n" : "ready %s://%s:%d\n",
+            o->certificate ? "https" : "http", host, server_port(s->server));
     return STATUS_OK;
 }
 

@@ -2,10 +2,12 @@
 #include "base/file.h"
 #include "serve/http_queue.h"
 #include <libwebsockets.h>
+#include <net/if.h>
+#include <netdb.h>
 #include <stdatomic.h>
 #include <string.h>
 
-enum { WRITE_BYTES = 16 << 10, HEADER_BYTES = 16 << 10 };
+enum { WRITE_BYTES = 16 << 10, HEADER_BYTES = 16 << 10, ADDRESS_BYTES = 64 };
 
 struct http_server {
     context *cx;
@@ -13,8 +15,9 @@ struct http_server {
     struct lws_context *lws;
     struct lws_vhost *vhost;
     struct lws_protocols protocols[2];
-    pthread_mutex_t lock; /* of `ready` */
-    http_exchange *ready; /* have something to write, newest first; held */
+    char address[ADDRESS_BYTES]; /* to listen on; empty: all */
+    pthread_mutex_t lock;        /* of `ready` */
+    http_exchange *ready;        /* have something to write, newest first; held */
     atomic_bool stopping, poked;
     _Atomic int64_t connections, pending;
     unsigned char out[LWS_PRE + WRITE_BYTES];
@@ -259,15 +262,61 @@ static status check_readable(context *cx, const char *path) {
     return STATUS_OK;
 }
 
+/* `host` in figures, or the interface of this name. Where libwebsockets knows neither, or is told an IPv4 address
+ * without LWS_SERVER_OPTION_DISABLE_IPV6, it listens on all addresses. */
+static status find_address(context *cx, const char *host, char *out, size_t size) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *all = NULL;
+    bool found = false;
+    if (if_nametoindex(host)) {
+        snprintf(out, size, "%s", host);
+        return STATUS_OK;
+    }
+    if (getaddrinfo(host, NULL, &hints, &all)) all = NULL;
+    for (struct addrinfo *a = all; a && !found; a = a->ai_next) {
+        int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, 0);
+        found =
+            fd >= 0 && !bind(fd, a->ai_addr, a->ai_addrlen) &&
+            !getnameinfo(a->ai_addr, a->ai_addrlen, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST);
+        if (fd >= 0) close(fd);
+    }
+    if (all) freeaddrinfo(all);
+    if (!found)
+        FAIL(cx, STATUS_BAD_ARGUMENT,
+             "cannot listen on '%s': it is no address of this machine; 0.0.0.0 is all of them",
+             host);
+    return STATUS_OK;
+}
+
+/* A host as libwebsockets has it, with its certificate; NULL: it could not be had. */
+static struct lws_vhost *add_host(http_server *s, int port, const char *name) {
+    const http_options *o = &s->options;
+    struct lws_context_creation_info info = {
+        .port = port,
+        .vhost_name = name,
+        .iface = s->address[0] ? s->address : NULL,
+        .protocols = s->protocols,
+        .alpn = "http/1.1",
+        .ssl_cert_filepath = o->certificate,
+        .ssl_private_key_filepath = o->key,
+        .options = (o->certificate ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0) |
+                   (strchr(s->address, '.') ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0),
+        .timeout_secs = (unsigned)o->idle_seconds,
+        .keepalive_timeout = o->idle_seconds};
+    return lws_create_vhost(s->lws, &info);
+}
+
 status http_open(context *cx, const http_options *options, http_server **out) {
     if (options->certificate) {
         TRY(check_readable(cx, options->certificate));
         TRY(check_readable(cx, options->key));
     }
+    char address[ADDRESS_BYTES] = "";
+    if (options->host) TRY(find_address(cx, options->host, address, sizeof address));
     http_server *s = context_zalloc(cx, sizeof *s);
     if (!s) return STATUS_NO_MEMORY;
     s->cx = cx;
     s->options = *options;
+    memcpy(s->address, address, sizeof address);
     pthread_mutex_init(&s->lock, NULL);
     s->protocols[0] = (struct lws_protocols){
         .name = "http", .callback = callback, .per_session_data_size = sizeof(connection)};
@@ -281,17 +330,7 @@ status http_open(context *cx, const http_options *options, http_server **out) {
         .max_http_header_pool = (unsigned short)MIN_OF(options->most_connections + 1, 60000),
         .user = s};
     s->lws = lws_create_context(&info);
-    struct lws_context_creation_info listen = {.port = options->port ? options->port : 0,
-                                               .iface = options->host,
-                                               .protocols = s->protocols,
-                                               .alpn = "http/1.1",
-                                               .ssl_cert_filepath = options->certificate,
-                                               .ssl_private_key_filepath = options->key,
-                                               .options =
-                                                   tls ? LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT : 0,
-                                               .timeout_secs = (unsigned)options->idle_seconds,
-                                               .keepalive_timeout = options->idle_seconds};
-    s->vhost = s->lws ? lws_create_vhost(s->lws, &listen) : NULL;
+    s->vhost = s->lws ? add_host(s, options->port, NULL) : NULL;
     if (!s->vhost || lws_get_vhost_listen_port(s->vhost) <= 0) {
         const char *host = options->host ? options->host : "any address";
         http_close(s);
@@ -336,8 +375,12 @@ void http_stop(http_server *s) {
 status http_reload_certificate(http_server *s, context *cx) {
     const http_options *o = &s->options;
     if (!o->certificate) return STATUS_OK;
-    if (lws_tls_cert_updated(s->lws, o->certificate, o->key, NULL, 0, NULL, 0))
-        FAIL(cx, STATUS_BAD_DATA, "certificate '%s' and key '%s' could not be read again",
+    /* lws_tls_cert_updated says nothing of files that are no certificate and its key; a host that nobody can reach
+     * cannot be had with them. */
+    struct lws_vhost *trial = add_host(s, CONTEXT_PORT_NO_LISTEN_SERVER, "trial");
+    if (trial) lws_vhost_destroy(trial);
+    if (!trial || lws_tls_cert_updated(s->lws, o->certificate, o->key, NULL, 0, NULL, 0))
+        FAIL(cx, STATUS_BAD_DATA, "'%s' and '%s' are no certificate and its key, as PEM",
              o->certificate, o->key);
     return STATUS_OK;
 }

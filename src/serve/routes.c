@@ -240,18 +240,23 @@ static bool fits(const route *r, const char *path) {
     return !strncmp(path, r->path, n) && (!path[n] || (r->below && path[n] == '/'));
 }
 
+static void tell_reload(context *cx, const char *what, status st) {
+    if (st == STATUS_OK)
+        log_info("%s: read again", what);
+    else
+        log_error("%s: as before, since %s", what, context_error(cx));
+}
+
 static void reload(server *s) {
     pthread_mutex_lock(&s->lock);
     bool asked = s->reload;
     s->reload = false;
     pthread_mutex_unlock(&s->lock);
     if (!asked) return;
-    bool sound = !s->keys || keys_read(s->model.web_cx, s->options.keys_file, s->keys) == STATUS_OK;
-    sound = sound && http_reload_certificate(s->http, s->model.web_cx) == STATUS_OK;
-    if (sound)
-        log_info("keys and certificates were read again");
-    else
-        log_error("nothing was reloaded: %s", context_error(s->model.web_cx));
+    context *cx = s->model.web_cx;
+    if (s->keys) tell_reload(cx, "keys", keys_read(cx, s->options.keys_file, s->keys));
+    if (s->options.http.certificate)
+        tell_reload(cx, "certificate", http_reload_certificate(s->http, cx));
 }
 
 static void on_request(void *user, http_exchange *x) {
