@@ -11,6 +11,12 @@ static bool read(arena *a, api_endpoint e, const char *body, api_request *q, api
     return api_request_read(a, e, &defaults, body, (int64_t)strlen(body), q, p);
 }
 
+static template_value content_of(const api_request *q) {
+    const template_value *content =
+        template_dict_find_text(q->messages.list->items[0].dict, "content");
+    return content ? *content : (template_value){0};
+}
+
 static void taken(test *t) {
     context *cx = context_new();
     arena a = arena_make(cx);
@@ -45,6 +51,17 @@ static void taken(test *t) {
           "%s", p.message);
     CHECK(t, q.most_tokens == 7 && q.stream && q.include_usage && q.logprobs == 3 && q.n == 1);
     CHECK(t, q.template_values.kind == TEMPLATE_DICT && q.messages.kind == TEMPLATE_LIST);
+    CHECK(t, template_is_text(content_of(&q), "hi"));
+    CHECK(t,
+          read(&a, API_CHAT,
+               "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+               "\"a \"}, {\"type\": \"text\", \"text\": \"b\"}]}]}",
+               &q, &p) &&
+              template_is_text(content_of(&q), "a \nb"),
+          "%s", p.message);
+    CHECK(t, read(&a, API_CHAT, "{\"messages\": [{\"role\": \"assistant\", \"content\": null}]}",
+                  &q, &p) &&
+                 content_of(&q).kind == TEMPLATE_NONE);
     CHECK(t, read(&a, API_EMBEDDINGS,
                   "{\"input\": [\"a\", \"b\"], \"encoding_format\": \"base64\"}", &q, &p));
     CHECK(t, q.n_prompts == 2 && q.base64);
@@ -88,6 +105,17 @@ static void refused(test *t) {
          "response_format", "not supported"},
         {API_CHAT, "{\"messages\": []}", "messages", "at least one"},
         {API_CHAT, "{\"messages\": [{\"content\": \"a\"}]}", "messages", "messages[0]"},
+        {API_CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": 5}]}", "messages",
+         "messages[0].content"},
+        {API_CHAT, "{\"messages\": [{\"role\": \"user\", \"content\": [\"a\"]}]}", "messages",
+         "content[0] must be"},
+        {API_CHAT,
+         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": "
+         "\"a\"}, {\"type\": \"image_url\", \"image_url\": {}}]}]}",
+         "messages", "content[1]: 'image_url'"},
+        {API_CHAT,
+         "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": 5}]}]}",
+         "messages", "content[0].text"},
         {API_CHAT, "{\"messages\": [{\"role\": \"user\"}], \"tools\": [{}]}", "tools", "tools[0]"},
         {API_CHAT, "{\"messages\": [{\"role\": \"user\"}], \"tool_choice\": \"required\"}",
          "tool_choice", "forced"},

@@ -274,6 +274,8 @@ static void refusals_in(test *t, shop *s) {
          400, "response_format"},
         {"POST /v1/completions", "{\"prompt\": [72, 256]}", 400, "\"param\":\"prompt\""},
         {"POST /v1/completions", "{\"prompt\": [[72], [256]]}", 400, "token 256"},
+        {"POST /v1/completions", "{\"prompt\": \"a\", \"logit_bias\": {\"256\": 1}}", 400,
+         "\"param\":\"logit_bias\""},
         {"POST /v1/embeddings", "{\"input\": \"a\"}", 400, "encoder"},
         {"POST /detokenize", "{\"tokens\": [99999]}", 400, "vocabulary"},
         {"GET /v1/models/other", "", 404, "no such model"},
@@ -292,6 +294,34 @@ static void refusals_in(test *t, shop *s) {
           heard);
     CHECK(t, shop_complete(s, "{\"prompt\": \"a\"}", heard) == 200, "%s", heard); /* and goes on */
     free(heard), free(body);
+}
+
+/* What a browser asks before a page of another origin may post, with the headers of openai's client. */
+static void other_origins_in(test *t, shop *s) {
+    char heard[4096];
+    CHECK(t,
+          ask(s->port, "OPTIONS /v1/completions",
+              "Origin: http://a.b\r\nAccess-Control-Request-Headers: authorization, "
+              "x-stainless-os\r\n",
+              "", heard, sizeof heard) == 204 &&
+              strstr(heard, "access-control-allow-origin: http://a.b\r\n") &&
+              strstr(heard, "access-control-allow-headers: authorization, *\r\n"),
+          "%s", heard);
+}
+
+static void other_origins_closed_in(test *t, shop *s) {
+    char heard[4096];
+    CHECK(t,
+          ask(s->port, "OPTIONS /v1/completions", "Origin: http://a.b\r\n", "", heard,
+              sizeof heard) == 204 &&
+              !strstr(heard, "access-control"),
+          "%s", heard);
+}
+
+static void other_origins(test *t) {
+    in_shop(t, &(shop_way){.server = {.http.cors = "http://a.b"}, .engine = {.context = 64}},
+            other_origins_in);
+    in_shop(t, &(shop_way){.engine = {.context = 64}}, other_origins_closed_in);
 }
 
 static void refusals(test *t) {
@@ -393,5 +423,6 @@ const test_case suite_serve[] = {{"among_others", among_others},
                                  {"locked", locked},
                                  {"vectors", vectors},
                                  {"refusals", refusals},
+                                 {"other_origins", other_origins},
                                  {"counts", counts},
                                  {0}};

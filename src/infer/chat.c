@@ -46,8 +46,10 @@ void chat_close(chat *c) {
 
 status chat_encode(const chat *c, const template_input *input, token_list *out) {
     if (!c->parsed)
-        FAIL(c->cx, STATUS_UNSUPPORTED,
-             "the model has no chat template: give it plain text to continue");
+        FAIL(
+            c->cx, STATUS_UNSUPPORTED,
+            "the model has no chat template: give it plain text to continue, as completions do, or "
+            "put a chat_template.jinja into its folder");
     template_input whole = *input;
     template_text text;
     encoder *e;

@@ -95,6 +95,50 @@ static bool read_prompts(reading *r, template_value v) {
     return true;
 }
 
+/* The text of part `k` of message `i`. */
+static bool read_part(reading *r, int64_t i, int64_t k, template_value part, template_value *out) {
+    long long message = (long long)i, which = (long long)k;
+    const template_value *type = NULL, *text = NULL;
+    if (part.kind == TEMPLATE_DICT) {
+        type = template_dict_find_text(part.dict, "type");
+        text = template_dict_find_text(part.dict, "text");
+    }
+    if (!type || type->kind != TEMPLATE_STRING)
+        return refuse(r, "messages[%lld].content[%lld] must be an object with a type", message,
+                      which);
+    if (!template_is_text(*type, "text"))
+        return refuse(r, "messages[%lld].content[%lld]: '%.*s' is not supported, only text",
+                      message, which, (int)MIN_OF(type->length_bytes, 64), type->text);
+    if (!text || text->kind != TEMPLATE_STRING)
+        return refuse(r, "messages[%lld].content[%lld].text must be a string", message, which);
+    *out = *text;
+    return true;
+}
+
+/* Parts become one text with lines between them, since a template writes a list as Python shows it. */
+static bool read_content(reading *r, int64_t i, template_value *content) {
+    if (content->kind != TEMPLATE_LIST)
+        return content->kind == TEMPLATE_STRING || content->kind == TEMPLATE_NONE ||
+               refuse(r, "messages[%lld].content must be a string or a list of parts",
+                      (long long)i);
+    int64_t count = content->list->count, size_bytes = 0, n = 0;
+    template_value *parts = ARENA_NEW(r->a, template_value, MAX_OF(count, 1));
+    if (!parts) return no_memory(r);
+    for (int64_t k = 0; k < count; k++) {
+        if (!read_part(r, i, k, content->list->items[k], &parts[k])) return false;
+        size_bytes += parts[k].length_bytes + 1;
+    }
+    char *text = ARENA_NEW(r->a, char, MAX_OF(size_bytes, 1));
+    if (!text) return no_memory(r);
+    for (int64_t k = 0; k < count; k++) {
+        if (k) text[n++] = '\n';
+        memcpy(text + n, parts[k].text, (size_t)parts[k].length_bytes);
+        n += parts[k].length_bytes;
+    }
+    *content = template_string_of(text, n);
+    return true;
+}
+
 static bool read_messages(reading *r, template_value v) {
     if (v.kind != TEMPLATE_LIST || !v.list->count)
         return refuse(r, "messages must be a list of at least one message");
@@ -104,6 +148,8 @@ static bool read_messages(reading *r, template_value v) {
             m.kind == TEMPLATE_DICT ? template_dict_find_text(m.dict, "role") : NULL;
         if (!role || role->kind != TEMPLATE_STRING)
             return refuse(r, "messages[%lld] must be an object with a role", (long long)i);
+        template_value *content = template_dict_find_text(m.dict, "content");
+        if (content && !read_content(r, i, content)) return false;
     }
     r->out->messages = v;
     return true;

@@ -109,7 +109,7 @@ static void put_head(http_exchange *x, int code, const char *type, const char *h
     if (n > 0 && n < (int)sizeof head && cors)
         n += snprintf(head + n, sizeof head - (size_t)n,
                       "access-control-allow-origin: %s\r\n"
-                      "access-control-allow-headers: authorization, content-type, x-request-id\r\n"
+                      "access-control-allow-headers: authorization, *\r\n"
                       "access-control-allow-methods: GET, POST, OPTIONS\r\n",
                       cors);
     if (n > 0 && n < (int)sizeof head) n += snprintf(head + n, sizeof head - (size_t)n, "\r\n");

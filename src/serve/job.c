@@ -61,16 +61,28 @@ bool job_encode(arena *mem, const job_encoders *encoders, const api_request *q, 
                memory ? "not enough memory for this request" : context_error(encoders->cx));
 }
 
+static bool check_id(job *j, int32_t id, const char *param, int64_t vocabulary,
+                     api_problem *problem) {
+    char text[256];
+    if (id >= 0 && id < vocabulary) return true;
+    snprintf(text, sizeof text, "token %d: the vocabulary is 0 .. %lld", id,
+             (long long)vocabulary - 1);
+    return bad(&j->mem, problem, 400, param, text);
+}
+
 /* Prompts may be given as ids. */
 static bool check_ids(job *j, const job_prompt *p, const char *param, int64_t vocabulary,
                       api_problem *problem) {
-    char text[256];
-    for (int64_t i = 0; i < p->n_ids; i++) {
-        if (p->ids[i] >= 0 && p->ids[i] < vocabulary) continue;
-        snprintf(text, sizeof text, "token %d: the vocabulary is 0 .. %lld", p->ids[i],
-                 (long long)vocabulary - 1);
-        return bad(&j->mem, problem, 400, param, text);
-    }
+    for (int64_t i = 0; i < p->n_ids; i++)
+        if (!check_id(j, p->ids[i], param, vocabulary, problem)) return false;
+    return true;
+}
+
+static bool check_biases(job *j, api_problem *problem) {
+    const sampling *how = &j->q.sampling;
+    for (int64_t i = 0; i < how->n_bias; i++)
+        if (!check_id(j, how->bias[i].id, "logit_bias", j->world->vocabulary, problem))
+            return false;
     return true;
 }
 
@@ -171,6 +183,7 @@ static bool fill(job *j, const job_encoders *encoders, const api_defaults *defau
                  (long long)j->q.dimensions, (long long)j->world->width);
         return bad(&j->mem, problem, 400, "dimensions", text);
     }
+    if (!check_biases(j, problem)) return false;
     make_id(j);
     const char *key = r->authorization, *user = j->world->asks_for_keys ? key : j->q.user;
     j->client = user ? hash_xxh64(user, strlen(user), 0) : 0;

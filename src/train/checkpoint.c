@@ -163,14 +163,14 @@ static status check_tensor(context *cx, const safetensors *file, const states *s
     if (!t) FAIL(cx, STATUS_BAD_DATA, "tensor '%s' is missing", name);
     if (!to || !checkpoint_holds(to))
         FAIL(cx, STATUS_BAD_ARGUMENT, "it holds '%s', which this job does not have", name);
-    bool same = t->n_dims == to->t.rank && t->size_bytes == to->size_bytes;
-    for (int32_t d = 0; same && d < t->n_dims; d++) same = t->shape[d] == to->t.dim[d];
-    if (!same)
+    int32_t d = 0, rank = MIN_OF(t->n_dims, to->t.rank);
+    while (d < rank && t->shape[d] == to->t.dim[d]) d++;
+    if (t->n_dims != to->t.rank || d < rank || t->size_bytes != to->size_bytes)
         FAIL(cx, STATUS_BAD_ARGUMENT,
-             "tensor '%s' has another shape or type than in this job (first extents %lld and "
-             "%lld)",
-             name, t->n_dims ? (long long)t->shape[0] : 1LL,
-             to->t.rank ? (long long)to->t.dim[0] : 1LL);
+             "tensor '%s' has another shape or type than in this job (extents from axis %d on: "
+             "%lld and %lld)",
+             name, d, d < t->n_dims ? (long long)t->shape[d] : 1LL,
+             d < to->t.rank ? (long long)to->t.dim[d] : 1LL);
     hash_text(t->data, t->size_bytes, hash);
     if (expected.length != HASH_TEXT_BYTES - 1 || memcmp(hash, expected.bytes, HASH_TEXT_BYTES - 1))
         FAIL(cx, STATUS_BAD_DATA, "tensor '%s' is corrupt: its XXH64 is %s, not %.*s", name, hash,
