@@ -258,6 +258,35 @@ static void bad_input(test *t) {
     }
 }
 
+/* Ids of another tokenizer than the model's are refused, whether there are more or fewer of them. */
+static void another_tokenizer(test *t) {
+    static const char how[] = "--steps 2 --batch 2 --no-record --no-tensorboard";
+    char text[PATH], line[OUT_BYTES];
+    const char *folder = test_folder(t);
+    snprintf(text, sizeof text, "%s/text", folder);
+    write_text(text, 50);
+    snprintf(line, sizeof line,
+             "--text %s --tokenizer bytes --out %s/bytes --layers 1 --width 16 --heads 2 "
+             "--context 16 %s",
+             text, folder, how);
+    outcome o = train(line);
+    CHECK(t, o.st == STATUS_OK, "%s", o.error);
+    const struct {
+        const char *tokenizer;
+        status st;
+        const char *error;
+    } cases[] = {{"--tokenizer characters", STATUS_BAD_ARGUMENT, "knows by this id"},
+                 {"--tokenizer bpe", STATUS_BAD_ARGUMENT, "knows only 257"},
+                 {"", STATUS_OK, ""}}; /* control: its own */
+    for (int i = 0; i < COUNT_OF(cases); i++) {
+        snprintf(line, sizeof line, "--text %s %s --model %s/bytes --out %s/on%d --context 16 %s",
+                 text, cases[i].tokenizer, folder, folder, i, how);
+        o = train(line);
+        CHECK(t, o.st == cases[i].st && strstr(o.error, cases[i].error), "%s: %s, %s", line,
+              status_name(o.st), o.error);
+    }
+}
+
 /* From a real text to a folder that transformers opens and finds as likely. */
 static void wikitext(test *t) {
     enum { PART = 6000 };
@@ -307,4 +336,5 @@ const test_case suite_train_run[] = {{"kills", kills, .slow = true},
                                      {"wikitext", wikitext, .slow = true},
                                      {"in_use", in_use},
                                      {"bad_input", bad_input},
+                                     {"another_tokenizer", another_tokenizer},
                                      {0}};

@@ -3,6 +3,7 @@
 #include "base/footprint.h"
 #include "base/log.h"
 #include "store/lineage.h"
+#include "text/tokenizer.h"
 #include "train/result.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -77,6 +78,44 @@ loader_options job_loader_options(const job *j, token_split split) {
                             .epochs = split == TOKENS_TRAIN ? 0 : 1};
 }
 
+/* Ids of the data mean to the model what they say. */
+static status compare_words(job *j, const tokenizer *own, const tokenizer *data) {
+    text_buffer a = {.cx = j->cx}, b = {.cx = j->cx};
+    int32_t count = MIN_OF(tokenizer_size(own), tokenizer_size(data));
+    status st = STATUS_OK;
+    for (int32_t id = 0; st == STATUS_OK && id < count; id++) {
+        a.length = b.length = 0;
+        st = tokenizer_decode(own, &(decoder){.started = true}, &id, 1, &a);
+        if (st == STATUS_OK) st = tokenizer_decode(data, &(decoder){.started = true}, &id, 1, &b);
+        if (st != STATUS_OK) break;
+        if (a.length == b.length && (!a.length || !memcmp(a.bytes, b.bytes, (size_t)a.length)))
+            continue;
+        st = STATUS_BAD_ARGUMENT;
+        context_fail(j->cx, st,
+                     "token %d of '%s' is another than the model '%s' knows by this id: prepare "
+                     "the data with the model's tokenizer",
+                     id, j->options.data, j->options.from);
+    }
+    text_free(&a);
+    text_free(&b);
+    return st;
+}
+
+/* Where the model has no tokenizer, nobody knows. */
+static status fit_words(job *j, const token_set *set) {
+    tokenizer *own = NULL, *data = NULL;
+    if (!j->from) return STATUS_OK;
+    if (tokenizer_open(j->cx, j->options.from, &own) != STATUS_OK) {
+        context_clear(j->cx);
+        return STATUS_OK;
+    }
+    status st = tokenizer_open(j->cx, set->tokenizer, &data);
+    if (st == STATUS_OK) st = compare_words(j, own, data);
+    tokenizer_free(own);
+    tokenizer_free(data);
+    return st;
+}
+
 static status fit_vocabulary(job *j, const token_set *set) {
     model_config *c = &j->options.config;
     if (j->from && c->vocabulary < set->vocabulary)
@@ -106,6 +145,7 @@ static status open_data(job *j) {
     TRY(language_data_open(j->cx, j->options.data, &train, &j->learn));
     const token_set *set = loader_set(j->learn.l);
     TRY(fit_vocabulary(j, set));
+    TRY(fit_words(j, set));
     j->has_validation = j->options.trainer.evaluate_every && set->part[TOKENS_VALIDATION].tokens;
     if (j->options.trainer.evaluate_every && !j->has_validation)
         log_warning("'%s' holds no validation split: nothing is evaluated", j->options.data);
