@@ -52,6 +52,12 @@ ALWAYS_INLINE void attn_fetch(attn_ahead *n) {
     n->row++;
 }
 
+/* Asks once more, shortly before they are read, for the lines of some rows from byte `at` on: a core drops what it is
+ * asked for while it waits for too many others. */
+ALWAYS_INLINE void attn_fetch_again(const attn_places *p, int64_t row, int64_t count, int64_t at) {
+    for (int64_t i = 0; i < count; i++) PREFETCH(p->row[row + i] + at);
+}
+
 /* 16 cells of row i from column `d` on, of which `keep` are there (bit by bf16 of a pair, or by column). */
 ALWAYS_INLINE __m512i attn_place_cells(const attn_places *p, attn_format f, bool pairs, int64_t i,
                                        int64_t d, __mmask32 keep) {
@@ -77,6 +83,8 @@ ALWAYS_INLINE void attn_few_keys_as(const attn_places *p, attn_format f, bool pa
             __m512i r[16];
             for (int i = 0; i < 16; i++)
                 r[i] = attn_place_cells(p, f, pairs, g + i, each * d, keep);
+            int64_t next = (g + 16) % ATTN_TILE;
+            if (pairs) attn_fetch_again(p, next, 16, 4 * (next ? d : d + 16));
             attn_transpose(r);
             for (int i = 0; i < 16; i++) _mm512_store_si512(to + (d + i) * ATTN_TILE + g, r[i]);
         }
@@ -143,6 +151,8 @@ ALWAYS_INLINE void attn_few_values_of(const attn_places *p, attn_format f, bool 
         }
         for (int64_t t = 0; t < steps; t++) {
             __m512i right[2];
+            int64_t soon = (2 * t + 16) % ATTN_TILE;
+            if (pairs) attn_fetch_again(p, soon, 2, 2 * (soon < 16 ? d + 32 : d));
             attn_few_cells(p, f, pairs, t, d, head, right);
             for (int r = 0; r < rows; r++) {
                 __m512i left = _mm512_set1_epi32((int)weights[r * steps + t]);
