@@ -4,6 +4,7 @@
 #include "exec/plan.h"
 #include "ops/attention.h"
 #include "ops/gather.h"
+#include "ops/gated_mlp.h"
 #include "ops/norm.h"
 #include "test.h"
 #include <math.h>
@@ -527,7 +528,52 @@ static void beyond_caches(test *t) {
     free(x), free(dy), free(y), free(alone);
 }
 
-const test_case suite_kernels[] = {
-    {"against_reference", against_reference}, {"not_finite", not_finite},
-    {"beyond_caches", beyond_caches},         {"control", control},
-    {"split_control", split_control},         {0}};
+/* A gated MLP or its backward of n numbers, which are gate, up and dy at once. */
+static void run_gated(const kernel_def *k, float *x, float *y, float *z, int64_t n) {
+    const gated_mlp_params params = {ACT_SILU};
+    const tensor line = {.format = num_find("f32"), .rank = 1, .dim = {n}};
+    call c = {
+        .params = &params, .n_in = 3, .n_out = 2, .in = {line, line, line}, .out = {line, line}};
+    for (int i = 0; i < 3; i++) c.in[i].data = x;
+    c.out[0].data = y;
+    c.out[1].data = z;
+    k->run(&c, 0, k->units(&c), NULL);
+}
+
+/* The last of many numbers have the bits that they have alone; also over x. */
+static void gated_beyond_caches(test *t) {
+    const int64_t far = CPU_FAR_BYTES / sizeof(float), last = far + 4096, left = 4096 + 45;
+    const int64_t n = last + left, size = round_up(n * (int64_t)sizeof(float), CACHE_LINE);
+    float *x = aligned_alloc(CACHE_LINE, (size_t)size),
+          *y = aligned_alloc(CACHE_LINE, (size_t)size);
+    float *z = aligned_alloc(CACHE_LINE, (size_t)size), alone[2][4096 + 45];
+    const size_t bytes = (size_t)left * sizeof(float);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(i * 7919 % 10007) * 1e-3f - 5;
+    for (int32_t f = 0; registry_kernel[f]; f++)
+        for (const kernel_def *const *k = registry_kernel[f]; *k; k++) {
+            bool back = (*k)->op == &op_gated_mlp_bwd;
+            if ((*k)->op != &op_gated_mlp && !back) continue;
+            if (!cpu_isa_allowed((*k)->isa)) continue;
+            run_gated(*k, x + last, alone[0], alone[1], left);
+            run_gated(*k, x, y, z, n);
+            CHECK(t, !memcmp(y + last, alone[0], bytes), "%s: other bits", (*k)->name);
+            CHECK(t, !back || !memcmp(z + last, alone[1], bytes), "%s: other bits", (*k)->name);
+            memcpy(y, x, (size_t)n * sizeof(float));
+            run_gated(*k, y, y, z, n);
+            CHECK(t, !memcmp(y + last, alone[0], bytes), "%s: other bits over x", (*k)->name);
+            CHECK(t, !back || !memcmp(z + last, alone[1], bytes), "%s: other bits over x",
+                  (*k)->name);
+            x[n - 1] += 1;
+            run_gated(*k, x + last, alone[0], alone[1], left);
+            CHECK(t, memcmp(y + last, alone[0], bytes), "%s: other x, equal bits", (*k)->name);
+        }
+    free(x), free(y), free(z);
+}
+
+const test_case suite_kernels[] = {{"against_reference", against_reference},
+                                   {"not_finite", not_finite},
+                                   {"beyond_caches", beyond_caches},
+                                   {"gated_beyond_caches", gated_beyond_caches},
+                                   {"control", control},
+                                   {"split_control", split_control},
+                                   {0}};

@@ -62,7 +62,8 @@ typedef struct kernel_def {
     void (*run)(const call *c, int64_t from, int64_t to, void *thread_scratch);
     /* Whether the call only reads memory, for pool_run_stream. NULL: no. */
     bool (*streams)(const call *c);
-    /* Whether output 0 is stored past the caches, so that its lines are not fetched to be written over. NULL: no. */
+    /* Whether outputs as large as output 0 are stored past the caches, so that their lines are not fetched to be
+     * written over. NULL: no. */
     bool (*past)(const call *c);
     /* Optional last pass: joins what the units left in call.scratch. */
     int64_t (*merge_units)(const call *c);

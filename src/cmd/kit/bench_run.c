@@ -107,9 +107,11 @@ static double bus_ratio(const plan *p, double counted) {
     for (int32_t k = p->n_load; k < p->n_steps; k++) {
         const kernel_def *kernel = p->steps[k].chosen.kernel;
         bool past = kernel && kernel->past && kernel->past(&p->steps[k].c);
-        for (int32_t o = past; o < p->steps[k].c.n_out; o++)
-            if (!p->steps[k].node->op->writes[o] && p->steps[k].c.out[o].data)
-                stored += (double)tensor_bytes(&p->steps[k].c.out[o]);
+        const tensor *out = p->steps[k].c.out;
+        for (int32_t o = 0; o < p->steps[k].c.n_out; o++)
+            if (!p->steps[k].node->op->writes[o] && out[o].data &&
+                !(past && tensor_bytes(&out[o]) == tensor_bytes(&out[0])))
+                stored += (double)tensor_bytes(&out[o]);
     }
     return 1 + stored / counted;
 }

@@ -6,6 +6,7 @@
 #ifndef KERN_KIT_FLAT_H
 #define KERN_KIT_FLAT_H
 
+#include "base/cpu.h"
 #include "dev/kernel.h"
 #include "kern/kit/vec.h"
 
@@ -41,6 +42,13 @@ static inline int64_t flat_units(const call *c) {
 static inline void flat_range(const tensor *t, int64_t *from, int64_t *to) {
     *from *= FLAT_UNIT;
     *to = MIN_OF(*to * FLAT_UNIT, flat_elems(t));
+}
+
+/* Whether a tensor is to be stored past the caches, unit by unit: it is more than stays there until it is read, and its
+ * lines need not be fetched only to be written over. */
+static inline bool flat_past(const tensor *t) {
+    return t->data && flat_elems(t) * vec_bytes(vec_format_of(t->format)) > CPU_FAR_BYTES &&
+           (uintptr_t)t->data % CACHE_LINE == 0;
 }
 
 /* Element i of a tensor in a float format. */
