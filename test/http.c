@@ -86,6 +86,9 @@ static void answers(test *t) {
         CHECK(t, strstr(heard, "HTTP/1.1 200 OK") && strstr(heard, "x-request-id: seven"), "%s",
               heard);
     }
+    CHECK(t, say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", 31));
+    CHECK(t, hear(fd, "\r\n\r\n", heard, sizeof heard) && strstr(heard, "x-request-id: req-"), "%s",
+          heard);
     CHECK(t, say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", 33));
     CHECK(t, hear(fd, "0\r\n\r\n", heard, sizeof heard), "%s", heard);
     CHECK(t, strstr(heard, "d\r\ndata: piece\n\n\r\nd\r\n"), "%s", heard);

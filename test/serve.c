@@ -227,7 +227,10 @@ static const char *keys_path(test *t) {
 
 static void locked_in(test *t, shop *s) {
     char heard[4096];
-    CHECK(t, ask(s->port, "GET /v1/models", "", "", heard, sizeof heard) == 401, "%s", heard);
+    CHECK(t,
+          ask(s->port, "GET /v1/models", "", "", heard, sizeof heard) == 401 &&
+              strstr(heard, "www-authenticate: Bearer\r\n"),
+          "%s", heard);
     CHECK(t, ask(s->port, "GET /v1/models", "Authorization: Bearer open\r\n", "", heard,
                  sizeof heard) == 401);
     CHECK(t,
@@ -261,6 +264,7 @@ static void refusals_in(test *t, shop *s) {
     } cases[] = {
         {"GET /nothing", "", 404, "nothing at this path"},
         {"GET /v1/completions", "", 405, "another method"},
+        {"GET /v1/completions", "", 405, "allow: POST\r\n"},
         {"POST /v1/completions", "{", 400, "the body"},
         {"POST /v1/completions", "{\"prompt\": \"\"}", 400, "empty"},
         {"POST /v1/completions", "{\"prompt\": [300]}", 400, "vocabulary"},

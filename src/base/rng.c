@@ -1,7 +1,9 @@
 /* Normal numbers come from pairs of uniforms (Box and Muller 1958): r = sqrt(-2 ln u), u in (0, 1], and an
  * angle 2 pi v; both of the pair are used. They are computed in double and rounded once. */
 #include "base/rng.h"
+#include "base/time.h"
 #include <math.h>
+#include <stdatomic.h>
 
 #define TAU 6.28318530717958647692
 
@@ -59,6 +61,12 @@ void rng_fill_normal(uint64_t seed, uint64_t stream, int64_t first, int64_t coun
         normal_pair(b.word[2], b.word[3], four + 2);
         for (int k = (int)(at & 3); k < 4 && i < count; k++) out[i++] = (float)four[k];
     }
+}
+
+uint64_t rng_fresh(void) {
+    static atomic_uint_fast64_t count;
+    rng_block b = rng_at((uint64_t)time_ns(), atomic_fetch_add(&count, 1), 0);
+    return (uint64_t)b.word[0] << 32 | b.word[1];
 }
 
 uint64_t rng_stream(const char *name) {

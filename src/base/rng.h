@@ -55,6 +55,9 @@ double rng_normal(rng *r);  /* mean 0, deviation 1 */
 void rng_fill_uniform(uint64_t seed, uint64_t stream, int64_t first, int64_t count, float *out);
 void rng_fill_normal(uint64_t seed, uint64_t stream, int64_t first, int64_t count, float *out);
 
+/* A number for a name that comes only once, in any process: of the time and a count. Not for secrets. */
+uint64_t rng_fresh(void);
+
 /* A stream number for a name, so that streams stay apart without a list of them. */
 uint64_t rng_stream(const char *name);
 

@@ -64,6 +64,7 @@ typedef struct api_request {
 typedef struct api_problem {
     int code;                    /* HTTP status */
     const char *message, *param; /* param: the field, or NULL */
+    const char *headers;         /* beside those that go with the code, each line ended; or NULL */
 } api_problem;
 
 /* What a model recommends where a request is silent. */

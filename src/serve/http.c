@@ -1,10 +1,12 @@
 /* The HTTP thread: libwebsockets' callbacks for one connection after another. */
 #include "base/file.h"
+#include "base/rng.h"
 #include "serve/http_queue.h"
 #include <libwebsockets.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { WRITE_BYTES = 16 << 10, HEADER_BYTES = 16 << 10, ADDRESS_BYTES = 64 };
@@ -83,7 +85,7 @@ static const char *header(http_exchange *x, struct lws *wsi, enum lws_token_inde
     return text;
 }
 
-static const char *custom_header(http_exchange *x, struct lws *wsi, const char *name) {
+static char *custom_header(http_exchange *x, struct lws *wsi, const char *name) {
     int name_length = (int)strlen(name);
     int length = lws_hdr_custom_length(wsi, name, name_length);
     char *text = context_zalloc(x->cx, (size_t)MAX_OF(length, 0) + 1);
@@ -105,6 +107,20 @@ static void clean(char *text) {
         if ((unsigned char)*text < ' ' || (unsigned char)*text > '~') *text = '?';
 }
 
+/* What the client calls its request, or else a name of our own. */
+static const char *request_id(http_exchange *x, struct lws *wsi) {
+    enum { MOST = 128, OWN = 32 };
+    char *id = custom_header(x, wsi, "x-request-id:");
+    clean(id);
+    if (!id || *id) {
+        if (id && strlen(id) > MOST) id[MOST] = 0;
+        return id;
+    }
+    char *own = context_zalloc(x->cx, OWN);
+    if (own) snprintf(own, OWN, "req-%016llx", (unsigned long long)rng_fresh());
+    return own;
+}
+
 static http_exchange *begin(http_server *s, struct lws *wsi, const char *path) {
     http_exchange *x = http_exchange_new(s);
     if (!x) return NULL;
@@ -116,14 +132,12 @@ static http_exchange *begin(http_server *s, struct lws *wsi, const char *path) {
                                 .authorization = header(x, wsi, WSI_TOKEN_HTTP_AUTHORIZATION),
                                 .origin = header(x, wsi, WSI_TOKEN_ORIGIN),
                                 .content_type = header(x, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
-                                .request_id = custom_header(x, wsi, "x-request-id:")};
+                                .request_id = request_id(x, wsi)};
     const http_request *r = &x->request;
     if (!r->path || !r->authorization || !r->origin || !r->content_type || !r->request_id) {
         http_release(x);
         return NULL;
     }
-    clean((char *)r->request_id);
-    if (strlen(r->request_id) > 128) ((char *)r->request_id)[128] = 0;
     x->is_head = r->method == HTTP_HEAD;
     return x;
 }

@@ -25,7 +25,7 @@ typedef struct http_exchange http_exchange;
 typedef enum http_method { HTTP_GET, HTTP_POST, HTTP_OPTIONS, HTTP_HEAD, HTTP_OTHER } http_method;
 
 /* What was asked; texts are closed by a zero, "" where a header is absent, and live as long as the
- * exchange. */
+ * exchange. A request without an id is given one. */
 typedef struct http_request {
     http_method method;
     const char *path;

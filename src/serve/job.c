@@ -15,17 +15,11 @@ static const char *path_of(const job *j) {
                                              : "/v1/completions";
 }
 
-/* Ids are told apart within a process by a count, and between processes by the time. */
 static void make_id(job *j) {
-    static atomic_uint_fast64_t count;
-    uint64_t n = atomic_fetch_add(&count, 1), salt = (uint64_t)time_ns();
     const char *kind = j->q.endpoint == API_CHAT         ? "chatcmpl"
                        : j->q.endpoint == API_EMBEDDINGS ? "embd"
                                                          : "cmpl";
-    snprintf(j->id, sizeof j->id, "%s-%016llx%04llx", kind,
-             (unsigned long long)rng_at(salt, n, 0).word[0] << 32 |
-                 (unsigned long long)rng_at(salt, n, 1).word[0],
-             (unsigned long long)n & 0xffff);
+    snprintf(j->id, sizeof j->id, "%s-%016llx", kind, (unsigned long long)rng_fresh());
 }
 
 static bool bad(arena *mem, api_problem *problem, int code, const char *param,

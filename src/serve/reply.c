@@ -35,6 +35,19 @@ static const char *kind_of_error(int code) {
     }
 }
 
+static const char *headers_of(const api_problem *problem) {
+    if (problem->headers) return problem->headers;
+    switch (problem->code) {
+    case 401:
+        return "www-authenticate: Bearer\r\n";
+    case 429:
+    case 503:
+        return "retry-after: 1\r\n";
+    default:
+        return NULL;
+    }
+}
+
 void reply_error(http_exchange *x, const api_problem *problem) {
     context *cx = context_new();
     if (!cx) {
@@ -61,10 +74,8 @@ void reply_error(http_exchange *x, const api_problem *problem) {
         json_write_null(&w);
     json_write_object_end(&w);
     json_write_object_end(&w);
-    bool waits = problem->code == 429 || problem->code == 503;
     if (json_writer_finish(&w) == STATUS_OK)
-        http_reply(x, problem->code, "application/json", waits ? "retry-after: 1\r\n" : NULL,
-                   w.bytes, w.size);
+        http_reply(x, problem->code, "application/json", headers_of(problem), w.bytes, w.size);
     else
         http_reply(x, problem->code, "application/json", NULL, "{}", 2);
     json_writer_free(&w);

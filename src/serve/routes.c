@@ -27,14 +27,14 @@ static status encode_messages(void *user, const api_request *q, token_list *out)
 /* ---- answers without the engine ---- */
 
 static void refuse(http_exchange *x, int code, const char *message) {
-    reply_error(x, &(api_problem){code, message, NULL});
+    reply_error(x, &(api_problem){.code = code, .message = message});
 }
 
 static void put_model(json_writer *w, const server *s) {
     json_write_object(w);
     json_write_string_field(w, "id", s->options.name);
     json_write_string_field(w, "object", "model");
-    json_write_integer_field(w, "created", 0);
+    json_write_integer_field(w, "created", s->opened);
     json_write_string_field(w, "owned_by", "hone");
     json_write_integer_field(w, "max_model_len", s->world.most_context);
     json_write_object_end(w);
@@ -262,7 +262,7 @@ static void reload(server *s) {
 static void on_request(void *user, http_exchange *x) {
     server *s = user;
     const http_request *r = http_request_of(x);
-    bool known = false;
+    const route *other = NULL;
     reload(s);
     if (r->method == HTTP_OPTIONS) {
         http_reply(x, 204, "text/plain", NULL, "", 0);
@@ -271,9 +271,11 @@ static void on_request(void *user, http_exchange *x) {
     for (int64_t i = 0; i < COUNT_OF(routes); i++) {
         const route *at = &routes[i];
         if (!fits(at, r->path)) continue;
-        known = true;
         bool method = at->method == r->method || (at->method == HTTP_GET && r->method == HTTP_HEAD);
-        if (!method) continue;
+        if (!method) {
+            other = at;
+            continue;
+        }
         if (at->needs_key && s->keys && !keys_allow(s->keys, r->authorization))
             refuse(x, 401,
                    *r->authorization ? "the API key is not known here"
@@ -282,8 +284,13 @@ static void on_request(void *user, http_exchange *x) {
             at->answer(s, x);
         return;
     }
-    refuse(x, known ? 405 : 404,
-           known ? "this path takes another method" : "there is nothing at this path");
+    if (other)
+        reply_error(x, &(api_problem){.code = 405,
+                                      .message = "this path takes another method",
+                                      .headers = other->method == HTTP_GET ? "allow: GET, HEAD\r\n"
+                                                                           : "allow: POST\r\n"});
+    else
+        refuse(x, 404, "there is nothing at this path");
 }
 
 static void on_gone(void *user, http_exchange *x) {

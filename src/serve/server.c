@@ -212,7 +212,7 @@ status server_open(context *cx, const server_model *m, const server_options *o, 
     *out = NULL;
     server *s = context_zalloc(cx, sizeof *s);
     if (!s) return STATUS_NO_MEMORY;
-    *s = (server){.cx = cx, .model = *m, .options = *o};
+    *s = (server){.cx = cx, .model = *m, .options = *o, .opened = time_unix_seconds()};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->news, NULL);
     metrics_open(&s->metrics);

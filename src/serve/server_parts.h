@@ -12,6 +12,7 @@ struct server {
     context *cx;
     server_model model;
     server_options options;
+    int64_t opened; /* seconds since 1970 */
     http_server *http;
     pthread_t thread;
     bool has_thread;
