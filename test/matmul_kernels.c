@@ -326,7 +326,8 @@ static void each(test *t, check *c, bool quantised) {
 
 static void layouts_of(test *t, const kernel_def *k, const graph *g, shape s) {
     static const int64_t sizes[][3] = {{1, 1, 1},    {2, 15, 3},   {5, 65, 31},   {7, 64, 64},
-                                       {13, 17, 33}, {33, 79, 66}, {31, 130, 257}};
+                                       {13, 17, 33}, {33, 79, 66}, {31, 130, 257},
+                                       {9, 70, 600}};
     for (int64_t i = 0; i < COUNT_OF(sizes); i++)
         for (int layout = 0; layout < 32; layout++) {
             s.m = sizes[i][0], s.n = sizes[i][1], s.k = sizes[i][2];

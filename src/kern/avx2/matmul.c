@@ -76,6 +76,7 @@ static void fetch(const matmul_tile *t) {
                                        .even = true,                                               \
                                        .block_rows = 516,                                          \
                                        .block_groups = 96,                                         \
+                                       .near_groups = 96,                                          \
                                        .unit_groups = UNROLL,                                      \
                                        .max_chunk = 1,                                             \
                                        .tile = name##_tile};

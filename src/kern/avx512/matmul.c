@@ -80,8 +80,9 @@ ALWAYS_INLINE void tile_of(matmul_kind kind, int rows, int vectors, int lines,
     case rows * 2 + 1:                                                                             \
         tile_of(kind, rows, 4, MOST_LINES, t);                                                     \
         return;
-/* Groups of a block: an eighth above a power of two, so that a K just above one is not cut in two. */
-enum { BLOCK_GROUPS = 1152 };
+/* Groups of a block: an eighth above a power of two, so that a K just above one is not cut in two. Groups for two
+ * strips: 16 KiB of b, beside the next 16 KiB and a. */
+enum { BLOCK_GROUPS = 1152, NEAR_GROUPS = 64 };
 #define FAMILY(name, KIND)                                                                         \
     static void name##_tile(const matmul_tile *t, void *state) {                                   \
         (void)state;                                                                               \
@@ -99,6 +100,7 @@ enum { BLOCK_GROUPS = 1152 };
                                        .even = true,                                               \
                                        .block_rows = 516,                                          \
                                        .block_groups = BLOCK_GROUPS,                               \
+                                       .near_groups = NEAR_GROUPS,                                 \
                                        .unit_groups = UNROLL,                                      \
                                        .max_chunk = 1,                                             \
                                        .tile = name##_tile};

@@ -240,9 +240,11 @@ static void plan_units(matmul_plan *x) {
     x->chunk = x->tall ? x->panels : chunk;
     x->chunks = div_up(x->panels, x->chunk);
     x->pack_first = x->pack_b && (x->blocks > 1 || (x->shared_b && x->batch > 1));
-    /* What only one strip uses need not stay near. */
-    bool once = x->m <= f->strip && (!x->pack_b || x->pack_first);
-    int64_t parts = once ? 1 : MAX_OF(1, div_up(x->groups, f->block_groups));
+    /* What only one strip uses need not stay near; two run at the memory's speed if it stays as near as can be. */
+    bool packed = !x->pack_b || x->pack_first;
+    bool once = packed && x->m <= f->strip, twice = packed && !once && x->m <= 2 * f->strip;
+    int64_t parts = once ? 1 : div_up(x->groups, twice ? f->near_groups : f->block_groups);
+    parts = MAX_OF(1, parts);
     x->part = MAX_OF(GROUP_FILL, round_up(div_up(x->groups, parts), GROUP_FILL));
 }
 
@@ -316,8 +318,9 @@ static int64_t tall_bytes(const matmul_plan *x) {
 
 int64_t matmul_scratch(const matmul_family *f, const call *c) {
     matmul_plan x = plan_of(f, c);
-    int64_t rows =
-        x.groups <= f->block_groups ? f->strip : MIN_OF(f->block_rows, round_up(x.m, f->strip));
+    int64_t rows = x.groups <= f->near_groups    ? f->strip
+                   : x.groups <= f->block_groups ? 2 * f->strip
+                                                 : MIN_OF(f->block_rows, round_up(x.m, f->strip));
     int64_t chunk = MAX_OF(1, MIN_OF(f->max_chunk, x.panels / 8));
     return STATE_BYTES + block_bytes(f, x.pack_b) + tall_bytes(&x) + rows * chunk * GROUP_BYTES;
 }
@@ -373,7 +376,7 @@ typedef struct walk {
         *b; /* of the chunk's first panel, behind the head; NULL: packed here, from `plain` */
     matmul_view plain;
     char *room; /* head and block of b */
-    float *acc; /* [panel][block rows][64]; one strip's if K is one block */
+    float *acc; /* [panel][block rows][64]; one strip's if K is one part */
     int64_t acc_panel, acc_row;
     void *state;
     int64_t rows, panels;

@@ -56,6 +56,7 @@ typedef struct matmul_family {
     bool even;            /* strips may be of any height, so rows are shared out evenly */
     int32_t block_rows;   /* rows of a unit at most */
     int32_t block_groups; /* of K */
+    int32_t near_groups;  /* of K where b is for two strips: the nearest cache holds them for the second */
     int32_t unit_groups;  /* a's rows must be a multiple of this to be read in place */
     int32_t max_chunk;    /* panels of a unit at most */
     void (*tile)(const matmul_tile *t, void *state);
