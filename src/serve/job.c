@@ -5,7 +5,6 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "serve/reply.h"
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
