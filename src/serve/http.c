@@ -107,18 +107,17 @@ static void clean(char *text) {
         if ((unsigned char)*text < ' ' || (unsigned char)*text > '~') *text = '?';
 }
 
-/* What the client calls its request, or else a name of our own. */
+/* What the client calls its request, or else a name of our own; the exchange releases it. */
 static const char *request_id(http_exchange *x, struct lws *wsi) {
     enum { MOST = 128, OWN = 32 };
     char *id = custom_header(x, wsi, "x-request-id:");
     clean(id);
-    if (!id || *id) {
-        if (id && strlen(id) > MOST) id[MOST] = 0;
-        return id;
-    }
-    char *own = context_zalloc(x->cx, OWN);
-    if (own) snprintf(own, OWN, "req-%016llx", (unsigned long long)rng_fresh());
-    return own;
+    if (id && strlen(id) > MOST) id[MOST] = 0;
+    if (!id || *id) return id;
+    context_release(x->cx, id);
+    id = context_zalloc(x->cx, OWN);
+    if (id) snprintf(id, OWN, "req-%016llx", (unsigned long long)rng_fresh());
+    return id;
 }
 
 static http_exchange *begin(http_server *s, struct lws *wsi, const char *path) {
