@@ -1,6 +1,7 @@
 /* How much of the prompts rides with answers (infer/chunk.h), under a virtual clock: a step over n tokens takes
  * FIXED + EACH n seconds. Streams that each send their next request when the last is answered keep a schedule full. */
 #include "infer/chunk.h"
+#include "infer/engine.h"
 #include "base/sort.h"
 #include "test.h"
 #include <math.h>
@@ -44,10 +45,12 @@ static int64_t decoding(const schedule *x) {
     return n;
 }
 
-/* One step; `steady`: of three times the answers' own time, whatever waits. */
+/* One step; `steady`: of the stretch alone, whatever waits. */
 static void one_step(shop *k, bool steady) {
     double plain = pace_seconds(&k->p, decoding(&k->x));
-    chunk_limits l = {.tokens = TOKENS, .stretch = 3, .seconds = steady ? 3 * plain : 0};
+    chunk_limits l = {.tokens = TOKENS,
+                      .stretch = ENGINE_STRETCH,
+                      .seconds = steady ? ENGINE_STRETCH * plain : 0};
     k->x.limits.tokens = chunk_budget(&l, &k->x, &k->p, &k->r);
     int64_t answers = decoding(&k->x), tokens = 0;
     schedule_step(&k->x);
@@ -95,7 +98,7 @@ static outcome serve(bool steady) {
     return out;
 }
 
-/* Two thirds of all work are prompts: a share of two thirds lets any number of them wait for ever. */
+/* Two thirds of all work are prompts: where they never get more than that, any number of them may wait for ever. */
 static void many_wait(test *t) {
     outcome now = serve(false), steady = serve(true);
     double all = STREAMS * PROMPT * EACH;

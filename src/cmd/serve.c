@@ -55,7 +55,7 @@ static const option_def options[] = {
                    "the field user"),
     OPTION(serve_options, step_time, OPTION_DURATION, .initial = "0", RANGE(0, 3600),
            .help = "prompts are cut so that answers under way wait for no step longer than this; "
-                   "0: than 2.25 steps without prompts, or more where much waits"),
+                   "0: than 2.5 steps without prompts, or more where much waits"),
     GUESS_OPTIONS(serve_options),
     OPTION(serve_options, plan, OPTION_BOOL,
            .help = "measure this machine first, for some seconds, and tell at the end how long the "

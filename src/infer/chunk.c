@@ -3,7 +3,7 @@
 #include <math.h>
 
 enum { LEAST = 8 }; /* tokens of prompts beside decodes, whatever they take */
-static const double PATIENCE = 25, LONG = 64;
+static const double PATIENCE = 31, LONG = 71;
 
 static bool decodes(const sequence *s) {
     return s->n_tokens - s->n_cached == 1;
@@ -16,18 +16,18 @@ static const sequence *seated(const schedule *x, int32_t i) {
                                                                       : NULL;
 }
 
-/* Seconds that a prompt waits on average, when those with a seat are read one after another. */
-static double wait_of(const schedule *x, const reading *r) {
-    double all = 0, n = 0;
+/* Seconds in which all prompts with a seat are read. */
+static double work_of(const schedule *x, const reading *r) {
+    double all = 0;
     const sequence *s;
     for (int32_t i = 0; (s = seated(x, i)); i++)
-        if (!decodes(s)) all += reading_seconds(r, 0, s->n_tokens), n++;
-    return n > 0 ? all * (n + 1) / (2 * n) : 0;
+        if (!decodes(s)) all += reading_seconds(r, 0, s->n_tokens);
+    return all;
 }
 
 static double target(const chunk_limits *l, const schedule *x, const reading *r, double plain) {
     if (l->seconds > 0 || !(l->stretch > 0) || !(plain > 0)) return l->seconds;
-    double wait = wait_of(x, r) / plain, longer = fmax(sqrt(wait / PATIENCE), wait / LONG);
+    double work = work_of(x, r) / plain, longer = fmax(sqrt(work / PATIENCE), work / LONG);
     return l->stretch * fmax(longer, 1) * plain;
 }
 

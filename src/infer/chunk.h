@@ -11,8 +11,7 @@
  * of a model of 110 million parameters: no answer waits longer than a twentieth of the time in which the prompt is read
  * alone, and beside the answers it is read in less than 1.25 of it.
  *
- * T (infer/reading.h) is what a prompt waits for on average, when those that wait for nothing but their turn are read
- * one after another: one alone for all of itself, each of many for half of them all. So what many streams ask for at
+ * T (infer/reading.h) is that of all prompts that wait for nothing but their turn. So what many streams ask for at
  * once is read in long stretches, and then all of them answer together. (Were s the same whatever waits, a load that
  * asks for just that share of the time would settle nowhere: any number of prompts may wait for ever.) */
 #ifndef INFER_CHUNK_H
